@@ -1,0 +1,25 @@
+revoke all on schema flywheel from public;
+grant usage on schema flywheel to service_role;
+
+revoke all on all tables in schema flywheel from public, anon, authenticated, service_role;
+grant select on all tables in schema flywheel to service_role;
+grant update on flywheel.settings to service_role;
+
+revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
+grant execute on function
+  flywheel.publish(jsonb, uuid, jsonb),
+  flywheel.enter(),
+  flywheel.lease(text),
+  flywheel.commit(uuid, text, jsonb, jsonb),
+  flywheel.leave(uuid, bigint),
+  flywheel.ring(),
+  flywheel.mark_nudge(uuid, uuid, text),
+  flywheel.queue_status(),
+  flywheel.reprocess(uuid, timestamptz, boolean)
+to service_role;
+
+alter table flywheel.settings enable row level security;
+create policy "Operators read and change the settings" on flywheel.settings
+for all to service_role
+using (true)
+with check (true);

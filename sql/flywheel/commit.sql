@@ -1,0 +1,93 @@
+create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb)
+returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  committed_at timestamptz := clock_timestamp();
+  committed uuid[];
+begin
+  with result as materialized (
+    select r.*
+    from jsonb_to_recordset(results)
+      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean)
+  ),
+  -- Locked in the order in which publications lock, so that the two cannot deadlock.
+  held as materialized (
+    select s.user_id
+    from flywheel.streams as s
+    join result as r on r.user_id = s.user_id
+    where s.lease_token = commit.token
+    order by s.user_id
+    for no key update of s
+  ),
+  done as (
+    update flywheel.streams as s
+    set
+      processed_version = r.version,
+      counted_version = greatest(s.counted_version, r.version),
+      lease_token = null,
+      wake_at = r.wake_at,
+      -- A failure beyond the first event of the lease is that event's first one.
+      attempts = case
+        when not r.failed then 0
+        when r.version > s.processed_version then 1
+        else s.attempts
+      end,
+      pending_since = case
+        when r.version < s.version then coalesce(next.received_at, committed_at)
+      end,
+      available_at = case
+        when r.failed then committed_at + flywheel.backoff(
+          case when r.version > s.processed_version then 1 else s.attempts end
+        )
+        when r.version < s.version then committed_at
+        else r.wake_at
+      end
+    from held as h
+    join result as r on r.user_id = h.user_id
+    left join public.phoenix_events as next
+      on next.user_id = r.user_id and next.version = r.version + 1
+    where s.user_id = h.user_id
+    returning s.user_id
+  )
+  select array_agg(d.user_id) into committed from done as d;
+
+  if committed is null then
+    return 0;
+  end if;
+
+  insert into flywheel.states as st (user_id, shape, state)
+  select r.user_id, commit.shape, r.state
+  from jsonb_to_recordset(results) as r (user_id uuid, state jsonb)
+  where r.user_id = any (committed)
+  on conflict (user_id) do update
+  set shape = excluded.shape, state = excluded.state;
+
+  if effects ? 'set_aside' then
+    update public.phoenix_events as e
+    set ai_processing_error = x.error
+    from jsonb_to_recordset(effects -> 'set_aside') as x (user_id uuid, version bigint, error text)
+    where e.user_id = x.user_id and e.version = x.version and x.user_id = any (committed);
+  end if;
+
+  if effects ? 'nudges' then
+    insert into public.phoenix_nudges_sent (
+      user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message,
+      cta_label, cta_url, causation_id, correlation_id, sent_at, expires_at
+    )
+    select
+      n.user_id, n.nudge_id, n.nudge_type, n.app_source, n.target_app, n.variant, n.title, n.message,
+      n.cta_label, n.cta_url, n.causation_id, n.correlation_id, n.sent_at, n.expires_at
+    from jsonb_populate_recordset(null::public.phoenix_nudges_sent, effects -> 'nudges') as n
+    where n.user_id = any (committed)
+    on conflict do nothing;
+  end if;
+
+  return cardinality(committed);
+end
+$$;
+
+comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { nudges: [ rows ], set_aside: [ { user_id, version, error } ] }, each inserted once, whatever is replayed. Returns how many users were committed.';

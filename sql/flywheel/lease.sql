@@ -1,0 +1,100 @@
+create function flywheel.lease(shape text)
+returns json
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  settings flywheel.settings;
+  token uuid := gen_random_uuid();
+  users uuid[];
+  leased_at timestamptz;
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  with due as (
+    select s.user_id
+    from flywheel.streams as s
+    where s.available_at <= clock_timestamp()
+    order by s.available_at
+    limit settings.lease_users
+    for no key update skip locked
+  ),
+  taken as (
+    update flywheel.streams as s
+    set
+      lease_token = token,
+      attempts = s.attempts + 1,
+      available_at = clock_timestamp() + settings.lease_time
+    from due as d
+    where s.user_id = d.user_id
+    returning s.user_id
+  )
+  select array_agg(t.user_id) into users from taken as t;
+
+  if users is null then
+    return null;
+  end if;
+
+  -- A statement of its own sees all that was committed before the lock, and whatever is appended later is received
+  -- later than leased_at. So the same timers fire between the same events, today and in every replay.
+  leased_at := clock_timestamp();
+
+  return (
+    select
+      json_build_object(
+        'token', token,
+        'leased_at', floor(extract(epoch from leased_at) * 1000),
+        'max_attempts', settings.max_attempts,
+        'streams', json_agg(
+          json_build_object(
+            'user_id', s.user_id,
+            'attempts', s.attempts,
+            'version', f.version,
+            'state', f.state,
+            'behind', s.version - f.version,
+            'events', coalesce(e.events, '[]')
+          )
+        )
+      )
+    from flywheel.streams as s
+    left join flywheel.states as st
+      on st.user_id = s.user_id and st.shape = lease.shape
+    cross join lateral (
+      select
+        case when st.user_id is null then 0 else s.processed_version end as version,
+        coalesce(st.state, '{}') as state
+    ) as f
+    left join lateral (
+      select
+        json_agg(
+          json_build_array(
+            b.version,
+            b.event_id,
+            b.event_type,
+            b.app_source,
+            b.payload,
+            b.correlation_id,
+            floor(extract(epoch from b."timestamp") * 1000),
+            floor(extract(epoch from b.received_at) * 1000),
+            b.ai_processing_error is not null,
+            b.version > s.counted_version
+          )
+          order by b.version
+        ) as events
+      from (
+        select v.*
+        from public.phoenix_events as v
+        where v.user_id = s.user_id and v.version > f.version
+        order by v.version
+        -- After a worker died over a backlog, ever fewer at once: soon the event that kills stands alone.
+        limit greatest(1, settings.lease_events >> least(3 * (s.attempts - 1), 30))
+      ) as b
+    ) as e on true
+    where s.user_id = any (users)
+  );
+end
+$$;
+
+comment on function flywheel.lease(text) is
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';

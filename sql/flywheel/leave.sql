@@ -1,0 +1,21 @@
+create function flywheel.leave(token uuid, processed bigint)
+returns boolean
+language sql
+security definer
+set search_path = ''
+as $$
+  update flywheel.worker_slots as w
+  set
+    token = null,
+    expires_at = '-infinity',
+    processed_total = w.processed_total + leave.processed
+  where w.token = leave.token;
+
+  -- Whoever leaves work behind rings for the next worker.
+  select exists (
+    select from flywheel.streams as s where s.available_at <= clock_timestamp()
+  ) and flywheel.ring()
+$$;
+
+comment on function flywheel.leave(uuid, bigint) is
+  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left. Returns whether it rang.';

@@ -1,0 +1,62 @@
+create function flywheel.mark_nudge(owner uuid, nudge uuid, step text)
+returns setof public.phoenix_nudges_sent
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  marked_at timestamptz;
+  changed public.phoenix_nudges_sent;
+begin
+  -- The stream first, as everywhere: the change and the event that tells of it are one.
+  perform from flywheel.streams as s where s.user_id = owner for no key update;
+  marked_at := clock_timestamp();
+
+  update public.phoenix_nudges_sent as n
+  set
+    shown_at = coalesce(n.shown_at, marked_at),
+    clicked_at = case when step = 'clicked' then marked_at else n.clicked_at end,
+    dismissed_at = case when step = 'dismissed' then marked_at else n.dismissed_at end
+  where n.user_id = owner
+    and n.nudge_id = nudge
+    and case step
+      when 'shown' then n.shown_at is null
+      when 'clicked' then n.clicked_at is null and n.dismissed_at is null
+      when 'dismissed' then n.dismissed_at is null and n.clicked_at is null
+    end
+    and n.cancelled_at is null
+  returning n.* into changed;
+
+  if changed.nudge_id is not null then
+    perform flywheel.append_events(
+      array[
+        row(
+          1,
+          owner,
+          gen_random_uuid(),
+          'nudge.' || step,
+          'flywheel',
+          jsonb_build_object('nudge_id', nudge, 'nudge_type', changed.nudge_type, 'target_app', changed.target_app),
+          '{}',
+          changed.correlation_id,
+          nudge::text,
+          null,
+          marked_at,
+          flywheel.fingerprint(
+            owner, 'nudge.' || step, 'flywheel', jsonb_build_object('nudge_id', nudge), marked_at
+          ),
+          '{}'
+        )::flywheel.incoming_event
+      ],
+      '0',
+      marked_at
+    );
+  end if;
+
+  return query
+  select n.* from public.phoenix_nudges_sent as n where n.user_id = owner and n.nudge_id = nudge;
+end
+$$;
+
+comment on function flywheel.mark_nudge(uuid, uuid, text) is
+  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its state does not allow, changes nothing. Returns the nudge, or no row where the owner has no such nudge.';

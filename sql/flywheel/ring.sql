@@ -1,0 +1,65 @@
+create function flywheel.ring()
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  url text;
+  secret text;
+  body jsonb;
+  sent_at text := extract(epoch from clock_timestamp())::bigint::text;
+begin
+  -- Whoever finds the row locked leaves the ring to its holder: nobody waits at the door.
+  update flywheel.doorbell as d
+  set rung_at = clock_timestamp()
+  from (
+    select b.only_row
+    from flywheel.doorbell as b, flywheel.settings as s
+    where b.rung_at <= clock_timestamp() - s.ring_interval
+    for no key update of b skip locked
+  ) as due
+  where d.only_row = due.only_row;
+
+  if not found or to_regproc('net.http_post') is null then
+    return false;
+  end if;
+
+  begin
+    select
+      max(s.decrypted_secret) filter (where s.name = 'phoenix_doorbell_url'),
+      max(s.decrypted_secret) filter (where s.name = 'phoenix_doorbell_secret')
+    into url, secret
+    from vault.decrypted_secrets as s
+    where s.name in ('phoenix_doorbell_url', 'phoenix_doorbell_secret');
+
+    if url is null or secret is null then
+      return false;
+    end if;
+
+    body := jsonb_build_object('ring_id', gen_random_uuid());
+    perform net.http_post(
+      url => url,
+      body => body,
+      headers => jsonb_build_object(
+        'content-type', 'application/json',
+        'x-phoenix-signature', format(
+          't=%s,v1=%s',
+          sent_at,
+          encode(extensions.hmac(sent_at || '.' || body::text, secret, 'sha256'), 'hex')
+        )
+      ),
+      timeout_milliseconds => 5000
+    );
+    return true;
+  exception
+    -- The doorbell is not the mail: no publication fails because nobody could be rung. The sweep comes anyway.
+    when others then
+      raise warning 'The doorbell did not ring: %', sqlerrm;
+      return false;
+  end;
+end
+$$;
+
+comment on function flywheel.ring() is
+  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval. Returns whether it rang.';

@@ -1,0 +1,46 @@
+create table flywheel.settings (
+  only_row boolean primary key default true check (only_row),
+  dedup_window interval not null default '5 minutes' check (dedup_window between '0' and '30 days'),
+  future_tolerance interval not null default '5 minutes' check (future_tolerance between '0' and '1 day'),
+  max_batch_events integer not null default 500 check (max_batch_events between 1 and 5000),
+  max_batch_bytes integer not null default 1048576 check (max_batch_bytes between 1024 and 16777216),
+  max_json_depth integer not null default 32 check (max_json_depth between 4 and 64),
+  lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
+  lease_users integer not null default 100 check (lease_users between 1 and 1000),
+  lease_events integer not null default 100 check (lease_events between 1 and 5000),
+  max_attempts integer not null default 5 check (max_attempts between 1 and 50),
+  backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
+  backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
+  backoff_jitter double precision not null default 0.2 check (backoff_jitter between 0 and 1),
+  max_workers integer not null default 4 check (max_workers between 1 and 64),
+  work_budget interval not null default '50 seconds' check (work_budget between '1 second' and '140 seconds'),
+  ring_interval interval not null default '50 milliseconds' check (ring_interval between '0' and '10 seconds'),
+  linger interval not null default '200 milliseconds' check (linger between '0' and '10 seconds'),
+  check (backoff_base <= backoff_max)
+);
+
+insert into flywheel.settings default values;
+
+comment on table flywheel.settings is
+  'Every knob of the store and the engine, in one row. Changed by UPDATE, in force from the next call, no deploy needed.';
+comment on column flywheel.settings.only_row is 'Keeps the table to one row.';
+comment on column flywheel.settings.dedup_window is
+  'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
+comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
+comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text.';
+comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event.';
+comment on column flywheel.settings.lease_time is
+  'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
+comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
+comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
+comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
+comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
+comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';
+comment on column flywheel.settings.backoff_jitter is 'Share of a wait that is random, 0 to 1, so that failures do not return in step.';
+comment on column flywheel.settings.max_workers is 'Workers that may drain the backlog at the same time.';
+comment on column flywheel.settings.work_budget is
+  'Wall-clock time after which a worker hands on. Below the edge runtime''s 150 s.';
+comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
+comment on column flywheel.settings.linger is
+  'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';

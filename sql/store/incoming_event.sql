@@ -1,0 +1,18 @@
+create type flywheel.incoming_event as (
+  ord integer,
+  user_id uuid,
+  event_id uuid,
+  event_type text,
+  app_source text,
+  payload jsonb,
+  metadata jsonb,
+  correlation_id text,
+  causation_id text,
+  session_id text,
+  "timestamp" timestamptz,
+  fingerprint bytea,
+  issues text[]
+);
+
+comment on type flywheel.incoming_event is
+  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none; issues, as field=message, mean that it is refused.';

@@ -1,0 +1,37 @@
+create table flywheel.streams (
+  user_id uuid primary key,
+  version bigint not null default 0,
+  processed_version bigint not null default 0,
+  counted_version bigint not null default 0,
+  available_at timestamptz,
+  wake_at timestamptz,
+  pending_since timestamptz,
+  lease_token uuid,
+  attempts integer not null default 0,
+  check (processed_version between 0 and version)
+)
+with (
+  fillfactor = 50,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 1000,
+  autovacuum_vacuum_cost_delay = 0
+);
+
+create index streams_available_at on flywheel.streams (available_at)
+where available_at is not null;
+
+alter table flywheel.streams enable row level security;
+
+comment on table flywheel.streams is
+  'One row a user: how far the stream reaches and how far it is folded. Kept narrow, since every publish, lease and commit rewrites it.';
+comment on column flywheel.streams.user_id is 'The stream''s owner.';
+comment on column flywheel.streams.version is 'Events appended.';
+comment on column flywheel.streams.processed_version is 'The checkpoint: events folded. A replay sets it back.';
+comment on column flywheel.streams.counted_version is
+  'The highest checkpoint ever reached: what the rollups count. A replay leaves it.';
+comment on column flywheel.streams.available_at is
+  'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
+comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
+comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
+comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
+comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
