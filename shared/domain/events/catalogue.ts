@@ -66,7 +66,10 @@ export function checkPayload(eventType: string, payload: unknown): PayloadCheck 
   }
   const normalised = normaliseJson(payload) as Record<string, unknown> | undefined;
   if (!normalised) {
-    return refused([{ field: "payload", message: `must not nest deeper than ${maximumDepth}` }]);
+    return refused([{
+      field: "payload",
+      message: `must not nest deeper than ${maximumDepth} levels`,
+    }]);
   }
   const schema = schemaOf.get(normaliseText(eventType));
   if (!schema) return { ok: true, payload: normalised };

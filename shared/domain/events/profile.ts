@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { either, list, name, object, optional, percent, score, text } from "./fields.ts";
 
 /**
@@ -29,10 +29,17 @@ export const bigFive = object({
   neuroticism: optional(score, "Tendency to worry."),
 });
 
-/** Holland's interests: the dominant ones in order, or each with its score. */
-export const riasec = either("a list of interests or an object of scores from 0 to 100", [
+/** Holland's six interests: the dominant ones in order, or each with its score from 0 to 100. */
+export const riasec = either("a list of at most 12 interests or an object", [
   list(text(50), 12),
-  z.record(z.string(), percent),
+  object({
+    Realistic: optional(percent, "Working with things."),
+    Investigative: optional(percent, "Working with ideas."),
+    Artistic: optional(percent, "Creating."),
+    Social: optional(percent, "Helping people."),
+    Enterprising: optional(percent, "Leading people."),
+    Conventional: optional(percent, "Working with data and order."),
+  }),
 ]);
 
 export const personalityInsights = object({
