@@ -42,7 +42,7 @@ function normaliseChildren(container: Container, below: Container[]): void {
     }
   } else {
     for (const key of Object.keys(container)) {
-      setOwn(container, key, normaliseChild(container[key], below));
+      container[key] = normaliseChild(container[key], below);
     }
   }
 }
@@ -55,22 +55,9 @@ function normaliseChild(child: unknown, below: Container[]): unknown {
   return copy;
 }
 
+// `fromEntries` defines its keys, where assignment would take one named `__proto__` for the prototype.
 function copyWithNormalisedKeys(object: object): Record<string, unknown> {
-  const copy: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(object)) setOwn(copy, normaliseText(key), value);
-  return copy;
-}
-
-/** Sets a key as a property of the object's own, `__proto__` included, which plain assignment would not. */
-function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === "__proto__") {
-    Object.defineProperty(object, key, {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
-  } else {
-    object[key] = value;
-  }
+  return Object.fromEntries(
+    Object.entries(object).map(([key, value]) => [normaliseText(key), value]),
+  );
 }
