@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -46,7 +45,7 @@ export async function startRedis(): Promise<TestRedis> {
   const start = () => spawnRedis(program, redisServerArguments({ port, dataFolder }), port);
 
   let server = await start();
-  const kill = () => end(server, "SIGKILL");
+  const kill = () => end(server);
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
@@ -106,25 +105,27 @@ async function drained(response: Response): Promise<Response> {
   return response;
 }
 
-async function spawnRedis(program: string, args: string[], port: number): Promise<ChildProcess> {
-  const server = spawn(program, args, { stdio: "ignore" });
-  const exited = once(server, "exit").then(() => {
-    throw new Error(`redis-server ended before it answered on port ${port}`);
+async function spawnRedis(program: string, args: string[], port: number) {
+  const server = new Deno.Command(program, { args, stdout: "null", stderr: "null" }).spawn();
+  const client = new RedisClient(port, "127.0.0.1", {
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
   });
-  const client = new RedisClient(port, "127.0.0.1", { retryStrategy: () => 20 });
   client.on("error", () => {});
-  try {
-    await Promise.race([client.ping(), exited]);
-  } finally {
-    client.disconnect();
-  }
-  exited.catch(() => {});
+  const answered = client.ping().then(() => true);
+  const ended = server.status.then(() => false);
+  const isUp = await Promise.race([answered, ended]);
+  answered.catch(() => {});
+  client.disconnect();
+  if (!isUp) throw new Error(`redis-server ended before it answered on port ${port}`);
   return server;
 }
 
-async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const exited = once(server, "exit");
-  server.kill(signal);
-  await exited;
+async function end(server: Deno.ChildProcess): Promise<void> {
+  try {
+    server.kill("SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+  await server.status;
 }

@@ -26,9 +26,9 @@ const server = Deno.serve({
 const signals = ["SIGINT", "SIGTERM"] as const;
 
 async function stop() {
-  for (const signal of signals) Deno.removeSignalListener(signal, stop);
   await server.shutdown();
   await front.close();
+  for (const signal of signals) Deno.removeSignalListener(signal, stop);
 }
 
 for (const signal of signals) Deno.addSignalListener(signal, stop);
