@@ -45,8 +45,11 @@ describeWithRedis("the local Redis when Redis goes away", () => {
     const spin = ["eval", "while true do end", 0];
     const answer = ask("/", spin);
     await new Promise((resolve) => setTimeout(resolve, 100));
+    const started = performance.now();
     await upstash.redis.kill();
     expect((await answer).status).toBe(503);
+    // Told by the lost connection, not by the time limit of a command.
+    expect(performance.now() - started).toBeLessThan(2_500);
     await upstash.redis.restart();
     await until(isReachable);
   });
