@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /**
@@ -17,9 +17,10 @@ export function findRedisServer(path = Deno.env.get("PATH") ?? ""): string | und
 
 function isProgram(file: string): boolean {
   try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
+    const found = statSync(file);
+    return found.isFile() && (found.mode & 0o111) !== 0;
   } catch {
+    // PATH may name folders that are missing, closed to us, or files.
     return false;
   }
 }

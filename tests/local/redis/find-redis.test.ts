@@ -15,7 +15,8 @@ describe("the search for redis-server", () => {
     await writeFile(join(folder("program"), "redis-server"), "#!/bin/sh\n");
     await chmod(join(folder("program"), "redis-server"), 0o755);
 
-    const path = ["missing", "empty", "a-folder", "no-program"].map(folder);
+    await writeFile(folder("a-file"), "");
+    const path = ["missing", "a-file", "empty", "a-folder", "no-program"].map(folder);
     expect(findRedisServer([...path, folder("program")].join(":"))).toBe(
       join(folder("program"), "redis-server"),
     );
