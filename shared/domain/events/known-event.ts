@@ -1,0 +1,39 @@
+import {
+  checkPayload,
+  type EventType,
+  eventTypeOf,
+  type PayloadCheck,
+  type PayloadOf,
+} from "./catalogue.ts";
+import type { StoredEvent } from "./envelope.ts";
+import { normaliseText } from "./normalise.ts";
+
+/** A stored event of a given type, whose payload was checked. */
+export type EventOf<Type extends EventType> =
+  & Omit<StoredEvent, "event_type" | "payload">
+  & { event_type: Type; payload: PayloadOf<Type> };
+
+/** A stored event of any catalogued type: `switch (event.event_type)` tells its payload's type. */
+export type KnownEvent = { [Type in EventType]: EventOf<Type> }[EventType];
+
+/** What {@link recognise} makes of a stored event. */
+export type Recognised =
+  | { kind: "known"; event: KnownEvent }
+  | { kind: "free"; event: StoredEvent }
+  | { kind: "refused"; issues: Extract<PayloadCheck, { ok: false }>["issues"] };
+
+/**
+ * Reads a stored event for the reactors.
+ *
+ * @returns a catalogued event with its typed payload; an event of a free type, in NFC;
+ * or the issues of an event whose payload the catalogue refuses.
+ */
+export function recognise(event: StoredEvent): Recognised {
+  const check = checkPayload(event.event_type, event.payload);
+  if (!check.ok) return { kind: "refused", issues: check.issues };
+  const { payload } = check;
+  const type = eventTypeOf(event.event_type);
+  return type
+    ? { kind: "known", event: { ...event, event_type: type, payload } as KnownEvent }
+    : { kind: "free", event: { ...event, event_type: normaliseText(event.event_type), payload } };
+}

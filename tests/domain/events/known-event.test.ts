@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { type StoredEvent, storedEvent } from "../../../shared/domain/events/envelope.ts";
+import { recognise } from "../../../shared/domain/events/known-event.ts";
+import { namesOf } from "../../../shared/domain/events/profile.ts";
+
+const stored: StoredEvent = {
+  event_id: "0197a3c4-7c1e-5d2a-9b60-3f1d2c4b5a69",
+  version: 1,
+  event_type: "métier_choisi",
+  app_source: "aube",
+  payload: { métier: "Data Scientist" },
+  metadata: {},
+  correlation_id: null,
+  causation_id: null,
+  session_id: null,
+  timestamp: "2025-01-15T14:30:00.123456+00:00",
+  received_at: "2025-01-15T14:30:01Z",
+};
+
+describe("a stored event", () => {
+  test("of the catalogue is known, and its type tells what its payload holds", () => {
+    const recognised = recognise(stored);
+    if (recognised.kind !== "known") throw new Error(recognised.kind);
+    const { event } = recognised;
+    if (event.event_type !== "métier_choisi") throw new Error(event.event_type);
+    const job: string = event.payload.métier;
+    expect(job).toBe("Data Scientist");
+    expect(event).toEqual(stored);
+  });
+
+  test("is known however its accents were typed", () => {
+    const decomposed = JSON.parse(JSON.stringify(stored).normalize("NFD"));
+    expect(recognise(decomposed)).toEqual({ kind: "known", event: stored });
+  });
+
+  test("of an app's own type is free, in NFC", () => {
+    const own = { ...stored, event_type: "bilan.terminé", payload: { é: "é" } };
+    const decomposed = JSON.parse(JSON.stringify(own).normalize("NFD"));
+    expect(recognise(decomposed)).toEqual({ kind: "free", event: own });
+  });
+
+  test("that the catalogue refuses comes with its issues", () => {
+    expect(recognise({ ...stored, payload: {} })).toEqual({
+      kind: "refused",
+      issues: [{
+        field: "payload.métier",
+        message: "is required and must be a text of 1 to 500 characters",
+      }],
+    });
+  });
+});
+
+describe("the envelope of a stored event", () => {
+  test("is read as the database writes it", () => {
+    expect(storedEvent.parse(stored)).toEqual(stored);
+  });
+
+  test.each<[string, unknown]>([
+    ["event_id", "not a uuid"],
+    ["version", 0],
+    ["version", 1.5],
+    ["payload", []],
+    ["metadata", null],
+    ["timestamp", "2025-01-15 14:30:00"],
+    ["timestamp", "2025-01-15T14:30:00"],
+    ["received_at", null],
+  ])("has no %s of %j", (field, value) => {
+    expect(storedEvent.safeParse({ ...stored, [field]: value }).success).toBe(false);
+  });
+});
+
+test("named things give their names, whichever key an app uses", () => {
+  expect(namesOf(["Python", { nom: "Analyse" }, { name: "SQL" }, { métier: "Coach" }, {}]))
+    .toEqual(["Python", "Analyse", "SQL", "Coach"]);
+  expect(namesOf(null)).toEqual([]);
+});

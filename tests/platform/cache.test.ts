@@ -1,0 +1,151 @@
+import { Redis } from "@upstash/redis";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cache, createCache } from "../../shared/platform/cache.ts";
+import { redisFromEnv } from "../../shared/platform/redis.ts";
+import { describeWithRedis, startUpstash, type TestUpstash } from "../support/redis.ts";
+
+/** What holds for a cache wherever it keeps its values. */
+function behavesAsCache(createOne: () => Cache) {
+  const loadOf = <T>(...values: T[]) => {
+    const load = () => Promise.resolve(values[Math.min(load.calls++, values.length - 1)] as T);
+    load.calls = 0;
+    return load;
+  };
+
+  test("loads a value once and then keeps it, whatever JSON it is", async () => {
+    const cache = createOne();
+    const values = [
+      { name: "Zoé", at: [1, "2", null] },
+      "12",
+      "texte",
+      "",
+      0,
+      1.5,
+      false,
+      null,
+      [],
+    ];
+    for (const [i, value] of values.entries()) {
+      const load = loadOf<unknown>(value);
+      for (let n = 0; n < 3; n++) {
+        expect(await cache.getOrLoad(`json:${i}`, 60, load)).toEqual(value);
+      }
+      expect(load.calls).toBe(1);
+    }
+  });
+
+  test("shares one load among all who ask at the same time", async () => {
+    const cache = createOne();
+    const load = loadOf("shared");
+    const asked = Array.from({ length: 20 }, () => cache.getOrLoad("crowd", 60, load));
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(["shared"]));
+    expect(load.calls).toBe(1);
+  });
+
+  test("keeps no failure", async () => {
+    const cache = createOne();
+    const failing = () => Promise.reject(new Error("the source is down"));
+    await expect(cache.getOrLoad("failing", 60, failing)).rejects.toThrow("the source is down");
+    expect(await cache.getOrLoad("failing", 60, loadOf("later"))).toBe("later");
+  });
+
+  test("forgets one key, and all keys with a prefix taken literally", async () => {
+    const cache = createOne();
+    const load = loadOf("old", "new");
+    await cache.getOrLoad("one", 60, load);
+    await cache.invalidate("one");
+    expect(await cache.getOrLoad("one", 60, load)).toBe("new");
+
+    for (const key of ["user*[1]:a", "user*[1]:b", "user:1:a", "userX1:a"]) {
+      await cache.getOrLoad(key, 60, loadOf("old"));
+    }
+    await cache.invalidatePrefix("user*[1]:");
+    const again = (key: string) => cache.getOrLoad(key, 60, loadOf("new"));
+    expect(await again("user*[1]:a")).toBe("new");
+    expect(await again("user*[1]:b")).toBe("new");
+    expect(await again("user:1:a")).toBe("old");
+    expect(await again("userX1:a")).toBe("old");
+  });
+
+  test("does not keep what was being loaded when it was told to forget it", async () => {
+    const cache = createOne();
+    const source = Promise.withResolvers<string>();
+    const stale = cache.getOrLoad("racing", 60, () => source.promise);
+    await cache.invalidate("racing");
+    source.resolve("before the change");
+    expect(await stale).toBe("before the change");
+    expect(await cache.getOrLoad("racing", 60, loadOf("after the change"))).toBe(
+      "after the change",
+    );
+  });
+}
+
+describe("a cache without Redis", () => {
+  behavesAsCache(() => createCache(undefined));
+
+  test("forgets a value when its time is over", async () => {
+    let now = 0;
+    const cache = createCache(undefined, { now: () => now });
+    const load = () => Promise.resolve(now);
+    expect(await cache.getOrLoad("key", 10, load)).toBe(0);
+    now = 9_999;
+    expect(await cache.getOrLoad("key", 10, load)).toBe(0);
+    now = 10_000;
+    expect(await cache.getOrLoad("key", 10, load)).toBe(10_000);
+  });
+
+  test("keeps no more than it has room for, and drops what was not used for longest", async () => {
+    const cache = createCache(undefined, { capacity: 2 });
+    const get = (key: string, value: string) =>
+      cache.getOrLoad(key, 60, () => Promise.resolve(value));
+    await get("a", "old");
+    await get("b", "old");
+    await get("a", "new");
+    await get("c", "old");
+    expect(await get("a", "new")).toBe("old");
+    expect(await get("b", "new")).toBe("new");
+  });
+});
+
+describeWithRedis("a cache in Redis", () => {
+  let upstash: TestUpstash;
+  let direct: Redis;
+  const env = () => ({
+    UPSTASH_REDIS_REST_URL: upstash.url,
+    UPSTASH_REDIS_REST_TOKEN: upstash.token,
+  });
+  const createOne = () => createCache(redisFromEnv(env(), { retryAfterMs: 1 }));
+
+  beforeAll(async () => {
+    upstash = await startUpstash();
+    direct = new Redis({ url: upstash.url, token: upstash.token });
+  });
+  afterAll(() => upstash?.stop());
+
+  behavesAsCache(() => createOne());
+
+  test("is shared by all instances, for the time asked", async () => {
+    await createOne().getOrLoad("everywhere", 60, () => Promise.resolve("first"));
+    expect(await createOne().getOrLoad("everywhere", 60, () => Promise.resolve("second"))).toBe(
+      "first",
+    );
+    expect(await direct.ttl("phoenix:cache:everywhere")).toBeGreaterThan(50);
+    await createOne().invalidatePrefix("every");
+    expect(await createOne().getOrLoad("everywhere", 60, () => Promise.resolve("third"))).toBe(
+      "third",
+    );
+  });
+
+  test("goes on in this process while Redis is away, and returns to it", async () => {
+    const cache = createOne();
+    let loads = 0;
+    const get = (key: string) => cache.getOrLoad(key, 60, () => Promise.resolve(++loads));
+    expect(await get("outage")).toBe(1);
+    await upstash.redis.kill();
+    for (let i = 0; i < 10; i++) expect(await get("outage")).toBe(2);
+    await cache.invalidate("outage");
+    expect(await get("outage")).toBe(3);
+    await upstash.redis.restart();
+    await expect.poll(() => get("outage"), { timeout: 20_000 }).toBe(1);
+  });
+});

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import {
+  askRedis,
+  type Log,
+  redisFromEnv,
+  type RedisOptions,
+} from "../../shared/platform/redis.ts";
+
+type Answer = () => Response | Promise<Response>;
+
+describe("Redis from the environment", () => {
+  test("is none where nothing is configured", () => {
+    expect(redisFromEnv({})).toBeUndefined();
+    expect(redisFromEnv({ UPSTASH_REDIS_REST_URL: "", UPSTASH_REDIS_REST_TOKEN: "" }))
+      .toBeUndefined();
+    expect(redisFromEnv({ UPSTASH_REDIS_REST_URL: "https://redis.example" })).toBeUndefined();
+  });
+
+  test("refuses what is not a URL", () => {
+    const env = { UPSTASH_REDIS_REST_URL: "redis.example", UPSTASH_REDIS_REST_TOKEN: "token" };
+    expect(() => redisFromEnv(env)).toThrow(/UPSTASH_REDIS_REST_URL/);
+  });
+});
+
+describe("a Redis that fails", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** A server in Upstash's place that answers as told, and counts what it was asked. */
+  function serve(first: Answer) {
+    const stop = new AbortController();
+    const upstash = { answer: first, requests: 0 };
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {}, signal: stop.signal },
+      () => {
+        upstash.requests++;
+        return upstash.answer();
+      },
+    );
+    onTestFinished(() => stop.abort());
+    const env = {
+      UPSTASH_REDIS_REST_URL: `http://127.0.0.1:${server.addr.port}`,
+      UPSTASH_REDIS_REST_TOKEN: "token",
+    };
+    const connect = (options: RedisOptions) => {
+      const redis = redisFromEnv(env, options);
+      if (!redis) throw new Error("not configured");
+      return redis;
+    };
+    return Object.assign(upstash, { connect });
+  }
+
+  const works = () => Response.json([{ result: 1 }]);
+  const hangs = () => new Promise<Response>(() => {});
+  const failing: [string, Answer][] = [
+    ["does not answer", hangs],
+    ["is away", () => Response.json({ error: "Redis is unavailable" }, { status: 503 })],
+    ["knows no such token", () => Response.json({ error: "WRONGPASS invalid" }, { status: 401 })],
+    ["answers what is not JSON", () => new Response("<html>", { status: 502 })],
+    [
+      "has used up its quota",
+      () => Response.json({ error: "ERR max requests limit exceeded. Limit: 1" }, { status: 400 }),
+    ],
+  ];
+
+  test.each(failing)("and %s is asked no more after the first failures", async (_, fails) => {
+    const upstash = serve(fails);
+    const redis = upstash.connect({ timeoutMs: 50, failuresToBreak: 2 });
+    for (let i = 0; i < 30; i++) await expect(redis.incr("key")).rejects.toThrow();
+    expect(upstash.requests).toBe(2);
+  });
+
+  test("is asked once after a while, and used again when it works", async () => {
+    const logged: string[] = [];
+    const log: Log = (level, message) => logged.push(`${level}: ${message}`);
+    const upstash = serve(failing[1]![1]);
+    const redis = upstash.connect({ failuresToBreak: 2, retryAfterMs: 10_000, log });
+    for (let i = 0; i < 5; i++) await redis.incr("key").catch(() => {});
+
+    vi.setSystemTime(Date.now() + 10_001);
+    for (let i = 0; i < 5; i++) await redis.incr("key").catch(() => {});
+    expect(upstash.requests).toBe(3);
+
+    upstash.answer = works;
+    vi.setSystemTime(Date.now() + 10_001);
+    for (let i = 0; i < 5; i++) expect(await redis.incr("key")).toBe(1);
+    expect(upstash.requests).toBe(8);
+    expect(logged).toEqual([
+      "warn: Redis is left alone for now",
+      "warn: Redis is left alone for now",
+      "info: Redis is back",
+    ]);
+  });
+
+  test("is not given up for a command that it refuses", async () => {
+    const upstash = serve(() => Response.json({ error: "WRONGTYPE Operation" }, { status: 400 }));
+    const redis = upstash.connect({ failuresToBreak: 2 });
+    for (let i = 0; i < 5; i++) await expect(redis.hgetall("key")).rejects.toThrow(/WRONGTYPE/);
+    expect(upstash.requests).toBe(5);
+  });
+
+  test("is replaced by the fallback, and the log tells neither keys nor values", async () => {
+    const log = vi.fn<Log>();
+    const upstash = serve(() => Response.json({ error: "ERR syntax error" }, { status: 400 }));
+    const answer = await askRedis<unknown>({
+      redis: upstash.connect({}),
+      ask: (redis) => redis.hgetall("user:zoe@example.org"),
+      fallback: () => "fallback",
+      what: "read a profile",
+      log,
+    });
+    expect(answer).toBe("fallback");
+    expect(log.mock.calls).toEqual([
+      ["warn", "Redis failed to read a profile", { error: "UpstashError: ERR syntax error" }],
+    ]);
+  });
+});
