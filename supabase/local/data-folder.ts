@@ -1,0 +1,62 @@
+import { join, resolve } from "node:path";
+import { StackError } from "./stack-error.ts";
+
+/**
+ * The folder that holds all a stack keeps, locked for this process. The operating system lets go of the lock when the
+ * process ends, however it ends, so a lock is never stale; the process id in it is for people.
+ */
+export interface DataFolder {
+  path: string;
+  unlock(): void;
+}
+
+/**
+ * Makes the folder where it is missing and locks it.
+ *
+ * @throws StackError when another stack holds it, or when it cannot be written
+ */
+export async function lockDataFolder(folder: string): Promise<DataFolder> {
+  const path = resolve(folder);
+  let file: Deno.FsFile;
+  try {
+    await Deno.mkdir(path, { recursive: true });
+    file = await Deno.open(lockPath(path), { create: true, read: true, write: true });
+  } catch (error) {
+    throw new StackError(
+      `The data folder ${path} cannot be written (${
+        reason(error)
+      }): set PHOENIX_DATA_DIR to another.`,
+    );
+  }
+  if (!await file.tryLock(true)) {
+    const pid = (await Deno.readTextFile(lockPath(path))).trim();
+    file.close();
+    throw new StackError(
+      `A stack already runs on ${path} (process ${pid}): stop it, or set PHOENIX_DATA_DIR to another folder.`,
+    );
+  }
+  await file.truncate();
+  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  return { path, unlock: () => file.close() };
+}
+
+/** Whether a stack runs on this folder now. */
+export async function isLocked(folder: string): Promise<boolean> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(lockPath(resolve(folder)), { read: true, write: true });
+  } catch {
+    return false;
+  }
+  const free = await file.tryLock(true);
+  file.close();
+  return !free;
+}
+
+function lockPath(folder: string): string {
+  return join(folder, "stack.lock");
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,23 @@
+/**
+ * Serves one function with the edge runtime's permissions: network, environment, reading files.
+ *
+ * Arguments: the function's `index.ts`, which has `{ fetch }` as its default export, and the port on 127.0.0.1.
+ */
+import { pathToFileURL } from "node:url";
+
+const [, entry, port] = Deno.args;
+const { default: handler } = await import(pathToFileURL(entry!).href);
+if (typeof handler?.fetch !== "function") {
+  console.error(`${entry} does not export default { fetch }`);
+  Deno.exit(1);
+}
+const server = Deno.serve(
+  { hostname: "127.0.0.1", port: Number(port), onListen: () => {} },
+  (request: Request) => handler.fetch(request),
+);
+
+// What is being answered is answered; new requests go elsewhere by now.
+Deno.addSignalListener("SIGTERM", async () => {
+  await server.shutdown();
+  Deno.exit(0);
+});

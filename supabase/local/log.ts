@@ -1,0 +1,50 @@
+import { join } from "node:path";
+
+/** One line that a service of the stack wrote, or that the stack wrote about itself. */
+export interface LogLine {
+  service: string;
+  text: string;
+}
+
+export type LogSink = (line: LogLine) => void;
+
+const LARGEST_KEPT = 5 * 1024 * 1024;
+
+/**
+ * Keeps each service's lines in a file of its own under `folder`, prefixed with the time and the service's name, and hands
+ * them to `sink` as well. A file that has grown past 5 MiB starts anew at the next boot.
+ */
+export class StackLog {
+  readonly #files = new Map<string, Deno.FsFile>();
+  readonly #encoder = new TextEncoder();
+
+  constructor(private readonly folder: string, private readonly sink: LogSink = () => {}) {
+    Deno.mkdirSync(folder, { recursive: true });
+  }
+
+  write(service: string, text: string): void {
+    this.sink({ service, text });
+    const line = `${new Date().toISOString()} ${service} | ${text}\n`;
+    this.#file(service)?.writeSync(this.#encoder.encode(line));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+  }
+
+  #closed = false;
+
+  #file(service: string): Deno.FsFile | undefined {
+    if (this.#closed) return undefined;
+    let file = this.#files.get(service);
+    if (!file) {
+      const path = join(this.folder, `${service}.log`);
+      file = Deno.openSync(path, { create: true, write: true, append: true });
+      if (file.statSync().size > LARGEST_KEPT) file.truncateSync();
+      this.#files.set(service, file);
+    }
+    return file;
+  }
+}

@@ -1,0 +1,43 @@
+import { StackError } from "./stack-error.ts";
+
+const HOST = "127.0.0.1";
+
+// Below the range from which operating systems take the ports of outgoing connections, so that nobody borrows a port
+// while its service is being restarted.
+const LOWEST = 15_000;
+const HIGHEST = 32_000;
+
+/** Whether a server could listen on this port of the loopback interface now. */
+export function isPortFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: HOST, port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A port that is free now and that this process has not handed out before. */
+export function freePort(): number {
+  for (let attempt = 0; attempt < 1_000; attempt++) {
+    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
+    if (handedOut.has(port) || !isPortFree(port)) continue;
+    handedOut.add(port);
+    return port;
+  }
+  throw new StackError(`No free port between ${LOWEST} and ${HIGHEST}: close some servers.`);
+}
+
+const handedOut = new Set<number>();
+
+/**
+ * The port a service will listen on.
+ *
+ * @param wanted the port asked for; 0 or nothing for any free one
+ * @param remedy what to do when the wanted port is taken, as the end of a sentence
+ */
+export function choosePort(wanted: number | undefined, remedy: string): number {
+  if (!wanted) return freePort();
+  if (isPortFree(wanted)) return wanted;
+  throw new StackError(`Port ${wanted} is in use: stop what listens there, or ${remedy}.`);
+}

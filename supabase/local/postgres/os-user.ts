@@ -1,0 +1,46 @@
+import { dirname } from "node:path";
+import { StackError } from "../stack-error.ts";
+
+/** The operating system's user that PostgreSQL runs as. */
+export interface OsUser {
+  name: string;
+  uid: number;
+  gid: number;
+}
+
+/**
+ * PostgreSQL refuses to run as root, so root runs it as `postgres`, or as `nobody` where there is no such user.
+ *
+ * @returns nothing when this process is not root and the server runs as whoever runs this
+ */
+export async function findOsUser(): Promise<OsUser | undefined> {
+  if (Deno.uid() !== 0) return undefined;
+  const lines = (await Deno.readTextFile("/etc/passwd")).split("\n").map((line) => line.split(":"));
+  const entry = lines.find(([name]) => name === "postgres") ??
+    lines.find(([name]) => name === "nobody");
+  if (!entry) {
+    throw new StackError(
+      "PostgreSQL does not run as root, and this machine has no user postgres to run it as: add one (useradd postgres).",
+    );
+  }
+  const [name, , uid, gid] = entry;
+  return { name: name!, uid: Number(uid), gid: Number(gid) };
+}
+
+/**
+ * Sees to it that a user other than ours can get at a path.
+ *
+ * @throws StackError naming the folder that stands in the way
+ */
+export async function assertReachable(path: string, user: OsUser, remedy: string): Promise<void> {
+  for (let folder = dirname(path);; folder = dirname(folder)) {
+    const { mode, uid, gid } = await Deno.stat(folder);
+    const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
+    if (mode !== null && !(mode & bit)) {
+      throw new StackError(
+        `The user ${user.name}, as whom root runs PostgreSQL, cannot enter ${folder}: ${remedy}.`,
+      );
+    }
+    if (folder === dirname(folder)) return;
+  }
+}

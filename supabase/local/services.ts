@@ -1,0 +1,148 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { GatewayConfig } from "./gateway/config.ts";
+import { databaseUrl, hasRedis, type StackPlan } from "./plan.ts";
+import { findRedisServer, redisServerArguments } from "./redis/find-redis.ts";
+import type { StackEnv } from "./stack-env.ts";
+import { denoEnv, denoProgram } from "./supervisor/deno-program.ts";
+import type { ServiceDefinition } from "./supervisor/service.ts";
+
+/** The processes of a stack. `redis` is the REST front of `redis-server`; `net` sends what `net.http_post()` queues. */
+export type ServiceName =
+  | "postgres"
+  | "net"
+  | "gateway"
+  | "functions"
+  | "qstash"
+  | "redis-server"
+  | "redis";
+
+/** Every service but `postgres`, which is defined once its folder is there. */
+export function defineServices(
+  plan: StackPlan,
+  env: StackEnv,
+  functionEnv: Record<string, string>,
+): Map<ServiceName, ServiceDefinition> {
+  const { ports, secrets } = plan;
+  const gatewayConfig: GatewayConfig = {
+    port: ports.api,
+    apiUrl: env.API_URL,
+    databaseUrl: env.SUPERUSER_DB_URL,
+    authenticatorUrl: databaseUrl(plan, "authenticator"),
+    functionsOrigin: `http://127.0.0.1:${ports.functions}`,
+    publishableKey: env.PUBLISHABLE_KEY,
+    secretKey: env.SECRET_KEY,
+    signingKey: secrets.signingKey,
+  };
+  const definitions: ServiceDefinition[] = [
+    denoService(
+      "net",
+      "net/main.ts",
+      { DB_URL: env.SUPERUSER_DB_URL },
+      () => Promise.resolve(true),
+    ),
+    denoService(
+      "gateway",
+      "gateway/main.ts",
+      { GATEWAY_CONFIG: JSON.stringify(gatewayConfig) },
+      () => isOk(env.API_URL),
+    ),
+    denoService(
+      "functions",
+      "functions/main.ts",
+      {
+        FUNCTIONS_PORT: String(ports.functions),
+        FUNCTIONS_DIR: plan.functionsDir,
+        FUNCTION_ENV: JSON.stringify(functionEnv),
+      },
+      () => answers(gatewayConfig.functionsOrigin),
+    ),
+    denoService(
+      "qstash",
+      "qstash/main.ts",
+      {
+        QSTASH_PORT: String(ports.qstash),
+        QSTASH_TOKEN: env.QSTASH_TOKEN,
+        QSTASH_CURRENT_SIGNING_KEY: env.QSTASH_CURRENT_SIGNING_KEY,
+        QSTASH_NEXT_SIGNING_KEY: env.QSTASH_NEXT_SIGNING_KEY,
+        QSTASH_DATABASE: join(plan.dataDir, "qstash.sqlite"),
+      },
+      () => isOk(`${env.QSTASH_URL}/health`),
+    ),
+    ...(hasRedis(plan) ? redisServices(plan, env) : []),
+  ];
+  return new Map(
+    definitions
+      .map((definition) => [definition.name as ServiceName, definition] as const)
+      .filter(([name]) => !plan.without.includes(name) && isThere(name)),
+  );
+}
+
+function redisServices({ dataDir, ports }: StackPlan, env: StackEnv): ServiceDefinition[] {
+  const dataFolder = join(dataDir, "redis");
+  Deno.mkdirSync(dataFolder, { recursive: true });
+  return [
+    {
+      name: "redis-server",
+      command: findRedisServer()!,
+      args: redisServerArguments({ port: ports.redis, dataFolder }),
+      env: {},
+      cwd: dataFolder,
+      isReady: () => accepts(ports.redis),
+      stopSignal: "SIGTERM",
+      native: true,
+    },
+    denoService(
+      "redis",
+      "redis/main.ts",
+      {
+        REDIS_REST_PORT: String(ports.redisRest),
+        REDIS_REST_TOKEN: env.UPSTASH_REDIS_REST_TOKEN,
+        REDIS_PORT: String(ports.redis),
+      },
+      () => answers(`${env.UPSTASH_REDIS_REST_URL}/health`),
+    ),
+  ];
+}
+
+function denoService(
+  name: ServiceName,
+  module: string,
+  env: Record<string, string>,
+  isReady: () => Promise<boolean>,
+): ServiceDefinition {
+  return {
+    name,
+    ...denoProgram(fileURLToPath(new URL(module, import.meta.url))),
+    env: denoEnv(env),
+    isReady,
+    stopSignal: "SIGTERM",
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  const response = await fetch(url);
+  await response.body?.cancel();
+  return true;
+}
+
+async function isOk(url: string): Promise<boolean> {
+  const response = await fetch(url);
+  await response.body?.cancel();
+  return response.ok;
+}
+
+async function accepts(port: number): Promise<boolean> {
+  (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+  return true;
+}
+
+// TODO until the branches qstash and redis are merged.
+function isThere(name: string): boolean {
+  if (name !== "qstash" && name !== "redis") return true;
+  try {
+    return Deno.statSync(new URL(`${name}/main.ts`, import.meta.url)).isFile;
+  } catch {
+    return false;
+  }
+}

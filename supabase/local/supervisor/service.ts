@@ -1,0 +1,204 @@
+import { TextLineStream } from "./text-lines.ts";
+import { tether } from "./tether.ts";
+import { StackError } from "../stack-error.ts";
+
+/** What a service is: how its process starts, how one knows that it serves, how it ends. */
+export interface ServiceDefinition {
+  name: string;
+  command: string;
+  args: string[];
+  env: Record<string, string>;
+  cwd?: string;
+  uid?: number;
+  gid?: number;
+  /** Resolves to true once the service serves; asked again and again until then. */
+  isReady: () => Promise<boolean>;
+  /** How it is asked to stop. */
+  stopSignal: Deno.Signal;
+  /** A program that is not one of the stack's own and so does not notice when the supervisor is gone. */
+  native?: boolean;
+  /** Turns the last lines of a process that ended while starting into a sentence for people. */
+  explainFailure?: (lastLines: string[]) => string;
+}
+
+/** A service as the users of a stack see it. */
+export interface ServiceHandle {
+  /** The process id, or undefined while there is no process. */
+  readonly pid: number | undefined;
+  kill(signal: Deno.Signal): void;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  restart(): Promise<void>;
+}
+
+const READY_WITHIN_MS = 30_000;
+const STOP_WITHIN_MS = 5_000;
+const SHORTEST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+const HEALTHY_AFTER_MS = 10_000;
+const LINES_KEPT = 20;
+
+/**
+ * Keeps one process running. A process that ends without having been asked to is started again, at once and then after
+ * pauses that double up to 5 s.
+ */
+export class Service implements ServiceHandle {
+  #wanted = false;
+  #process: Deno.ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #lastLines: string[] = [];
+  #wake: () => void = () => {};
+
+  constructor(
+    private readonly definition: ServiceDefinition,
+    private readonly log: (text: string) => void,
+    private readonly logSupervision: (text: string) => void,
+  ) {}
+
+  get name(): string {
+    return this.definition.name;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#process?.kill(signal);
+  }
+
+  /**
+   * Starts the process and waits until it serves.
+   *
+   * @throws StackError when it ends before, or does not serve within 30 s
+   */
+  async start(): Promise<void> {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    let firstEnded = false;
+    const firstEnd = this.#spawn().then(() => {
+      firstEnded = true;
+    });
+    const serving = this.#untilReady(() => firstEnded || !this.#wanted);
+    this.#ended = this.#supervise(firstEnd, serving);
+    if (await serving) return;
+    const stopped = !this.#wanted;
+    await this.stop();
+    if (stopped) throw new StackError(`${this.name} was stopped while it was starting.`);
+    throw new StackError(this.#failure(firstEnded));
+  }
+
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    this.#wake();
+    const process = this.#process;
+    if (process) {
+      signalIfAlive(process, this.definition.stopSignal);
+      const timer = setTimeout(() => signalIfAlive(process, "SIGKILL"), STOP_WITHIN_MS);
+      await this.#ended;
+      clearTimeout(timer);
+    } else {
+      await this.#ended;
+    }
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** Starts the process; the promise resolves when it has ended. */
+  async #spawn(): Promise<void> {
+    const { command, args, env, cwd, uid, gid, native, stopSignal } = this.definition;
+    this.#lastLines = [];
+    const spawning = new Deno.Command(command, {
+      args,
+      env,
+      clearEnv: true,
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
+      stdin: native ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+      // A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops its services in order.
+      detached: true,
+    });
+    let process;
+    try {
+      process = spawning.spawn();
+    } catch (error) {
+      this.#lastLines.push(String(error));
+      return;
+    }
+    this.#process = process;
+    const cutTether = native ? tether(process.pid, stopSignal) : undefined;
+    await Promise.all([this.#read(process.stdout), this.#read(process.stderr), process.status]);
+    this.#process = undefined;
+    if (!native) await process.stdin.close().catch(() => {});
+    await cutTether?.();
+  }
+
+  async #supervise(firstEnd: Promise<void>, firstServing: Promise<boolean>): Promise<void> {
+    let startedAt = performance.now();
+    let pause = SHORTEST_PAUSE_MS;
+    await firstEnd;
+    // Whoever called start() deals with a process that never served.
+    if (!await firstServing) return;
+    while (this.#wanted) {
+      if (performance.now() - startedAt > HEALTHY_AFTER_MS) pause = SHORTEST_PAUSE_MS;
+      this.logSupervision(`${this.name} ended unexpectedly: starting it again`);
+      await this.#pause(pause);
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      if (!this.#wanted) return;
+      startedAt = performance.now();
+      await this.#spawn();
+    }
+  }
+
+  async #untilReady(givenUp: () => boolean): Promise<boolean> {
+    const deadline = performance.now() + READY_WITHIN_MS;
+    while (!givenUp() && performance.now() < deadline) {
+      if (await this.definition.isReady().catch(() => false)) return true;
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+    return false;
+  }
+
+  #failure(ended: boolean): string {
+    const explained = this.definition.explainFailure?.(this.#lastLines);
+    if (explained) return explained;
+    const last = this.#lastLines.at(-1);
+    const what = ended
+      ? "ended while starting"
+      : `did not serve within ${READY_WITHIN_MS / 1000} s`;
+    return `${this.name} ${what}${last ? `: ${last}` : "."}`;
+  }
+
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+    for await (const line of lines) {
+      this.#lastLines.push(line);
+      if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
+      this.log(line);
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+function signalIfAlive(process: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    process.kill(signal);
+  } catch {
+    // It has ended already.
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * Ties a native program, which does not watch its stdin, to the life of this process: a shell waits for the end of its own
+ * stdin, which comes when this process is gone, however it went, and then signals the program.
+ *
+ * @returns what cuts the tether once the program has ended
+ */
+export function tether(pid: number, signal: Deno.Signal): () => Promise<void> {
+  const shell = new Deno.Command("/bin/sh", {
+    args: ["-c", `while read -r _; do :; done; kill -${signal.replace("SIG", "")} ${pid}`],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+    detached: true,
+  }).spawn();
+  return async () => {
+    try {
+      shell.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await shell.status;
+    await shell.stdin.close().catch(() => {});
+  };
+}
