@@ -1,11 +1,32 @@
 import { defineConfig } from "vitest/config";
 
+const shared = {
+  pool: "forks",
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+} as const;
+
 export default defineConfig({
   test: {
-    include: ["tests/**/*.test.ts"],
-    exclude: ["tests/bench/**", "node_modules/**"],
-    pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    projects: [
+      // What needs no stack, or starts what it needs.
+      {
+        test: {
+          ...shared,
+          name: "domain",
+          include: ["tests/{domain,platform}/**/*.test.ts", "tests/*.test.ts"],
+        },
+      },
+      { test: { ...shared, name: "local", include: ["tests/{local,tools}/**/*.test.ts"] } },
+      // What shares one stack, started before the first test and deleted after the last.
+      {
+        test: {
+          ...shared,
+          name: "stack",
+          include: ["tests/{sql,flywheel,functions,e2e}/**/*.test.ts"],
+          globalSetup: "tests/support/global-setup.ts",
+        },
+      },
+    ],
   },
 });

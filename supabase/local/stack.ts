@@ -8,6 +8,7 @@ import { bootstrap } from "./postgres/bootstrap.ts";
 import { prepareCluster } from "./postgres/cluster.ts";
 import { connect } from "./postgres/connect.ts";
 import { applyMigrations } from "./postgres/migrations.ts";
+import { applySchemaFiles } from "./postgres/schema-files.ts";
 import { readOrMakeSecrets } from "./secrets.ts";
 import { functionEnv, planEnv, type StackPlan } from "./plan.ts";
 import { defineServices, type ServiceName } from "./services.ts";
@@ -29,8 +30,11 @@ export interface StackOptions {
   functionsDir?: string;
   /** Folder of migrations; the project's without. */
   migrationsDir?: string;
-  /** What makes the schema: the migrations (default) or nothing. */
-  applyMigrations?: "migrations" | "none";
+  /**
+   * What makes the schema: the migrations (default), the source in `sql/` without a record (into a database that has no schema
+   * yet), or nothing.
+   */
+  applyMigrations?: "migrations" | "sql" | "none";
   /** Services to leave out. */
   without?: readonly ServiceName[];
   /** Whether QStash rings every minute; default true. */
@@ -161,11 +165,13 @@ async function boot(
     if (options.applyMigrations === "none") return;
     const sql = connect(env.DB_URL);
     try {
-      const applied = await applyMigrations(
-        sql,
-        options.migrationsDir ?? projectFolder("supabase/migrations"),
-      );
-      for (const file of applied) log.write("stack", `applied migration ${file}`);
+      if (options.applyMigrations === "sql") {
+        await applySchemaFiles(sql, projectFolder("sql/install.sql"));
+      } else {
+        const folder = options.migrationsDir ?? projectFolder("supabase/migrations");
+        const applied = await applyMigrations(sql, folder);
+        for (const file of applied) log.write("stack", `applied migration ${file}`);
+      }
     } finally {
       await sql.end();
     }

@@ -16,7 +16,7 @@ export async function watchSources(
   const shared = join(folder, "..", "shared");
   const watched = [folder, ...(isFolder(shared) ? [shared] : [])];
   let changed: Set<string> | "all" = new Set();
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   for await (const event of Deno.watchFs(watched)) {
     if (event.kind === "access") continue;
     for (const path of event.paths) {

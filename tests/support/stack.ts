@@ -1,0 +1,49 @@
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import postgres from "postgres";
+import { inject } from "vitest";
+import type { StackEnv } from "../../supabase/local/stack-env.ts";
+
+/** A user who has signed up over HTTP. */
+export interface TestUser {
+  user_id: string;
+  email: string;
+  accessToken: string;
+  /** supabase-js, signed in as this user. */
+  client: SupabaseClient;
+}
+
+export interface TestStack {
+  env: StackEnv;
+  /** supabase-js with the publishable key, signed in as nobody. */
+  anonymous(): SupabaseClient;
+  /** supabase-js with the secret key. */
+  service(): SupabaseClient;
+  signUp(): Promise<TestUser>;
+  /** Connections as `postgres`; ended by whoever asked for them. */
+  adminSql(options?: { max?: number }): postgres.Sql;
+}
+
+/** The stack that the whole run shares. */
+export function testStack(): TestStack {
+  return clientsOf(inject("stack"));
+}
+
+/** The same helpers for a stack that a test has started itself. */
+export function clientsOf(env: StackEnv): TestStack {
+  const connect = (key: string) =>
+    createClient(env.API_URL, key, { auth: { persistSession: false, autoRefreshToken: false } });
+  return {
+    env,
+    anonymous: () => connect(env.PUBLISHABLE_KEY),
+    service: () => connect(env.SECRET_KEY),
+    async signUp() {
+      const client = connect(env.PUBLISHABLE_KEY);
+      const email = `${crypto.randomUUID()}@example.com`;
+      const { data, error } = await client.auth.signUp({ email, password: crypto.randomUUID() });
+      if (error) throw error;
+      if (!data.user || !data.session) throw new Error("signing up opened no session");
+      return { user_id: data.user.id, email, accessToken: data.session.access_token, client };
+    },
+    adminSql: ({ max = 4 } = {}) => postgres(env.DB_URL, { max, onnotice: () => {} }),
+  };
+}

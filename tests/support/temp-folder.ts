@@ -1,0 +1,5 @@
+/** A new folder under the system's temporary one, gone with what is in it once it is disposed of. */
+export async function tempFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "phoenix-test-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
