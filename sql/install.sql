@@ -10,7 +10,6 @@
 \ir store/verdict.sql
 \ir store/canonical_json.sql
 \ir store/json_flaw.sql
-\ir store/fingerprint.sql
 \ir store/read_envelopes.sql
 \ir store/append_events.sql
 \ir store/publish.sql

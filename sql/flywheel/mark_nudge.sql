@@ -42,9 +42,7 @@ begin
           nudge::text,
           null,
           marked_at,
-          flywheel.fingerprint(
-            owner, 'nudge.' || step, 'flywheel', jsonb_build_object('nudge_id', nudge), marked_at
-          ),
+          sha256(convert_to(nudge || step, 'UTF8')),
           '{}'
         )::flywheel.incoming_event
       ],

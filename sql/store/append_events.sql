@@ -16,6 +16,7 @@ as $$
   judged as materialized (
     select
       s.*,
+      st.version as base,
       case
         when e.event_hash is not null and e.event_hash <> s.fingerprint then 'rejected'
         when e.event_hash is not null then 'duplicate'
@@ -28,6 +29,8 @@ as $$
       end as verdict,
       case when e.event_hash is null then f.event_id else s.event_id end as first_id
     from sent as s
+    join flywheel.streams as st
+      on st.user_id = s.user_id
     left join public.phoenix_events as e
       on e.user_id = s.user_id and e.event_id = s.event_id
     left join flywheel.fingerprints as f
@@ -52,7 +55,6 @@ as $$
       select j.user_id, count(*) as events from judged as j where j.verdict = 'accepted' group by j.user_id
     ) as n
     where s.user_id = n.user_id
-    returning s.user_id, s.version - n.events as version
   ),
   appended as (
     insert into public.phoenix_events (
@@ -61,14 +63,13 @@ as $$
     )
     select
       j.user_id,
-      b.version + row_number() over (partition by j.user_id order by j.ord),
+      j.base + row_number() over (partition by j.user_id order by j.ord),
       j.id, j.event_type, j.app_source, j.payload, j.metadata,
       j.correlation_id, j.causation_id, j.session_id,
       coalesce(j."timestamp", append_events.received_at),
       append_events.received_at,
       j.fingerprint
     from judged as j
-    join bumped as b on b.user_id = j.user_id
     where j.verdict = 'accepted'
   ),
   remembered as (

@@ -15,7 +15,7 @@ alter table flywheel.fingerprints enable row level security;
 
 comment on table flywheel.fingerprints is 'Which publications were seen, and as which event: the memory of deduplication.';
 comment on column flywheel.fingerprints.user_id is 'Whose event.';
-comment on column flywheel.fingerprints.fingerprint is 'SHA-256, see flywheel.fingerprint().';
+comment on column flywheel.fingerprints.fingerprint is 'SHA-256; flywheel.read_envelopes() says over what.';
 comment on column flywheel.fingerprints.event_id is 'The first publication''s event_id.';
 comment on column flywheel.fingerprints.seen_at is 'The last publication of it; the dedup window runs from here.';
 comment on column flywheel.fingerprints.permanent is

@@ -37,6 +37,6 @@ comment on column public.phoenix_events.causation_id is 'What caused the event: 
 comment on column public.phoenix_events.session_id is 'The publisher''s session.';
 comment on column public.phoenix_events."timestamp" is 'When it happened: the publisher''s time, or the time of receipt.';
 comment on column public.phoenix_events.received_at is 'When the store appended it; grows with version.';
-comment on column public.phoenix_events.event_hash is 'SHA-256 fingerprint, see flywheel.fingerprint().';
+comment on column public.phoenix_events.event_hash is 'The fingerprint: SHA-256, 32 bytes; flywheel.read_envelopes() says over what.';
 comment on column public.phoenix_events.ai_processing_error is
   'Why the event was set aside as a dead letter; null where it was folded or awaits folding.';

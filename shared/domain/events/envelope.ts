@@ -1,28 +1,19 @@
-import { z } from "zod";
-
-const instant = z.iso.datetime({ offset: true });
-const json = z.record(z.string(), z.unknown());
-
 /**
- * An event as the database stores it and the fold receives it: one user's, with its place in their
- * stream. What may be published is for the database to say.
+ * An event as the fold receives it from the database: one user's, with its place in their stream.
+ * What may be published is for the database to say; here it is already a fact.
  */
-export const storedEvent = z.object({
-  event_id: z.guid(),
+export interface StoredEvent {
   /** The event's place in its user's stream, from 1. */
-  version: z.int().positive(),
-  event_type: z.string(),
-  app_source: z.string(),
-  payload: json,
-  metadata: json,
-  correlation_id: z.string().nullable(),
-  causation_id: z.string().nullable(),
-  session_id: z.string().nullable(),
-  /** When it happened, ISO 8601 with an offset. */
-  timestamp: instant,
-  /** When it was stored, ISO 8601 with an offset. */
-  received_at: instant,
-});
-
-/** An event as the database stores it and the fold receives it. */
-export type StoredEvent = z.output<typeof storedEvent>;
+  version: number;
+  event_id: string;
+  event_type: string;
+  app_source: string;
+  payload: Record<string, unknown>;
+  correlation_id: string | null;
+  /** When it happened, milliseconds since 1970. */
+  timestamp: number;
+  /** When it was stored, milliseconds since 1970; grows with the version. */
+  received_at: number;
+  /** Whether it was set aside before, as a dead letter. */
+  set_aside: boolean;
+}

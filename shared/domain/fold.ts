@@ -1,0 +1,189 @@
+import { type Effect, effect as effectSchema } from "./effect.ts";
+import type { StoredEvent } from "./events/envelope.ts";
+import { recognise } from "./events/known-event.ts";
+import type { Reaction, Reactor } from "./reactor.ts";
+
+/** What each reactor remembers of a user, by reactor name. */
+export type State = Readonly<Record<string, unknown>>;
+
+/** What made an effect: an event, or a timer, which has no event. */
+export interface Cause {
+  event_id: string | undefined;
+  correlation_id: string | null;
+  /** The moment in the user's story, milliseconds since 1970: the event's receipt or the timer's time. */
+  at: number;
+}
+
+export interface CausedEffect {
+  effect: Effect;
+  cause: Cause;
+}
+
+/** One user's backlog, and how far to go with it. */
+export interface Backlog {
+  state: State;
+  /** The next events in order, without a gap. */
+  events: readonly StoredEvent[];
+  /** Until when timers have come due; undefined where more events wait behind these. */
+  now: number | undefined;
+  /**
+   * Which try this is at what comes first. After the last one a failing event is set aside, and the reactors that do
+   * not fail keep what they made of it; beyond the last one, since no worker survived it, it is not even looked at.
+   */
+  attempt: "early" | "last" | "beyond";
+}
+
+/** An event set aside; an undefined error heals one that was set aside before. */
+export interface SetAside {
+  version: number;
+  error: string | undefined;
+}
+
+export interface Folded {
+  state: State;
+  /** The last version folded; undefined where nothing was. */
+  version: number | undefined;
+  wakeAt: number | undefined;
+  effects: CausedEffect[];
+  setAside: SetAside[];
+  /** Why folding stopped before the last event: it is to be tried again. */
+  failure: string | undefined;
+}
+
+/**
+ * Folds one user's new events through every reactor, in order, with each timer between the events where it came due.
+ *
+ * An event counts whole or not at all: where a reactor fails, folding stops before that event, and after its last
+ * attempt the event is set aside with an error and the user goes on.
+ */
+export function fold(reactors: readonly Reactor[], backlog: Backlog): Folded {
+  const run = new Run(reactors, backlog.state);
+  const [first] = backlog.events;
+  try {
+    for (const event of backlog.events) {
+      const attempt = event === first ? backlog.attempt : "early";
+      run.fireTimers(event.received_at, attempt);
+      run.foldEvent(event, event.set_aside && attempt === "early" ? "last" : attempt);
+    }
+    if (backlog.now !== undefined) run.fireTimers(backlog.now, first ? "early" : backlog.attempt);
+  } catch (error) {
+    run.failure = messageOf(error);
+  }
+  return {
+    state: run.state,
+    version: run.version,
+    wakeAt: run.earliestTimer()?.at,
+    effects: run.effects,
+    setAside: run.setAside,
+    failure: run.failure,
+  };
+}
+
+/** One call of {@link fold} under way. */
+class Run {
+  version: number | undefined;
+  failure: string | undefined;
+  readonly effects: CausedEffect[] = [];
+  readonly setAside: SetAside[] = [];
+  /** Reactors whose timer failed for good: not woken again before their next event. */
+  readonly #mute = new Set<Reactor>();
+
+  constructor(private readonly reactors: readonly Reactor[], public state: State) {}
+
+  /** @throws where the event is to be tried again; nothing of it has been kept then */
+  foldEvent(event: StoredEvent, attempt: Backlog["attempt"]): void {
+    if (attempt === "beyond") return this.#aside(event, "no worker survived folding it");
+
+    const recognised = recognise(event);
+    if (recognised.kind === "refused") {
+      const why = recognised.issues.map(({ field, message }) => `${field} ${message}`).join("; ");
+      return this.#aside(event, `refused: ${why}`);
+    }
+
+    const state: Record<string, unknown> = { ...this.state };
+    const effects: Effect[] = [];
+    const failures: string[] = [];
+    for (const reactor of this.reactors) {
+      try {
+        const reaction = checked(reactor.react(stateOf(reactor, state), recognised.event));
+        state[reactor.name] = reaction.state;
+        effects.push(...reaction.effects ?? []);
+      } catch (error) {
+        failures.push(`${reactor.name}: ${messageOf(error)}`);
+      }
+    }
+    const error = failures.length > 0 ? failures.join("; ") : undefined;
+    if (error !== undefined && attempt === "early") throw new Error(error);
+
+    this.state = state;
+    this.version = event.version;
+    this.#cause(effects, event.event_id, event.correlation_id, event.received_at);
+    if (error !== undefined || event.set_aside) {
+      this.setAside.push({ version: event.version, error });
+    }
+  }
+
+  /** Fires what comes due until `now`, the earliest first. */
+  fireTimers(now: number, attempt: Backlog["attempt"]): void {
+    for (let due = this.earliestTimer(); due && due.at <= now; due = this.earliestTimer()) {
+      const { reactor, at } = due;
+      try {
+        if (attempt === "beyond") throw new Error("no worker survived its timer");
+        const { state, effects = [] } = checked(reactor.wake!(stateOf(reactor, this.state), at));
+        if ((reactor.wakeAt!(state) ?? Infinity) <= at) throw new Error("its timer does not move on");
+        this.state = { ...this.state, [reactor.name]: state };
+        this.#cause(effects, undefined, null, at);
+      } catch (error) {
+        if (attempt === "early") throw new Error(`${reactor.name}: ${messageOf(error)}`);
+        this.#mute.add(reactor);
+      }
+    }
+  }
+
+  earliestTimer(): { reactor: Reactor; at: number } | undefined {
+    let first: { reactor: Reactor; at: number } | undefined;
+    for (const reactor of this.reactors) {
+      if (this.#mute.has(reactor)) continue;
+      const at = reactor.wakeAt?.(stateOf(reactor, this.state));
+      if (at !== undefined && (!first || at < first.at)) first = { reactor, at };
+    }
+    return first;
+  }
+
+  #aside(event: StoredEvent, error: string): void {
+    this.version = event.version;
+    this.setAside.push({ version: event.version, error });
+  }
+
+  #cause(
+    effects: readonly Effect[],
+    event_id: string | undefined,
+    correlation_id: string | null,
+    at: number,
+  ): void {
+    const cause = { event_id, correlation_id, at };
+    this.effects.push(...effects.map((effect) => ({ effect, cause })));
+  }
+}
+
+function stateOf(reactor: Reactor, state: State): unknown {
+  return state[reactor.name] ?? reactor.initial;
+}
+
+/** A reaction that the commit can write; @throws where a reactor returned nonsense */
+function checked(reaction: Reaction<unknown>): Reaction<unknown> {
+  if (typeof reaction !== "object" || reaction === null) throw new Error("returned no reaction");
+  const { state, effects } = reaction;
+  if (typeof state !== "object" || state === null) throw new Error("returned no state");
+  if (effects === undefined || effects.length === 0) return { state };
+  return { state, effects: effects.map((each) => effectSchema.parse(each)) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The versions of the reactors: a state folded by other versions has another shape. */
+export function shapeOf(reactors: readonly Reactor[]): string {
+  return reactors.map(({ name, version }) => `${name}@${version}`).join(" ");
+}

@@ -1,0 +1,31 @@
+import type { Recognised } from "./events/known-event.ts";
+import type { Effect } from "./effect.ts";
+
+/** What a reactor is told: an event whose payload was checked, or one of a free type. */
+export type ReactorEvent = Exclude<Recognised, { kind: "refused" }>["event"];
+
+/** What follows from an event or a timer. */
+export interface Reaction<State> {
+  state: State;
+  effects?: readonly Effect[];
+}
+
+/**
+ * A pure function that folds an event into state and says which effects follow. It never queries history, reads no
+ * clock, and never changes the state that it is given: the same events give the same state and effects in every replay.
+ *
+ * State is JSON. It stays small however long the history grows: a reactor keeps what its rules need, not what happened.
+ */
+export interface Reactor<State = unknown> {
+  /** The key of its state; never reused for another meaning. */
+  readonly name: string;
+  /** The version of its state's shape. A change folds every user anew from the first event. */
+  readonly version: number;
+  readonly initial: State;
+  /** Folds an event. "Now" is `event.received_at`. */
+  react(state: State, event: ReactorEvent): Reaction<State>;
+  /** When it wants to be woken, milliseconds since 1970; undefined for never. */
+  wakeAt?(state: State): number | undefined;
+  /** Its timer came due at `now`. Afterwards `wakeAt` must lie beyond `now`. */
+  wake?(state: State, now: number): Reaction<State>;
+}
