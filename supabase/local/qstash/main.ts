@@ -1,0 +1,33 @@
+import { z } from "zod";
+import { createQStash } from "./server.ts";
+
+const environment = z.object({
+  QSTASH_PORT: z.coerce.number().int().min(0).max(65_535),
+  QSTASH_TOKEN: z.string().min(1),
+  QSTASH_CURRENT_SIGNING_KEY: z.string().min(1),
+  QSTASH_NEXT_SIGNING_KEY: z.string().min(1),
+  QSTASH_DATABASE: z.string().min(1),
+  QSTASH_TIME_SCALE: z.coerce.number().positive().default(1),
+}).parse(Deno.env.toObject());
+
+const qstash = createQStash({
+  token: environment.QSTASH_TOKEN,
+  currentSigningKey: environment.QSTASH_CURRENT_SIGNING_KEY,
+  nextSigningKey: environment.QSTASH_NEXT_SIGNING_KEY,
+  databasePath: environment.QSTASH_DATABASE,
+  timeScale: environment.QSTASH_TIME_SCALE,
+});
+
+const server = Deno.serve({
+  hostname: "127.0.0.1",
+  port: environment.QSTASH_PORT,
+  onListen: ({ hostname, port }) => console.log(`QStash listens on http://${hostname}:${port}`),
+}, qstash.fetch);
+
+async function stop(): Promise<void> {
+  await server.shutdown();
+  await qstash.close();
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
+await server.finished;
