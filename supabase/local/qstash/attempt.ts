@@ -22,22 +22,14 @@ export async function attemptDelivery(
 ): Promise<DeliveryResult> {
   const { url, options } = message;
   const body = options.method === "GET" ? new Uint8Array() : message.body;
-  const headers = new Headers({ "user-agent": "Upstash-QStash" });
-  for (const [name, value] of Object.entries(options.headers)) {
-    if (!connectionHeaders.has(name)) headers.set(name, value);
-  }
-  headers.set("upstash-message-id", message.messageId);
-  headers.set("upstash-retried", String(message.retried));
-  headers.set("upstash-caller-ip", message.callerIp);
-  if (message.scheduleId !== null) headers.set("upstash-schedule-id", message.scheduleId);
-  if (message.queue !== null) headers.set("upstash-queue-name", message.queue);
-  headers.set("upstash-signature", await signDelivery({ url, body, signingKey }));
-
   const timeout = AbortSignal.timeout(Math.min(options.timeout ?? maxTimeout, maxTimeout));
   try {
     const response = await fetch(url, {
       method: options.method,
-      headers,
+      headers: {
+        ...deliveryHeaders(message),
+        "Upstash-Signature": await signDelivery({ url, body, signingKey }),
+      },
       body: body.length > 0 ? body : null,
       redirect: "manual",
       signal: AbortSignal.any([signal, timeout]),
@@ -58,4 +50,20 @@ export async function attemptDelivery(
       error: error instanceof Error ? error.message : String(error),
     };
   }
+}
+
+/** The publisher's headers under QStash's own (https://upstash.com/docs/qstash/howto/receiving). */
+function deliveryHeaders(message: Message): Record<string, string> {
+  const forwarded = Object.entries(message.options.headers).filter(([name]) =>
+    !connectionHeaders.has(name)
+  );
+  return {
+    "User-Agent": "Upstash-QStash",
+    ...Object.fromEntries(forwarded),
+    "Upstash-Message-Id": message.messageId,
+    "Upstash-Retried": String(message.retried),
+    "Upstash-Caller-Ip": message.callerIp,
+    ...(message.scheduleId === null ? {} : { "Upstash-Schedule-Id": message.scheduleId }),
+    ...(message.queue === null ? {} : { "Upstash-Queue-Name": message.queue }),
+  };
 }

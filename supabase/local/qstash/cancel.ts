@@ -20,7 +20,7 @@ export function cancelMessages(
     );
     for (const message of messages) {
       store.messages.remove(message.messageId);
-      logState({ store, clock }, message, "CANCELED");
+      logState(store, clock.now(), message, "CANCELED");
     }
     return messages.length;
   });

@@ -42,6 +42,7 @@ export function createDeliverer(
       if (message.options.flowControl) {
         store.flowControls.countStart(message.options.flowControl.key, now);
       }
+      logState(store, now, message, "ACTIVE");
       const attempt = deliver(message).finally(() => {
         inFlight.delete(attempt);
         timer.wake();
@@ -51,7 +52,6 @@ export function createDeliverer(
   }
 
   async function deliver(message: Message): Promise<void> {
-    logState({ store, clock }, message, "ACTIVE");
     try {
       const result = await attemptDelivery(message, {
         fetch,

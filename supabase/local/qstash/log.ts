@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Instant } from "./clock.ts";
 import { headerLists } from "./header-names.ts";
 import type { DeliveryResult, Message } from "./message.ts";
 import type { LogState } from "./store/logs.ts";
@@ -12,12 +12,12 @@ export interface LogDetail {
 
 /** Records what happened to a message, as `GET /v2/events` and `/v2/logs` list it. */
 export function logState(
-  { store, clock }: { store: Store; clock: Clock },
+  store: Store,
+  time: Instant,
   message: Message,
   state: LogState,
   { nextDeliveryTime, result }: LogDetail = {},
 ): void {
-  const time = clock.now();
   const { options } = message;
   store.logs.append(message, state, time, {
     time,

@@ -24,10 +24,12 @@ const server = Deno.serve({
   onListen: ({ hostname, port }) => console.log(`QStash listens on http://${hostname}:${port}`),
 }, qstash.fetch);
 
+const signals = ["SIGINT", "SIGTERM"] as const;
+
 async function stop(): Promise<void> {
+  for (const signal of signals) Deno.removeSignalListener(signal, stop);
   await server.shutdown();
   await qstash.close();
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
-await server.finished;
+for (const signal of signals) Deno.addSignalListener(signal, stop);

@@ -29,7 +29,7 @@ export function createPublish({ store, clock }: { store: Store; clock: Clock }):
       if (message.queue !== null) store.queues.ensure(message.queue, now);
       if (message.options.flowControl) store.flowControls.upsert(message.options.flowControl);
       store.messages.insert(accepted, position ?? null);
-      logState({ store, clock }, { ...accepted, position: 0, retried: 0 }, "CREATED");
+      logState(store, now, { ...accepted, position: 0, retried: 0 }, "CREATED");
       return { messageId: accepted.messageId };
     });
 }

@@ -102,7 +102,7 @@ const forwardPrefix = "upstash-forward-";
 function forwardedHeaders(headers: Headers): Record<string, string> {
   const forwarded: Record<string, string> = {};
   for (const [name, value] of headers) {
-    if (name.startsWith(forwardPrefix)) {
+    if (name.startsWith(forwardPrefix) && name !== forwardPrefix) {
       forwarded[canonicalHeaderName(name.slice(forwardPrefix.length))] = value;
     }
   }

@@ -20,28 +20,28 @@ export function settleAttempt(
   const { options } = message;
   store.transaction(() => {
     if (!store.messages.find(message.messageId)) return;
+    const now = clock.now();
 
     if (result.error === null) {
       store.messages.remove(message.messageId);
       store.schedules.recordOutcome(message.messageId, "SUCCESS");
-      logState({ store, clock }, message, "DELIVERED");
+      logState(store, now, message, "DELIVERED");
     } else if (message.retried < options.retries && !isNonRetryable(result)) {
-      const nextDeliveryTime = Math.round(clock.now() + retryDelay(message, result));
+      const nextDeliveryTime = Math.round(now + retryDelay(message, result));
       store.messages.retryAt(message.messageId, nextDeliveryTime);
-      logState({ store, clock }, message, "ERROR", { result });
-      logState({ store, clock }, message, "RETRY", { nextDeliveryTime });
+      logState(store, now, message, "ERROR", { result });
+      logState(store, now, message, "RETRY", { nextDeliveryTime });
       if (options.callback) {
         // The queue waits for a message's last callbacks only: its own retry is still to come.
         publish({ ...callbackMessage(options.callback, message, result), queue: null });
       }
       return;
     } else {
-      const diedAt = clock.now();
-      const dlqId = store.deadLetters.insert(message.messageId, diedAt, result);
+      const dlqId = store.deadLetters.insert(message.messageId, now, result);
       store.messages.bury(message.messageId);
       store.schedules.recordOutcome(message.messageId, "FAIL");
-      logState({ store, clock }, message, "ERROR", { result });
-      logState({ store, clock }, message, "FAILED");
+      logState(store, now, message, "ERROR", { result });
+      logState(store, now, message, "FAILED");
       if (options.failureCallback) {
         publish(callbackMessage(options.failureCallback, message, result, dlqId), {
           position: message.position,

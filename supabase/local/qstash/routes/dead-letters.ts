@@ -72,6 +72,10 @@ export function deadLetterRoutes({ store, publish, deliverer }: RouteContext): H
 
   app.post("/v2/dlq/retry", (c) => {
     const { letters, cursor } = select(c.req.raw);
+    const named = readFilterFields(c.req.raw, filterFields).get("dlqIds")?.length;
+    if (named !== undefined && letters.length < named) {
+      throw new RequestError(404, "some messages were not found in the dlq");
+    }
     const responses = store.transaction(() => letters.map(retry));
     deliverer.wake();
     return c.json({ responses, cursor }, 201);

@@ -21,14 +21,14 @@ export function publishRoutes(context: RouteContext): Hono {
   async function accept(
     { destination, headers, body, queue, callerIp }: {
       destination: string;
-      headers: Headers;
+      headers: Headers | Record<string, string>;
       body: NewMessage["body"];
       queue: string | null;
       callerIp: string;
     },
   ) {
     const { options, notBefore, deduplicationId, contentBasedDeduplication } = readPublishOptions(
-      headers,
+      validHeaders(headers),
     );
     const message: NewMessage = {
       url: readDestination(destination),
@@ -79,7 +79,7 @@ export function publishRoutes(context: RouteContext): Hono {
       answers.push(
         await accept({
           destination,
-          headers: new Headers(headers),
+          headers,
           body: new TextEncoder().encode(body ?? ""),
           queue: queue ?? null,
           callerIp: callerIp(c.req.raw),
@@ -93,4 +93,12 @@ export function publishRoutes(context: RouteContext): Hono {
   });
 
   return app;
+}
+
+function validHeaders(headers: Headers | Record<string, string>): Headers {
+  try {
+    return new Headers(headers);
+  } catch {
+    throw new RequestError(400, "invalid header name or value");
+  }
 }

@@ -58,7 +58,7 @@ export function scheduleRoutes({ store, clock, scheduler }: RouteContext): Hono 
   });
 
   app.delete("/v2/schedules/:id", (c) => {
-    if (!store.schedules.remove(c.req.param("id"))) throw notFound(c.req.param("id"));
+    store.schedules.remove(c.req.param("id"));
     return c.body(null, 200);
   });
 

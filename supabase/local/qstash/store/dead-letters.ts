@@ -58,7 +58,9 @@ export function createDeadLetterStore(database: Database) {
         `insert into dead_letters (
            dlq_id, message_id, died_at, response_status, response_headers, response_body
          ) values (
-           :diedAt || '-' || (select coalesce(max(sequence), 0) from dead_letters),
+           cast(:diedAt as integer) || '-' || coalesce(
+             (select seq from sqlite_sequence where name = 'dead_letters'), 0
+           ),
            :messageId, :diedAt, :status, :headers, :body
          )
          returning dlq_id`,

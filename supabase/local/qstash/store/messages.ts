@@ -217,8 +217,9 @@ export function createMessageStore(database: Database) {
       });
     },
 
-    remove(messageId: string): boolean {
-      return database.run("delete from messages where message_id = :messageId", { messageId }) > 0;
+    /** Forgets a message, and its dead letter where it has one. */
+    remove(messageId: string): void {
+      database.run("delete from messages where message_id = :messageId", { messageId });
     },
   };
 }

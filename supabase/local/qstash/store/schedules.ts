@@ -131,9 +131,8 @@ export function createScheduleStore(database: Database) {
       ) > 0;
     },
 
-    remove(scheduleId: string): boolean {
-      return database.run("delete from schedules where schedule_id = :scheduleId", { scheduleId }) >
-        0;
+    remove(scheduleId: string): void {
+      database.run("delete from schedules where schedule_id = :scheduleId", { scheduleId });
     },
   };
 }
