@@ -64,6 +64,5 @@ function deliveryHeaders(message: Message): Record<string, string> {
     "Upstash-Retried": String(message.retried),
     "Upstash-Caller-Ip": message.callerIp,
     ...(message.scheduleId === null ? {} : { "Upstash-Schedule-Id": message.scheduleId }),
-    ...(message.queue === null ? {} : { "Upstash-Queue-Name": message.queue }),
   };
 }

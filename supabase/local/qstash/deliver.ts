@@ -61,9 +61,9 @@ export function createDeliverer(
       });
       settleAttempt({ store, clock, publish }, message, result);
     } catch (error) {
-      // Given up at the end, or a defect: either way the message has no outcome and stays due.
+      // A file that cannot be written to leaves nothing to promise: the process may well end.
+      if (!giveUp.signal.aborted) throw error;
       store.messages.release(message.messageId);
-      if (!giveUp.signal.aborted) console.error(error);
     }
   }
 

@@ -38,6 +38,10 @@ export interface QStash {
  * A QStash of one's own: what it has acknowledged survives its process and is delivered at least
  * once.
  *
+ * It speaks `/v2` for messages, batches, queues, schedules, dead letters, logs and signing keys, and
+ * honours flow-control headers. It has no URL groups, no LLM or e-mail providers, no plan limits and
+ * no routes to read or pin flow control; unlike the hosted one it calls loopback addresses.
+ *
  * @throws where the file is held by another server.
  */
 export function createQStash(

@@ -168,5 +168,7 @@ describe("messages", () => {
       cursor = page.cursor;
     } while (cursor);
     expect(states).toEqual(["FAILED", "ERROR", "ACTIVE", "CREATED"]);
+    const underway = await qstash.client.logs({ filter: { label, state: "IN_PROGRESS" } });
+    expect(underway.logs.map(({ state }) => state)).toEqual(["ERROR", "ACTIVE"]);
   });
 });

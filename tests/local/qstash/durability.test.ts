@@ -164,6 +164,23 @@ describe.concurrent("the process", () => {
     expect(await running.end(signal)).toMatchObject({ success: true, code: 0 });
   });
 
+  test("ends in the middle of a delivery too, and the next makes it again", async () => {
+    await using database = await prepareDatabase();
+    const ended = Promise.withResolvers<void>();
+    await using destination = startDestination(async () => {
+      await ended.promise;
+      return new Response("late");
+    });
+    const first = await database.start();
+    await first.client.publish({ url: destination.url, retries: 0 });
+    await until(() => destination.deliveries.length === 1);
+    expect(await first.end("SIGTERM")).toMatchObject({ success: true });
+    ended.resolve();
+    await database.start();
+    await until(() => destination.deliveries.length === 2);
+    expect(destination.deliveries[1]?.headers.get("upstash-retried")).toBe("0");
+  });
+
   test("does not share its file with another", async () => {
     await using database = await prepareDatabase();
     await database.start();

@@ -1,6 +1,6 @@
 import { SignatureError } from "@upstash/qstash";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { call, connect, pause, receiver, startDestination, startQStash, until } from "./harness.ts";
+import { call, pause, receiver, startDestination, startQStash, until } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -204,101 +204,5 @@ describe("a batch", () => {
       { error: expect.stringContaining("header") },
     ]);
     await arrival("/spared");
-  });
-});
-
-describe("deduplication", () => {
-  test("accepts a second message with the same id, answers with the first and sends once", async () => {
-    const message = { url: `${destination.url}/once`, body: "1", deduplicationId: "once" };
-    const first = await qstash.client.publish(message);
-    const second = await qstash.client.publish({ ...message, body: "2" });
-    expect(second).toMatchObject({ messageId: first.messageId, deduplicated: true });
-    expect(first.deduplicated).toBeUndefined();
-
-    const raw = await call(qstash.url, "POST", `/v2/publish/${destination.url}/once`, {
-      headers: { "Upstash-Deduplication-Id": "once" },
-    });
-    expect(raw.status).toBe(202);
-    await arrival("/once");
-    await pause(50);
-    expect(destination.to("/once")).toHaveLength(1);
-  });
-
-  test("by content looks at destination, forwarded headers and body", async () => {
-    const message = {
-      url: `${destination.url}/content`,
-      body: "same",
-      headers: { "X-A": "a", "X-B": "b" },
-      contentBasedDeduplication: true,
-    };
-    const first = await qstash.client.publish(message);
-    const same = await qstash.client.publish({ ...message, headers: { "X-B": "b", "X-A": "a" } });
-    expect(same.messageId).toBe(first.messageId);
-    for (
-      const other of [{ ...message, body: "other" }, { ...message, headers: { "X-A": "other" } }, {
-        ...message,
-        url: `${destination.url}/content?other`,
-      }]
-    ) expect((await qstash.client.publish(other)).deduplicated).toBeUndefined();
-  });
-
-  test("ends with its window", async () => {
-    // 1000 s pass in 700 ms.
-    await using fast = await startQStash({ timeScale: 1400, deduplicationWindow: 1_000_000 });
-    const message = { url: `${destination.url}/window`, deduplicationId: "window" };
-    const first = await fast.client.publish(message);
-    expect((await fast.client.publish(message)).messageId).toBe(first.messageId);
-    await until(async () => (await fast.client.publish(message)).messageId !== first.messageId);
-  });
-});
-
-describe("a request", () => {
-  test("without the token is refused", async () => {
-    const response = await fetch(`${qstash.url}/v2/keys`);
-    expect(response.status).toBe(401);
-    expect(await response.json()).toEqual({ error: "unable to authenticate: invalid token" });
-    expect((await fetch(`${qstash.url}/v2/keys?qstash_token=test-token`)).status).toBe(200);
-    expect((await fetch(`${qstash.url}/health`)).status).toBe(200);
-  });
-
-  test.each([
-    ["ftp://example.com", {}, "invalid destination url"],
-    ["some-url-group", {}, "invalid destination url"],
-    ["http://", {}, "invalid destination url"],
-    ["http://127.0.0.1:1", { "Upstash-Delay": "soon" }, "Upstash-Delay"],
-    ["http://127.0.0.1:1", { "Upstash-Retries": "-1" }, "Upstash-Retries"],
-    ["http://127.0.0.1:1", { "Upstash-Retry-Delay": "boom(1)" }, "Upstash-Retry-Delay"],
-    ["http://127.0.0.1:1", { "Upstash-Method": "BREW" }, "Upstash-Method"],
-    ["http://127.0.0.1:1", { "Upstash-Callback": "nowhere" }, "invalid callback url"],
-    ["http://127.0.0.1:1", { "Upstash-Flow-Control-Key": "k" }, "Upstash-Flow-Control-Value"],
-  ])("to publish to %s with %o is refused as a bad request", async (to, headers, message) => {
-    const response = await call(qstash.url, "POST", `/v2/publish/${to}`, { headers });
-    expect(response.status).toBe(400);
-    expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
-  });
-
-  test("for what does not exist is answered 404", async () => {
-    for (
-      const path of ["/v2/messages/msg_x", "/v2/dlq/1-0", "/v2/schedules/scd_x", "/v2/queues/q"]
-    ) {
-      const response = await call(qstash.url, "GET", path);
-      expect([path, response.status]).toEqual([path, 404]);
-      expect(await response.json()).toEqual({ error: expect.stringContaining("not found") });
-    }
-  });
-});
-
-describe("signing keys", () => {
-  test("rotate: the next becomes the current one, and receivers with the old pair go on", async () => {
-    await using own = await startQStash();
-    const client = connect(own.url);
-    const rotated = await (await call(own.url, "POST", "/v2/keys/rotate")).json();
-    expect(rotated).toEqual({ current: "sig_next", next: expect.stringMatching(/^sig_/) });
-    expect(await (await call(own.url, "GET", "/v2/keys")).json()).toEqual(rotated);
-
-    await client.publish({ url: `${destination.url}/rotated`, body: "b" });
-    const { headers, body } = await arrival("/rotated");
-    const signature = headers.get("upstash-signature") ?? "";
-    await expect(receiver.verify({ signature, body })).resolves.toBe(true);
   });
 });

@@ -203,7 +203,7 @@ export function createMessageStore(database: Database) {
       );
     },
 
-    /** Gives a claimed message back unattempted. */
+    /** Gives a claimed message back: its attempt has no outcome. */
     release(messageId: string): void {
       database.run(
         "update messages set state = 'waiting' where message_id = :messageId and state = 'active'",
