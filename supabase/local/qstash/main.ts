@@ -7,7 +7,10 @@ const environment = z.object({
   QSTASH_CURRENT_SIGNING_KEY: z.string().min(1),
   QSTASH_NEXT_SIGNING_KEY: z.string().min(1),
   QSTASH_DATABASE: z.string().min(1),
-  QSTASH_TIME_SCALE: z.coerce.number().positive().default(1),
+  /** How many times faster than real time every wait passes. */
+  QSTASH_TIME_SCALE: z.coerce.number().positive().optional(),
+  /** Seconds. */
+  QSTASH_DEDUPLICATION_WINDOW: z.coerce.number().positive().optional(),
 }).parse(Deno.env.toObject());
 
 const qstash = createQStash({
@@ -15,7 +18,9 @@ const qstash = createQStash({
   currentSigningKey: environment.QSTASH_CURRENT_SIGNING_KEY,
   nextSigningKey: environment.QSTASH_NEXT_SIGNING_KEY,
   databasePath: environment.QSTASH_DATABASE,
-  timeScale: environment.QSTASH_TIME_SCALE,
+  ...(environment.QSTASH_TIME_SCALE && { timeScale: environment.QSTASH_TIME_SCALE }),
+  ...(environment.QSTASH_DEDUPLICATION_WINDOW &&
+    { deduplicationWindow: environment.QSTASH_DEDUPLICATION_WINDOW * 1000 }),
 });
 
 const server = Deno.serve({

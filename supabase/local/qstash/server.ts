@@ -17,7 +17,10 @@ export interface QStashOptions {
   fetch?: typeof globalThis.fetch;
   /** How many times faster than real time every wait passes; by default 1. */
   timeScale?: number;
-  /** Milliseconds for which a deduplication id is remembered; by default 90 days. */
+  /**
+   * Milliseconds for which a deduplication id is remembered; by default the 90 days that the SDK
+   * promises. QStash's website says 10 minutes, so that nothing should rely on more.
+   */
   deduplicationWindow?: number;
   /** Real milliseconds after which an attempt is given up at the latest; by default 15 minutes. */
   maxTimeout?: number;
