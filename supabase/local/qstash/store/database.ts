@@ -1,0 +1,66 @@
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
+
+export type Row = Record<string, SQLOutputValue>;
+export type Parameters = Record<string, SQLInputValue>;
+
+/** The server's SQLite file, with the few ways the stores use it. */
+export interface Database {
+  execute(sql: string): void;
+  /** Runs a statement; returns how many rows it changed. */
+  run(sql: string, parameters?: Parameters): number;
+  first(sql: string, parameters?: Parameters): Row | undefined;
+  all(sql: string, parameters?: Parameters): Row[];
+  /** Runs `work` in one transaction; nested calls join the outer one. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}
+
+/**
+ * Opens the file and holds it alone until `close`: two servers on one file would deliver twice.
+ *
+ * WAL with `synchronous = normal` keeps every commit when the process is killed; the newest may be
+ * lost when the machine is.
+ */
+export function openDatabase(path: string): Database {
+  const database = new DatabaseSync(path);
+  database.exec("pragma locking_mode = exclusive");
+  database.exec("pragma journal_mode = wal");
+  database.exec("pragma synchronous = normal");
+  database.exec("pragma foreign_keys = on");
+
+  const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
+  function prepared(sql: string) {
+    let statement = statements.get(sql);
+    if (!statement) statements.set(sql, statement = database.prepare(sql));
+    return statement;
+  }
+
+  let inTransaction = false;
+  return {
+    execute: (sql) => database.exec(sql),
+    run: (sql, parameters = {}) => Number(prepared(sql).run(parameters).changes),
+    first: (sql, parameters = {}) => prepared(sql).get(parameters),
+    all: (sql, parameters = {}) => prepared(sql).all(parameters),
+    transaction(work) {
+      if (inTransaction) return work();
+      database.exec("begin immediate");
+      inTransaction = true;
+      try {
+        const result = work();
+        database.exec("commit");
+        return result;
+      } catch (error) {
+        database.exec("rollback");
+        throw error;
+      } finally {
+        inTransaction = false;
+      }
+    },
+    close: () => database.close(),
+  };
+}
+
+/** A zod-friendly reading of a JSON column. */
+export function json(value: unknown): unknown {
+  return typeof value === "string" ? JSON.parse(value) : value;
+}

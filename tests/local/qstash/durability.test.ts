@@ -1,0 +1,189 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import {
+  call,
+  connect,
+  currentSigningKey,
+  nextSigningKey,
+  startDestination,
+  token,
+  until,
+} from "./harness.ts";
+
+const main = fileURLToPath(new URL("../../../supabase/local/qstash/main.ts", import.meta.url));
+
+/** A database file, and the processes that one test starts on it. */
+async function prepareDatabase() {
+  const folder = await Deno.makeTempDir({ prefix: "qstash-" });
+  const processes: Deno.ChildProcess[] = [];
+  return {
+    async start() {
+      const { child, ...running } = await startProcess(`${folder}/qstash.db`, processes);
+      function end(signal: Deno.Signal): Promise<Deno.CommandStatus> {
+        child.kill(signal);
+        return child.status;
+      }
+      return { ...running, end };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const child of processes) {
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // It has ended already.
+        }
+        await child.status;
+      }
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** Starts the real process, a hundred times as fast as real time, and waits for it to listen. */
+async function startProcess(database: string, processes: Deno.ChildProcess[]) {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", main],
+    env: {
+      QSTASH_PORT: "0",
+      QSTASH_TOKEN: token,
+      QSTASH_CURRENT_SIGNING_KEY: currentSigningKey,
+      QSTASH_NEXT_SIGNING_KEY: nextSigningKey,
+      QSTASH_DATABASE: database,
+      QSTASH_TIME_SCALE: "100",
+      NO_COLOR: "1",
+    },
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  processes.push(child);
+  let output = "";
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  while (!output.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error("it ended before it listened");
+    output += value;
+  }
+  await reader.cancel();
+  const url = output.match(/http:\S+/)?.[0] ?? "";
+  return { child, url, client: connect(url) };
+}
+
+describe.concurrent("after the process is killed", () => {
+  test("the message in delivery, and all that waited, are delivered by the next", async () => {
+    await using database = await prepareDatabase();
+    const killed = Promise.withResolvers<void>();
+    await using destination = startDestination(async ({ path }) => {
+      if (path === "/in-flight") await killed.promise;
+      return new Response("late");
+    });
+    const first = await database.start();
+    const { messageId } = await first.client.publish({
+      url: `${destination.url}/in-flight`,
+      body: "do not lose me",
+    });
+    await first.client.publish({ url: `${destination.url}/delayed`, delay: "2m" });
+    await first.client.queue({ queueName: "paused" }).upsert({ paused: true, parallelism: 2 });
+    const queue = first.client.queue({ queueName: "paused" });
+    for (const body of ["1", "2"]) await queue.enqueue({ url: `${destination.url}/queued`, body });
+    await first.client.publish({ url: "http://127.0.0.1:1/", retries: 0, body: "dead" });
+    await first.client.schedules.create({
+      scheduleId: "tick",
+      destination: `${destination.url}/tick`,
+      cron: "* * * * *",
+    });
+    await until(async () => (await first.client.dlq.listMessages()).messages.length === 1);
+    await until(() => destination.to("/in-flight").length === 1);
+
+    await first.end("SIGKILL");
+    killed.resolve();
+    const ticks = destination.to("/tick").length;
+    const second = await database.start();
+
+    await until(() => destination.to("/in-flight").length === 2);
+    for (const { headers, body } of destination.to("/in-flight")) {
+      expect(headers.get("upstash-message-id")).toBe(messageId);
+      expect(body).toBe("do not lose me");
+    }
+    await until(() => destination.to("/delayed").length === 1);
+    await until(() => destination.to("/tick").length > ticks);
+
+    expect(destination.to("/queued")).toHaveLength(0);
+    expect(await second.client.queue({ queueName: "paused" }).get()).toMatchObject({
+      paused: true,
+      parallelism: 2,
+      lag: 2,
+    });
+    await second.client.queue({ queueName: "paused" }).resume();
+    await until(() => destination.to("/queued").length === 2);
+    expect((await second.client.dlq.listMessages()).messages).toMatchObject([{ body: "dead" }]);
+    expect((await second.client.schedules.list()).map(({ scheduleId }) => scheduleId)).toEqual([
+      "tick",
+    ]);
+  });
+
+  test("every acknowledged message of a burst is delivered, and known ids stay deduplicated", async () => {
+    await using database = await prepareDatabase();
+    await using destination = startDestination();
+    const first = await database.start();
+    const acknowledged = new Set<string>();
+    await Promise.all(Array.from({ length: 8 }, async (_, publisher) => {
+      for (let n = 0;; n++) {
+        const id = `${publisher}-${n}`;
+        try {
+          await first.client.publish({ url: destination.url, body: id, deduplicationId: id });
+        } catch {
+          return;
+        }
+        if (acknowledged.add(id).size === 60) await first.end("SIGKILL");
+      }
+    }));
+    const second = await database.start();
+    for (const id of [...acknowledged].slice(0, 5)) {
+      const again = await second.client.publish({ url: destination.url, deduplicationId: id });
+      expect(again).toMatchObject({ deduplicated: true });
+    }
+    const delivered = () => new Set(destination.deliveries.map(({ body }) => body));
+    await until(() => acknowledged.isSubsetOf(delivered()));
+  });
+
+  test("rotated signing keys stay in use", async () => {
+    await using database = await prepareDatabase();
+    const first = await database.start();
+    const rotated = await (await call(first.url, "POST", "/v2/keys/rotate")).json();
+    await first.end("SIGKILL");
+    const second = await database.start();
+    expect(await (await call(second.url, "GET", "/v2/keys")).json()).toEqual(rotated);
+  });
+});
+
+describe.concurrent("the process", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)("ends cleanly on %s", async (signal) => {
+    await using database = await prepareDatabase();
+    const running = await database.start();
+    expect((await fetch(`${running.url}/health`)).status).toBe(200);
+    expect(await running.end(signal)).toMatchObject({ success: true, code: 0 });
+  });
+
+  test("ends in the middle of a delivery too, and the next makes it again", async () => {
+    await using database = await prepareDatabase();
+    const ended = Promise.withResolvers<void>();
+    await using destination = startDestination(async () => {
+      await ended.promise;
+      return new Response("late");
+    });
+    const first = await database.start();
+    await first.client.publish({ url: destination.url, retries: 0 });
+    await until(() => destination.deliveries.length === 1);
+    expect(await first.end("SIGTERM")).toMatchObject({ success: true });
+    ended.resolve();
+    await database.start();
+    await until(() => destination.deliveries.length === 2);
+    expect(destination.deliveries[1]?.headers.get("upstash-retried")).toBe("0");
+  });
+
+  test("does not share its file with another", async () => {
+    await using database = await prepareDatabase();
+    await database.start();
+    await expect(database.start()).rejects.toThrow("it ended before it listened");
+  });
+});

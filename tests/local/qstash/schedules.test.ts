@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nextCronTime } from "../../../supabase/local/qstash/cron.ts";
+import { call, pause, startDestination, startQStash, until } from "./harness.ts";
+
+let qstash: Awaited<ReturnType<typeof startQStash>>;
+let destination: ReturnType<typeof startDestination>;
+
+beforeAll(async () => {
+  destination = startDestination();
+  // A minute passes in 100 ms.
+  qstash = await startQStash({ timeScale: 600 });
+});
+
+afterAll(async () => {
+  await qstash.close();
+  await destination.close();
+});
+
+const never = "0 0 29 2 1";
+
+describe("a schedule", () => {
+  test("is created under its own id, and creating it again changes it", async () => {
+    const { schedules } = qstash.client;
+    const created = await schedules.create({
+      scheduleId: "mine",
+      destination: `${destination.url}/mine`,
+      cron: never,
+      body: '{"a":1}',
+      method: "PUT",
+      headers: { "X-App": "rise" },
+      retries: 1,
+      delay: 10,
+      queueName: "mine-queue",
+      label: "mine",
+    });
+    expect(created).toEqual({ scheduleId: "mine" });
+    expect(await schedules.get("mine")).toMatchObject({
+      scheduleId: "mine",
+      cron: never,
+      destination: `${destination.url}/mine`,
+      method: "PUT",
+      header: { "Content-Type": ["application/json"], "X-App": ["rise"] },
+      body: '{"a":1}',
+      retries: 1,
+      delay: 10,
+      queueName: "mine-queue",
+      isPaused: false,
+      label: "mine",
+      createdAt: expect.any(Number),
+      nextScheduleTime: expect.any(Number),
+    });
+
+    await schedules.create({
+      scheduleId: "mine",
+      destination: `${destination.url}/changed`,
+      cron: "0 0 * * *",
+    });
+    const changed = await schedules.get("mine");
+    expect(changed).toMatchObject({ destination: `${destination.url}/changed`, cron: "0 0 * * *" });
+    expect(changed.body).toBeUndefined();
+    expect((await schedules.list()).filter(({ scheduleId }) => scheduleId === "mine")).toHaveLength(
+      1,
+    );
+
+    await schedules.delete("mine");
+    await expect(schedules.get("mine")).rejects.toMatchObject({ status: 404 });
+  });
+
+  test("sends its message at each of its times, with its id", async () => {
+    const { scheduleId } = await qstash.client.schedules.create({
+      destination: `${destination.url}/each-minute`,
+      cron: "* * * * *",
+      body: "tick",
+      headers: { "Content-Type": "text/plain" },
+    });
+    await until(() => destination.to("/each-minute").length >= 3);
+    const schedule = await qstash.client.schedules.get(scheduleId);
+    await qstash.client.schedules.delete(scheduleId);
+
+    expect(scheduleId).toMatch(/^scd_/);
+    for (const { body, headers } of destination.to("/each-minute")) {
+      expect(body).toBe("tick");
+      expect(headers.get("upstash-schedule-id")).toBe(scheduleId);
+    }
+    const messageIds = destination.to("/each-minute").map(({ headers }) =>
+      headers.get("upstash-message-id")
+    );
+    expect(new Set(messageIds).size).toBe(messageIds.length);
+    expect((schedule.lastScheduleTime ?? 1) % 60_000).toBe(0);
+    expect(Object.values(schedule.lastScheduleStates ?? {})).toHaveLength(1);
+
+    await pause(150);
+    const sent = destination.to("/each-minute").length;
+    await pause(250);
+    expect(destination.to("/each-minute")).toHaveLength(sent);
+  });
+
+  test("sends nothing while it is paused", async () => {
+    const { schedules } = qstash.client;
+    const { scheduleId } = await schedules.create({
+      destination: `${destination.url}/paused`,
+      cron: "* * * * *",
+    });
+    async function created(): Promise<number> {
+      const filter = { scheduleId, state: "CREATED" } as const;
+      return (await qstash.client.logs({ filter })).logs.length;
+    }
+    await schedules.pause({ schedule: scheduleId });
+    const { isPaused, nextScheduleTime = 0 } = await schedules.get(scheduleId);
+    expect(isPaused).toBe(true);
+    const whilePaused = await created();
+    await until(async () =>
+      ((await schedules.get(scheduleId)).nextScheduleTime ?? 0) >= nextScheduleTime + 120_000
+    );
+    expect(await created()).toBe(whilePaused);
+
+    await schedules.resume({ schedule: scheduleId });
+    expect((await schedules.get(scheduleId)).isPaused).toBe(false);
+    await until(async () => await created() > whilePaused);
+    await schedules.delete(scheduleId);
+  });
+
+  test("can send through a queue", async () => {
+    const queue = qstash.client.queue({ queueName: "scheduled" });
+    await queue.upsert({ paused: true });
+    const { scheduleId } = await qstash.client.schedules.create({
+      destination: `${destination.url}/queued`,
+      cron: "* * * * *",
+      queueName: "scheduled",
+    });
+    await until(async () => (await queue.get()).lag >= 1);
+    await qstash.client.schedules.delete(scheduleId);
+    expect(destination.to("/queued")).toHaveLength(0);
+    await queue.resume();
+    await until(() => destination.to("/queued").length >= 1);
+  });
+
+  test.each([
+    [{}, "missing Upstash-Cron"],
+    [{ "Upstash-Cron": "every day" }, "invalid cron"],
+    [{ "Upstash-Cron": "* * * * * *" }, "invalid cron"],
+    [{ "Upstash-Cron": "CRON_TZ=Mars/Olympus * * * * *" }, "invalid cron"],
+    [{ "Upstash-Cron": never, "Upstash-Schedule-Id": "a/b" }, "invalid schedule id"],
+  ])("with %o is refused", async (headers, message) => {
+    const response = await call(qstash.url, "POST", `/v2/schedules/${destination.url}`, {
+      headers: headers as HeadersInit,
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
+  });
+});
+
+describe("a cron expression", () => {
+  const newYear = Date.UTC(2026, 0, 1);
+
+  test("is read in UTC", () => {
+    expect(new Date(nextCronTime("30 4 * * *", newYear)).toISOString()).toBe(
+      "2026-01-01T04:30:00.000Z",
+    );
+  });
+
+  test("is read in the zone it names, summer time included", () => {
+    const next = (after: number) => nextCronTime("CRON_TZ=Europe/Paris 0 4 * * *", after);
+    expect(new Date(next(newYear)).toISOString()).toBe("2026-01-01T03:00:00.000Z");
+    expect(new Date(next(Date.UTC(2026, 6, 1))).toISOString()).toBe("2026-07-01T02:00:00.000Z");
+  });
+});
