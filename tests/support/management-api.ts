@@ -30,8 +30,10 @@ export interface ManagementApi {
   secrets: ReadonlyMap<string, string>;
   /** Method and path of every request that was not a GET. */
   writes: readonly string[];
-  /** From now on answers every request for this path with this status; `undefined` ends it. */
-  failOn(path: string | undefined, status?: number): void;
+  /** From now on answers such requests with this status; `undefined` ends it. */
+  failOn(path: string, method: string, status: number | undefined): void;
+  /** Counts a function's version up, as a deployment from elsewhere would. */
+  deployElsewhere(slug: string): void;
   stop(): Promise<void>;
 }
 
@@ -43,7 +45,7 @@ export async function startManagementApi(folder: string): Promise<ManagementApi>
   const uploaded = new Map<string, Upload>();
   const secrets = new Map<string, string>();
   const writes: string[] = [];
-  let failing: { path: string; status: number } | undefined;
+  const failures = new Map<string, number>();
 
   const app = new Hono().basePath(`/v1/projects/${projectRef}`);
   app.use("*", async (context, next) => {
@@ -51,12 +53,9 @@ export async function startManagementApi(folder: string): Promise<ManagementApi>
     if (context.req.header("authorization") !== `Bearer ${accessToken}`) {
       return context.json({ message: "Unauthorized" }, 401);
     }
-    if (failing && context.req.path.endsWith(failing.path)) {
-      return new Response(JSON.stringify({ message: "refused by the test" }), {
-        status: failing.status,
-        headers: { "content-type": "application/json" },
-      });
-    }
+    const path = context.req.path.slice(`/v1/projects/${projectRef}`.length);
+    const failure = failures.get(`${context.req.method} ${path}`);
+    if (failure) return Response.json({ message: "refused by the test" }, { status: failure });
     await next();
   });
 
@@ -143,8 +142,13 @@ export async function startManagementApi(folder: string): Promise<ManagementApi>
     functions,
     secrets,
     writes,
-    failOn(path, status = 500) {
-      failing = path === undefined ? undefined : { path, status };
+    failOn(path, method, status) {
+      if (status === undefined) failures.delete(`${method} ${path}`);
+      else failures.set(`${method} ${path}`, status);
+    },
+    deployElsewhere(slug) {
+      const upload = functions.get(slug);
+      if (upload) functions.set(slug, { ...upload, version: upload.version + 1 });
     },
     stop: () => server.shutdown(),
   };

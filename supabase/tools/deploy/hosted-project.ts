@@ -61,6 +61,8 @@ export function hostedProject(options: HostedProjectOptions): HostedProject {
     );
   }
 
+  let digests: Promise<Map<string, string>> | undefined;
+
   return {
     async pendingMigrations() {
       return (await push("--dry-run")).migrations;
@@ -74,11 +76,14 @@ export function hostedProject(options: HostedProjectOptions): HostedProject {
     async deployFunctions() {
       return (await api(["functions", "deploy", "--use-api", "--yes"], Deployed)).functions;
     },
-    async secretDigests() {
-      const { secrets } = await api(["secrets", "list"], Secrets);
-      return new Map(secrets.map(({ name, value }) => [name, value]));
+    secretDigests() {
+      digests ??= api(["secrets", "list"], Secrets).then(({ secrets }) =>
+        new Map(secrets.map(({ name, value }) => [name, value]))
+      );
+      return digests;
     },
     async setSecrets(secrets) {
+      digests = undefined;
       const file = await Deno.makeTempFile({ prefix: "phoenix-secrets-" });
       try {
         const lines = Object.entries(secrets).map(([name, value]) => `${name}='${value}'\n`);
