@@ -17,8 +17,8 @@ const PROJECT_ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PLANNERS: Record<StepName, PlanStep> = {
   db: planDatabase,
   functions: planFunctions,
-  secrets: planSecrets,
   vault: planDoorbell,
+  secrets: planSecrets,
   schedules: planSchedules,
 };
 
@@ -31,7 +31,11 @@ class StepError extends Error {
 
 /** Plans, asks, deploys. The exit code: 0 when the hosted project is as it should be, or the plan was all that was wanted. */
 async function deploy(options: DeployOptions): Promise<number> {
-  const { settings, problems } = readSettings(await environment(options), options.steps);
+  const workdir = options.workdir ? resolve(options.workdir) : PROJECT_ROOT;
+  const { settings, problems } = readSettings(
+    await environment(options, workdir),
+    options.steps,
+  );
   console.log("Settings");
   for (const line of describeSettings(settings, problems)) console.log(`  ${line}`);
   if (problems.length > 0) {
@@ -39,9 +43,8 @@ async function deploy(options: DeployOptions): Promise<number> {
     return 1;
   }
 
-  const workdir = options.workdir ? resolve(options.workdir) : PROJECT_ROOT;
   const secret = options.steps.includes("secrets") || options.steps.includes("vault")
-    ? await doorbellSecret(settings)
+    ? await doorbellSecret(settings, options.steps)
     : undefined;
   const context: DeployContext = {
     settings,
@@ -79,8 +82,11 @@ async function deploy(options: DeployOptions): Promise<number> {
 }
 
 /** The environment, under it the variables of the `.env` file, over it the flags. */
-async function environment(options: DeployOptions): Promise<Record<string, string | undefined>> {
-  const file = options.envFile ?? resolve(PROJECT_ROOT, ".env");
+async function environment(
+  options: DeployOptions,
+  workdir: string,
+): Promise<Record<string, string | undefined>> {
+  const file = options.envFile ?? resolve(workdir, ".env");
   const text = await Deno.readTextFile(file).catch((error) => {
     if (error instanceof Deno.errors.NotFound && !options.envFile) return "";
     throw error;

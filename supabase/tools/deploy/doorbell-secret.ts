@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Settings } from "./settings.ts";
+import type { Settings, StepName } from "./settings.ts";
 import { withVault } from "./vault.ts";
 
 /** The secret that the database and the functions share, and where it comes from. */
@@ -11,13 +11,20 @@ export interface DoorbellSecret {
 /**
  * The operator's own secret, or the one the vault already holds, or a new one of 32 random bytes. Asking the vault first
  * is what makes a second deployment change nothing.
+ *
+ * @param steps the steps that are to run: a new secret is made only where the vault will keep it
  */
-export async function doorbellSecret(settings: Settings): Promise<DoorbellSecret> {
+export async function doorbellSecret(
+  settings: Settings,
+  steps: readonly StepName[],
+): Promise<DoorbellSecret> {
   const { PHOENIX_DOORBELL_SECRET: given, SUPABASE_DB_URL: databaseUrl } = settings;
   if (given) return { value: given, origin: "given" };
   const kept = databaseUrl &&
     await withVault(databaseUrl, (vault) => vault.read("phoenix_doorbell_secret"));
-  return kept
-    ? { value: kept, origin: "kept from the vault" }
-    : { value: randomBytes(32).toString("hex"), origin: "generated" };
+  if (kept) return { value: kept, origin: "kept from the vault" };
+  if (!steps.includes("vault")) {
+    throw new Error("The vault has no doorbell secret yet: run the step vault too, or first.");
+  }
+  return { value: randomBytes(32).toString("hex"), origin: "generated" };
 }

@@ -1,6 +1,10 @@
 import { z } from "zod";
 
-export const STEP_NAMES = ["db", "functions", "secrets", "vault", "schedules"] as const;
+/**
+ * In the order they run. The vault comes before the functions' secrets: it is where a generated doorbell secret is read
+ * from when a deployment is resumed.
+ */
+export const STEP_NAMES = ["db", "functions", "vault", "secrets", "schedules"] as const;
 export type StepName = typeof STEP_NAMES[number];
 
 interface Variable {
