@@ -22,9 +22,9 @@ const PLANNERS: Record<StepName, PlanStep> = {
   schedules: planSchedules,
 };
 
-/** A step that could not be planned or applied. */
+/** A step that failed, while it looked at the hosted project or while it changed it. */
 class StepError extends Error {
-  constructor(readonly step: StepName, cause: unknown) {
+  constructor(readonly step: StepName, readonly changing: boolean, cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
@@ -43,9 +43,9 @@ async function deploy(options: DeployOptions): Promise<number> {
     return 1;
   }
 
-  const secret = options.steps.includes("secrets") || options.steps.includes("vault")
-    ? await doorbellSecret(settings, options.steps)
-    : undefined;
+  const doorbellStep = options.steps.find((step) => step === "vault" || step === "secrets");
+  const secret = doorbellStep &&
+    await look(doorbellStep, () => doorbellSecret(settings, options.steps));
   const context: DeployContext = {
     settings,
     project: hostedProject({
@@ -60,7 +60,7 @@ async function deploy(options: DeployOptions): Promise<number> {
   };
   const plan = await Promise.all(options.steps.map(async (step) => ({
     step,
-    planned: await attempt(step, () => PLANNERS[step](context)),
+    planned: await look(step, () => PLANNERS[step](context)),
   })));
 
   console.log(`\nPlan for project ${need(settings, "SUPABASE_PROJECT_REF")}`);
@@ -75,7 +75,7 @@ async function deploy(options: DeployOptions): Promise<number> {
 
   console.log("\nDeploying");
   for (const { step, planned } of plan) {
-    if (planned.changes.length > 0) await attempt(step, () => planned.apply());
+    if (planned.changes.length > 0) await change(step, () => planned.apply());
     report(step, planned.changes.length > 0 ? "done" : "unchanged");
   }
   return 0;
@@ -94,11 +94,20 @@ async function environment(
   return { ...parseEnv(text), ...Deno.env.toObject(), ...options.overrides };
 }
 
-async function attempt<Result>(step: StepName, run: () => Promise<Result>): Promise<Result> {
+async function look<Result>(step: StepName, run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
   } catch (error) {
-    throw new StepError(step, error);
+    throw new StepError(step, false, error);
+  }
+}
+
+async function change(step: StepName, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    report(step, "failed");
+    throw new StepError(step, true, error);
   }
 }
 
@@ -126,14 +135,15 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof StepError)) {
       console.error(error instanceof Error ? error.message : error);
-      return 1;
+    } else if (!error.changing) {
+      console.error(`\n${error.step} cannot be planned: ${error.message}\nNothing was changed.`);
+    } else {
+      const left = steps.slice(steps.indexOf(error.step)).join(",");
+      console.error(
+        `\n${error.step} failed: ${error.message}\nWhat was done before it stays. ` +
+          `Run the same command again, or only the rest: --only ${left}`,
+      );
     }
-    report(error.step, "failed");
-    const left = steps.slice(steps.indexOf(error.step)).join(",");
-    console.error(
-      `\n${error.step} failed: ${error.message}\n` +
-        `What was done before it stays. Run the same command again, or only the rest: --only ${left}`,
-    );
     return 1;
   }
 }

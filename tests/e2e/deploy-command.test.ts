@@ -267,6 +267,18 @@ test("asks only for what the chosen steps need", async () => {
   expect(project.api.writes).toEqual([]);
 });
 
+test("changes nothing when it cannot look at the project first", async () => {
+  const project = await emptyProject();
+  const before = await project.state();
+  const { code, complained } = await project.deploy(["--yes", "--only", "vault,secrets"], {
+    SUPABASE_ACCESS_TOKEN: `sbp_${"f".repeat(40)}`,
+  });
+  expect(code).toBe(1);
+  expect(complained).toMatch(/secrets cannot be planned: .*Unauthorized/);
+  expect(complained).toContain("Nothing was changed.");
+  expect(await project.state()).toEqual(before);
+});
+
 test("stops at the step that fails, says so in one line, and goes on from there the next time", async () => {
   const project = await emptyProject();
   project.api.failOn("/secrets", "POST", 400);
