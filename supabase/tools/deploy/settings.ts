@@ -1,0 +1,189 @@
+import { z } from "zod";
+
+/**
+ * In the order they run. The vault comes before the functions' secrets: it is where a generated doorbell secret is read
+ * from when a deployment is resumed.
+ */
+export const STEP_NAMES = ["db", "functions", "vault", "secrets", "schedules"] as const;
+export type StepName = typeof STEP_NAMES[number];
+
+interface Variable {
+  schema: z.ZodType<string>;
+  /** Steps that cannot run without it. */
+  neededBy: readonly StepName[];
+  /** Printed masked. */
+  secret: boolean;
+  /** Handed to the functions as one of their secrets. */
+  toFunctions: boolean;
+  /** What it means when it is not set, for those that may be absent. */
+  otherwise?: string;
+}
+
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" });
+// They travel through a dotenv file in single quotes.
+const token = z.string().regex(/^[^\s']+$/, "must not contain spaces or quotes");
+
+/** Every variable the command reads, in the order of the plan. */
+export const VARIABLES = {
+  SUPABASE_PROJECT_REF: {
+    schema: z.string().regex(/^[a-z]{20}$/, "must be the 20 letters of the project's URL"),
+    neededBy: STEP_NAMES,
+    secret: false,
+    toFunctions: false,
+  },
+  SUPABASE_ACCESS_TOKEN: {
+    schema: token,
+    neededBy: ["functions", "secrets"],
+    secret: true,
+    toFunctions: false,
+  },
+  SUPABASE_DB_URL: {
+    schema: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgresql:// URL" }),
+    neededBy: ["db", "vault"],
+    secret: true,
+    toFunctions: false,
+  },
+  PHOENIX_FUNCTIONS_URL: {
+    schema: httpUrl,
+    neededBy: [],
+    secret: false,
+    toFunctions: false,
+    otherwise: "derived from SUPABASE_PROJECT_REF",
+  },
+  PHOENIX_DOORBELL_SECRET: {
+    schema: token.min(32, "must have at least 32 characters"),
+    neededBy: [],
+    secret: true,
+    toFunctions: true,
+    otherwise: "the vault's own, or generated",
+  },
+  QSTASH_URL: {
+    schema: httpUrl,
+    neededBy: [],
+    secret: false,
+    toFunctions: true,
+    otherwise: "https://qstash.upstash.io",
+  },
+  QSTASH_TOKEN: {
+    schema: token,
+    neededBy: ["secrets", "schedules"],
+    secret: true,
+    toFunctions: true,
+  },
+  QSTASH_CURRENT_SIGNING_KEY: {
+    schema: token,
+    neededBy: ["secrets"],
+    secret: true,
+    toFunctions: true,
+  },
+  QSTASH_NEXT_SIGNING_KEY: {
+    schema: token,
+    neededBy: ["secrets"],
+    secret: true,
+    toFunctions: true,
+  },
+  UPSTASH_REDIS_REST_URL: {
+    schema: httpUrl,
+    neededBy: [],
+    secret: false,
+    toFunctions: true,
+    otherwise: "each function instance keeps its own memory",
+  },
+  UPSTASH_REDIS_REST_TOKEN: {
+    schema: token,
+    neededBy: [],
+    secret: true,
+    toFunctions: true,
+    otherwise: "each function instance keeps its own memory",
+  },
+} as const satisfies Record<string, Variable>;
+
+export type VariableName = keyof typeof VARIABLES;
+export const VARIABLE_NAMES = Object.keys(VARIABLES) as VariableName[];
+
+/** The variables that are set and well-formed. */
+export type Settings = { readonly [name in VariableName]?: string };
+
+export interface ReadSettings {
+  settings: Settings;
+  /** One line a variable that stops the command, beginning with its name. */
+  problems: string[];
+}
+
+/**
+ * Reads the variables from an environment. An empty value counts as not set.
+ *
+ * @param steps the steps that are to run: what only others need may be missing
+ */
+export function readSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  steps: readonly StepName[],
+): ReadSettings {
+  const settings: { [name in VariableName]?: string } = {};
+  const problems: string[] = [];
+  for (const name of VARIABLE_NAMES) {
+    const variable: Variable = VARIABLES[name];
+    const value = environment[name]?.trim();
+    if (value) {
+      const parsed = variable.schema.safeParse(value);
+      if (parsed.success) settings[name] = parsed.data;
+      else problems.push(`${name} ${parsed.error.issues[0]?.message}`);
+      continue;
+    }
+    const waiting = steps.filter((step) => variable.neededBy.includes(step));
+    if (waiting.length > 0) problems.push(`${name} is missing: needed for ${waiting.join(", ")}`);
+  }
+  const { UPSTASH_REDIS_REST_URL: redisUrl, UPSTASH_REDIS_REST_TOKEN: redisToken } = environment;
+  if (Boolean(redisUrl) !== Boolean(redisToken)) {
+    const absent = redisUrl ? "UPSTASH_REDIS_REST_TOKEN" : "UPSTASH_REDIS_REST_URL";
+    problems.push(`${absent} is missing: Redis needs its URL and its token, or neither`);
+  }
+  const needsDoorbell = steps.includes("secrets") || steps.includes("vault");
+  if (
+    needsDoorbell && !environment.PHOENIX_DOORBELL_SECRET && !environment.SUPABASE_DB_URL
+  ) {
+    problems.push(
+      "PHOENIX_DOORBELL_SECRET is missing: set it, or SUPABASE_DB_URL to read it from the vault",
+    );
+  }
+  return { settings, problems };
+}
+
+/** The value of a variable that {@link readSettings} has found for this step. */
+export function need(settings: Settings, name: VariableName): string {
+  const value = settings[name];
+  if (value === undefined) throw new Error(`${name} is missing`);
+  return value;
+}
+
+/** The base URL of the deployed functions, without a slash at the end. */
+export function functionsUrl(settings: Settings): string {
+  const url = settings.PHOENIX_FUNCTIONS_URL ??
+    `https://${need(settings, "SUPABASE_PROJECT_REF")}.supabase.co/functions/v1`;
+  return url.replace(/\/+$/, "");
+}
+
+/** A line a variable: its value, masked where it is secret, or what its absence means. */
+export function describeSettings(settings: Settings, problems: readonly string[]): string[] {
+  const width = Math.max(...VARIABLE_NAMES.map((name) => name.length));
+  return VARIABLE_NAMES.map((name) => {
+    const variable: Variable = VARIABLES[name];
+    const value = settings[name];
+    const wrong = problems.find((problem) => problem.startsWith(`${name} `));
+    const shown = value !== undefined
+      ? variable.secret ? mask(value) : value
+      : wrong !== undefined
+      ? wrong.slice(name.length + 1)
+      : `not set${variable.otherwise ? `: ${variable.otherwise}` : ""}`;
+    return `${name.padEnd(width)}  ${shown}`;
+  });
+}
+
+function mask(value: string): string {
+  if (URL.canParse(value)) {
+    const url = new URL(value);
+    if (url.password) url.password = "****";
+    return url.href;
+  }
+  return value.length < 16 ? "****" : `****${value.slice(-4)}`;
+}

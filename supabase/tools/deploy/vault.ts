@@ -1,0 +1,54 @@
+import postgres from "postgres";
+import { z } from "zod";
+
+const Secret = z.object({ id: z.string(), decrypted_secret: z.string() });
+
+/** Secrets kept in the database by Supabase Vault. */
+export interface Vault {
+  /** The secret's value, or `undefined` where there is no secret (or no vault yet). */
+  read(name: string): Promise<string | undefined>;
+  /** Creates the secret, or replaces its value. */
+  write(name: string, value: string, description: string): Promise<void>;
+}
+
+/** Opens the vault of a database for as long as `use` runs. */
+export async function withVault<Result>(
+  databaseUrl: string,
+  use: (vault: Vault) => Promise<Result>,
+): Promise<Result> {
+  const url = new URL(databaseUrl);
+  const local = ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname);
+  const sql = postgres(databaseUrl, {
+    max: 1,
+    connect_timeout: 15,
+    // Supabase's transaction pooler knows no prepared statements.
+    prepare: false,
+    fetch_types: false,
+    ...(local || url.searchParams.has("sslmode") ? {} : { ssl: "require" as const }),
+  });
+
+  async function find(name: string) {
+    const rows = await sql`
+      select id, decrypted_secret from vault.decrypted_secrets where name = ${name}
+    `;
+    return z.array(Secret).parse(rows)[0];
+  }
+
+  try {
+    return await use({
+      async read(name) {
+        const [exists] = await sql`
+          select to_regclass('vault.decrypted_secrets') is not null as vault
+        `;
+        return exists?.vault ? (await find(name))?.decrypted_secret : undefined;
+      },
+      async write(name, value, description) {
+        const secret = await find(name);
+        if (secret) await sql`select vault.update_secret(${secret.id}::uuid, ${value})`;
+        else await sql`select vault.create_secret(${value}, ${name}, ${description})`;
+      },
+    });
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
