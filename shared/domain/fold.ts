@@ -130,7 +130,9 @@ class Run {
       try {
         if (attempt === "beyond") throw new Error("no worker survived its timer");
         const { state, effects = [] } = checked(reactor.wake!(stateOf(reactor, this.state), at));
-        if ((reactor.wakeAt!(state) ?? Infinity) <= at) throw new Error("its timer does not move on");
+        if ((reactor.wakeAt!(state) ?? Infinity) <= at) {
+          throw new Error("its timer does not move on");
+        }
         this.state = { ...this.state, [reactor.name]: state };
         this.#cause(effects, undefined, null, at);
       } catch (error) {

@@ -1,6 +1,7 @@
 import type { Redis } from "@upstash/redis";
 import { BoundedMap } from "./bounded-map.ts";
-import { askRedis, type Log } from "./redis.ts";
+import type { Log } from "./log.ts";
+import { askRedis } from "./redis.ts";
 
 /** Values that are dear to work out and may be a little old. */
 export interface Cache {

@@ -1,6 +1,7 @@
 import type { Redis } from "@upstash/redis";
 import { BoundedMap } from "./bounded-map.ts";
-import { askRedis, type Log } from "./redis.ts";
+import type { Log } from "./log.ts";
+import { askRedis } from "./redis.ts";
 
 /** Remembers what has been seen, so that a message that is sent twice counts once. */
 export interface Once {

@@ -3,7 +3,8 @@ import type { Redis } from "@upstash/redis";
 import { BoundedMap } from "./bounded-map.ts";
 import { createMeter, type Meter, type RateLimitDecision } from "./rate-limit-meter.ts";
 import { type RateLimitRule, type RateLimitRules, refillOf } from "./rate-limit-rules.ts";
-import { askRedis, type Log } from "./redis.ts";
+import type { Log } from "./log.ts";
+import { askRedis } from "./redis.ts";
 
 export type { RateLimitDecision };
 

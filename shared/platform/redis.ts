@@ -7,13 +7,7 @@ import {
   handleWhen,
 } from "cockatiel";
 import { z } from "zod";
-
-/** Where what happens is told; given by the caller, so that this folder prints nothing itself. */
-export type Log = (
-  level: "debug" | "info" | "warn" | "error",
-  message: string,
-  fields?: Record<string, unknown>,
-) => void;
+import type { Log } from "./log.ts";
 
 export interface RedisOptions {
   log?: Log;

@@ -1,5 +1,5 @@
 create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb)
-returns integer
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -7,6 +7,7 @@ as $$
 declare
   committed_at timestamptz := clock_timestamp();
   committed uuid[];
+  nudges bigint := 0;
 begin
   with result as materialized (
     select r.*
@@ -55,7 +56,7 @@ begin
   select array_agg(d.user_id) into committed from done as d;
 
   if committed is null then
-    return 0;
+    return json_build_object('users', '[]'::json, 'nudges', 0);
   end if;
 
   insert into flywheel.states as st (user_id, shape, state)
@@ -83,11 +84,12 @@ begin
     from jsonb_populate_recordset(null::public.phoenix_nudges_sent, effects -> 'nudges') as n
     where n.user_id = any (committed)
     on conflict do nothing;
+    get diagnostics nudges = row_count;
   end if;
 
-  return cardinality(committed);
+  return json_build_object('users', to_json(committed), 'nudges', nudges);
 end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { nudges: [ rows ], set_aside: [ { user_id, version, error } ] }, each inserted once, whatever is replayed. Returns how many users were committed.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { nudges: [ rows ], set_aside: [ { user_id, version, error } ] }, each inserted once, whatever is replayed. Returns { users: [ ids committed ], nudges: how many were new }.';

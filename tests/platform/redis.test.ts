@@ -1,7 +1,7 @@
+import type { Log } from "../../shared/platform/log.ts";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   askRedis,
-  type Log,
   redisFromEnv,
   type RedisOptions,
 } from "../../shared/platform/redis.ts";

@@ -5,7 +5,7 @@ import { createPublish } from "./publish.ts";
 import { createScheduler } from "./schedule.ts";
 import { openStore } from "./store/store.ts";
 
-const day = 86_400_000;
+const minute = 60_000;
 
 export interface QStashOptions {
   token: string;
@@ -18,8 +18,8 @@ export interface QStashOptions {
   /** How many times faster than real time every wait passes; by default 1. */
   timeScale?: number;
   /**
-   * Milliseconds for which a deduplication id is remembered; by default the 90 days that the SDK
-   * promises. QStash's website says 10 minutes, so that nothing should rely on more.
+   * Milliseconds for which a deduplication id is remembered; by default 10 minutes, as QStash's website says
+   * (its SDK's comments say 90 days).
    */
   deduplicationWindow?: number;
   /** Real milliseconds after which an attempt is given up at the latest; by default 15 minutes. */
@@ -55,7 +55,7 @@ export function createQStash(
     databasePath,
     fetch = globalThis.fetch,
     timeScale = 1,
-    deduplicationWindow = 90 * day,
+    deduplicationWindow = 10 * minute,
     maxTimeout = 900_000,
     maxParallelism = 100,
   }: QStashOptions,

@@ -1,0 +1,85 @@
+import { effectName, type NudgeEffect } from "../domain/effect.ts";
+import type { CausedEffect, Folded } from "../domain/fold.ts";
+import type { Database } from "../platform/database.ts";
+import { uuidV5 } from "./uuid.ts";
+
+/** One user's folded backlog. */
+export interface Result {
+  user_id: string;
+  /** The last version folded. */
+  version: number;
+  folded: Folded;
+}
+
+/** What a commit wrote. */
+export interface Committed {
+  users: string[];
+  nudges: number;
+}
+
+/**
+ * Writes what was folded in one transaction: states, checkpoints, effects.
+ *
+ * @param token the lease's; users whose lease has ended meanwhile are refused whole
+ * @returns who was committed, and how many effects were new
+ */
+export async function commit(
+  database: Database,
+  token: string,
+  shape: string,
+  results: readonly Result[],
+): Promise<Committed> {
+  const [row] = await database<{ commit: Committed }[]>`
+    select flywheel.commit(
+      ${token},
+      ${shape},
+      ${JSON.stringify(results.map(toRow))}::text::jsonb,
+      ${JSON.stringify(toEffects(results))}::text::jsonb
+    )
+  `;
+  return row?.commit ?? { users: [], nudges: 0 };
+}
+
+function toRow({ user_id, version, folded }: Result) {
+  return {
+    user_id,
+    version,
+    state: folded.state,
+    wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
+    failed: folded.failure !== undefined,
+  };
+}
+
+function toEffects(results: readonly Result[]) {
+  const nudges = results.flatMap(({ user_id, folded }) =>
+    folded.effects.map((caused) => toNudge(user_id, caused, caused.effect))
+  );
+  const setAside = results.flatMap(({ user_id, folded }) =>
+    folded.setAside.map(({ version, error }) => ({ user_id, version, error: error ?? null }))
+  );
+  return {
+    ...(nudges.length > 0 && { nudges }),
+    ...(setAside.length > 0 && { set_aside: setAside }),
+  };
+}
+
+function toNudge(user_id: string, { cause }: CausedEffect, effect: NudgeEffect) {
+  const { kind: _, expires_at, ...texts } = effect;
+  return {
+    ...texts,
+    user_id,
+    nudge_id: effectId(user_id, cause, effect),
+    causation_id: cause.event_id,
+    correlation_id: cause.correlation_id,
+    sent_at: new Date(cause.at),
+    expires_at: new Date(expires_at),
+  };
+}
+
+/** The same effect of the same cause has the same id in every replay. A timer has no event: its user and its time name it. */
+function effectId(user_id: string, cause: CausedEffect["cause"], effect: NudgeEffect): string {
+  const name = effectName(effect);
+  return cause.event_id === undefined
+    ? uuidV5(user_id, `${name}@${cause.at}`)
+    : uuidV5(cause.event_id, name);
+}

@@ -1,0 +1,96 @@
+import type { Context } from "hono";
+import type { AppEnv } from "./app.ts";
+import { HttpError, type Issue } from "./error.ts";
+
+/** A body as it was sent and as it reads. */
+export interface JsonBody {
+  text: string;
+  value: unknown;
+}
+
+/**
+ * Reads a request's body as text.
+ *
+ * @throws HttpError 413 beyond `maxBytes`, without reading on; 400 where it is not UTF-8
+ */
+export async function readText(context: Context<AppEnv>, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of context.req.raw.body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) {
+      throw new HttpError(413, "body_too_large", `A body holds ${maxBytes} bytes at most.`);
+    }
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new HttpError(400, "invalid_text", "The body is not UTF-8.");
+  }
+}
+
+/**
+ * Reads a request's body as JSON that every part of the system can hold: no NUL or lone surrogate in text, no number beyond a
+ * double, nesting within reason. An empty body reads as `{}`.
+ *
+ * @throws HttpError 400 with the field, 413 where it is too large
+ */
+export async function readJson(context: Context<AppEnv>, maxBytes: number): Promise<JsonBody> {
+  const text = await readText(context, maxBytes) || "{}";
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new HttpError(400, "invalid_json", "The body is not JSON.");
+  }
+  const issue = flawOf(value);
+  if (issue) throw new HttpError(400, "invalid_json", `${issue.field} ${issue.message}.`, [issue]);
+  return { text, value };
+}
+
+// The body, its list of events, an event, and what an event may nest: the database says exactly how much.
+const maxDepth = 64;
+
+/** What a JSON value holds that cannot be stored, or nothing. Walks without recursion: depth is the attack. */
+function flawOf(root: unknown): Issue | undefined {
+  const stack: { value: unknown; field: string; depth: number }[] = [
+    { value: root, field: "", depth: 0 },
+  ];
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    const { value, depth } = next;
+    const field = next.field || "body";
+    if (typeof value === "string") {
+      const flaw = flawOfText(value);
+      if (flaw) return { field, message: flaw };
+    } else if (typeof value === "number") {
+      if (!Number.isFinite(value)) return { field, message: "is beyond the range of a number" };
+    } else if (typeof value === "object" && value !== null) {
+      if (depth >= maxDepth) {
+        return { field, message: `is nested more than ${maxDepth} levels deep` };
+      }
+      for (const [key, child] of Object.entries(value)) {
+        const flaw = flawOfText(key);
+        if (flaw) return { field, message: `has a key that ${flaw}` };
+        const path = Array.isArray(value)
+          ? `${next.field}[${key}]`
+          : next.field
+          ? `${next.field}.${key}`
+          : key;
+        stack.push({ value: child, field: path.slice(0, 200), depth: depth + 1 });
+      }
+    }
+  }
+  return undefined;
+}
+
+function flawOfText(text: string): string | undefined {
+  if (text.includes("\0")) return "holds a NUL character";
+  return text.isWellFormed() ? undefined : "holds a lone surrogate";
+}
