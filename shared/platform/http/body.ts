@@ -43,10 +43,10 @@ export async function readText(context: Context<AppEnv>, maxBytes: number): Prom
  * @throws HttpError 400 with the field, 413 where it is too large
  */
 export async function readJson(context: Context<AppEnv>, maxBytes: number): Promise<JsonBody> {
-  const text = await readText(context, maxBytes) || "{}";
+  const text = await readText(context, maxBytes);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = text === "" ? {} : JSON.parse(text);
   } catch {
     throw new HttpError(400, "invalid_json", "The body is not JSON.");
   }

@@ -2,38 +2,45 @@ import { Receiver } from "@upstash/qstash";
 import type { Context } from "hono";
 import { decodeJwt } from "jose";
 import type { Env } from "../env.ts";
-import type { Once } from "../once.ts";
+import type { Services } from "../services.ts";
 import type { AppEnv } from "./app.ts";
+import { callerOf } from "./auth.ts";
+import { readJson } from "./body.ts";
 import { HttpError } from "./error.ts";
 
 /** How far a signed request's time may be from ours, in seconds; a signature is refused a second time while it counts. */
 const tolerance = 300;
 
-/** Whether a request says that it is signed, by the database's doorbell or by QStash. */
-export function isSigned(context: Context<AppEnv>): boolean {
-  return context.req.header("x-phoenix-signature") !== undefined ||
-    context.req.header("upstash-signature") !== undefined;
-}
+/** Bodies of signed calls are small. */
+const maxBytes = 65_536;
 
 /**
- * Checks the signature of the database's doorbell (`x-phoenix-signature`) or of QStash (`upstash-signature`) over a request's body.
+ * Lets in who has a secret key, or who has signed the request: the database's doorbell (`x-phoenix-signature`) or QStash
+ * (`upstash-signature`).
  *
- * @throws HttpError 401 where it is forged, too old, or was used before
+ * @returns the body as it reads
+ * @throws HttpError 401 where the signature is forged, too old, or was used before
  */
-export async function requireSignature(
+export async function secretOrSigned(
   context: Context<AppEnv>,
-  body: string,
-  env: Env,
-  once: Once,
-): Promise<void> {
+  { env, once }: Pick<Services, "env" | "once">,
+): Promise<unknown> {
+  const { text, value } = await readJson(context, maxBytes);
   const doorbell = context.req.header("x-phoenix-signature");
-  const id = doorbell === undefined
-    ? await checkQStash(context.req.header("upstash-signature") ?? "", body, context.req.path, env)
-    : await checkDoorbell(doorbell, body, env.PHOENIX_DOORBELL_SECRET);
+  const qstash = context.req.header("upstash-signature");
+  if (doorbell === undefined && qstash === undefined) {
+    await callerOf(context, "secret");
+    return value;
+  }
+
+  const id = doorbell !== undefined
+    ? await checkDoorbell(doorbell, text, env.PHOENIX_DOORBELL_SECRET)
+    : await checkQStash(qstash ?? "", text, context.req.path, env);
   if (id === undefined) throw refused("The signature does not hold.");
   if (!(await once.firstTime(`signature:${id}`, 2 * tolerance))) {
     throw refused("The signature was used before.");
   }
+  return value;
 }
 
 /** `t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`: @returns what names this sending */

@@ -1,0 +1,65 @@
+import { catalogueSchemas } from "../../shared/domain/events/catalogue.ts";
+import { eventsQuery, listEvents } from "../../shared/flywheel/events.ts";
+import { processQueue } from "../../shared/flywheel/process.ts";
+import { publish } from "../../shared/flywheel/publish.ts";
+import { queueStatus, reprocess, reprocessRequest } from "../../shared/flywheel/queue.ts";
+import { createApp } from "../../shared/platform/http/app.ts";
+import { callerOf } from "../../shared/platform/http/auth.ts";
+import { readJson } from "../../shared/platform/http/body.ts";
+import { secretOrSigned } from "../../shared/platform/http/signature.ts";
+import { validate } from "../../shared/platform/http/validate.ts";
+import { openServices } from "../../shared/platform/services.ts";
+import { publicationStatus } from "./publication-status.ts";
+
+const services = openServices("events");
+const { database } = services;
+const app = createApp("events");
+
+const mebibyte = 1_048_576;
+const catalogue = JSON.stringify(catalogueSchemas());
+
+app.post("/", async (context) => {
+  const caller = await callerOf(context, "user", "secret");
+  const body = await readJson(context, mebibyte);
+  const publication = await publish(
+    database,
+    body,
+    caller.kind === "user" ? caller.userId : undefined,
+  );
+  const { status, error } = publicationStatus(publication);
+  return context.json(
+    { ...publication, ...error?.toBody(context.get("requestId")) },
+    status,
+  );
+});
+
+app.get("/", async (context) => {
+  const { userId } = await callerOf(context, "user");
+  return context.json(
+    await listEvents(database, userId, validate(eventsQuery, context.req.query())),
+  );
+});
+
+app.get("/catalogue", (context) => {
+  context.header("cache-control", "public, max-age=300");
+  return context.body(catalogue, 200, { "content-type": "application/schema+json" });
+});
+
+app.get("/queue-status", async (context) => {
+  await callerOf(context, "secret");
+  return context.json(await queueStatus(database));
+});
+
+app.post("/process-queue", async (context) => {
+  await secretOrSigned(context, services);
+  const done = await processQueue(database, { log: context.get("log") });
+  const { pending_events: remaining } = await queueStatus(database);
+  return context.json({ ...done, remaining });
+});
+
+app.post("/force-reprocess", async (context) => {
+  const body = await secretOrSigned(context, services);
+  return context.json(await reprocess(database, validate(reprocessRequest, body)));
+});
+
+export default { fetch: app.fetch };

@@ -1,0 +1,30 @@
+import { markNudge, nudgeId, nudgeSteps, pendingNudges } from "../../shared/flywheel/nudges.ts";
+import { createApp } from "../../shared/platform/http/app.ts";
+import { callerOf } from "../../shared/platform/http/auth.ts";
+import { HttpError } from "../../shared/platform/http/error.ts";
+import { validate } from "../../shared/platform/http/validate.ts";
+import { openServices } from "../../shared/platform/services.ts";
+
+const { database } = openServices("nudges");
+const app = createApp("nudges");
+
+app.get("/", async (context) => {
+  const { userId } = await callerOf(context, "user");
+  return context.json(await pendingNudges(database, userId));
+});
+
+for (const step of nudgeSteps) {
+  app.post(`/:id/${step}`, async (context) => {
+    const { userId } = await callerOf(context, "user");
+    const nudge = await markNudge(
+      database,
+      userId,
+      validate(nudgeId, context.req.param("id")),
+      step,
+    );
+    if (!nudge) throw new HttpError(404, "nudge_not_found", "You have no such nudge.");
+    return context.json(nudge);
+  });
+}
+
+export default { fetch: app.fetch };

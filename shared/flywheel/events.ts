@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { asUser, type Database } from "../platform/database.ts";
+
+/** Which of a user's events to list. */
+export const eventsQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** The `next` of the page before. */
+  before: z.coerce.number().int().min(1).optional(),
+  event_type: z.string().max(100).optional(),
+  app_source: z.string().max(50).optional(),
+});
+
+export type EventsQuery = z.output<typeof eventsQuery>;
+
+/** A user's events, newest first, as that user may see them; `next` is null on the last page. */
+export async function listEvents(database: Database, userId: string, query: EventsQuery) {
+  const rows = await asUser(database, { sub: userId }, (sql) =>
+    sql`
+      select
+        event_id, user_id, version::int, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id,
+        "timestamp", received_at, encode(event_hash, 'hex') as event_hash, ai_processing_error
+      from public.phoenix_events
+      where user_id = ${userId}
+        ${query.before === undefined ? sql`` : sql`and version < ${query.before}`}
+        ${
+      query.event_type === undefined
+        ? sql``
+        : sql`and event_type = normalize(${query.event_type}::text, nfc)`
+    }
+        ${query.app_source === undefined ? sql`` : sql`and app_source = ${query.app_source}`}
+      order by version desc
+      limit ${query.limit + 1}
+    `);
+  const events = rows.slice(0, query.limit);
+  return { events, next: rows.length > query.limit ? events.at(-1)?.version as number : null };
+}
