@@ -23,6 +23,8 @@
 \ir flywheel/backoff.sql
 \ir flywheel/enter.sql
 \ir flywheel/lease.sql
+\ir flywheel/write_dead_letters.sql
+\ir flywheel/write_nudges.sql
 \ir flywheel/commit.sql
 \ir flywheel/leave.sql
 \ir flywheel/queue_status.sql

@@ -1,5 +1,5 @@
-import { effectName, type NudgeEffect } from "../domain/effect.ts";
-import type { CausedEffect, Folded } from "../domain/fold.ts";
+import { type Effect, effectName } from "../domain/effect.ts";
+import type { Cause, Folded } from "../domain/fold.ts";
 import type { Database } from "../platform/database.ts";
 import { uuidV5 } from "./uuid.ts";
 
@@ -50,34 +50,32 @@ function toRow({ user_id, version, folded }: Result) {
   };
 }
 
-function toEffects(results: readonly Result[]) {
-  const nudges = results.flatMap(({ user_id, folded }) =>
-    folded.effects.map((caused) => toNudge(user_id, caused, caused.effect))
-  );
-  const setAside = results.flatMap(({ user_id, folded }) =>
-    folded.setAside.map(({ version, error }) => ({ user_id, version, error: error ?? null }))
-  );
-  return {
-    ...(nudges.length > 0 && { nudges }),
-    ...(setAside.length > 0 && { set_aside: setAside }),
-  };
+/** The effects by kind, each with its id and its cause, and what was set aside. */
+function toEffects(results: readonly Result[]): Record<string, unknown[]> {
+  const rows: Record<string, unknown[]> = {};
+  for (const { user_id, folded } of results) {
+    for (const { effect, cause } of folded.effects) {
+      const { kind, ...what } = effect;
+      (rows[kind] ??= []).push({
+        ...what,
+        user_id,
+        effect_id: effectId(user_id, cause, effect),
+        causation_id: cause.event_id,
+        correlation_id: cause.correlation_id,
+        at: cause.at,
+      });
+    }
+    for (const { version, error } of folded.setAside) {
+      (rows.set_aside ??= []).push({ user_id, version, error: error ?? null });
+    }
+  }
+  return rows;
 }
 
-function toNudge(user_id: string, { cause }: CausedEffect, effect: NudgeEffect) {
-  const { kind: _, expires_at, ...texts } = effect;
-  return {
-    ...texts,
-    user_id,
-    nudge_id: effectId(user_id, cause, effect),
-    causation_id: cause.event_id,
-    correlation_id: cause.correlation_id,
-    sent_at: new Date(cause.at),
-    expires_at: new Date(expires_at),
-  };
-}
-
-/** The same effect of the same cause has the same id in every replay. A timer has no event: its user and its time name it. */
-function effectId(user_id: string, cause: CausedEffect["cause"], effect: NudgeEffect): string {
+/**
+ * The same effect of the same cause has the same id in every replay. A timer has no event: its user and its time name it.
+ */
+function effectId(user_id: string, cause: Cause, effect: Effect): string {
   const name = effectName(effect);
   return cause.event_id === undefined
     ? uuidV5(user_id, `${name}@${cause.at}`)

@@ -66,25 +66,12 @@ begin
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
 
+  -- Effects are rare: each kind has its writer, called where there is something to write.
   if effects ? 'set_aside' then
-    update public.phoenix_events as e
-    set ai_processing_error = x.error
-    from jsonb_to_recordset(effects -> 'set_aside') as x (user_id uuid, version bigint, error text)
-    where e.user_id = x.user_id and e.version = x.version and x.user_id = any (committed);
+    perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
-
-  if effects ? 'nudges' then
-    insert into public.phoenix_nudges_sent (
-      user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message,
-      cta_label, cta_url, causation_id, correlation_id, sent_at, expires_at
-    )
-    select
-      n.user_id, n.nudge_id, n.nudge_type, n.app_source, n.target_app, n.variant, n.title, n.message,
-      n.cta_label, n.cta_url, n.causation_id, n.correlation_id, n.sent_at, n.expires_at
-    from jsonb_populate_recordset(null::public.phoenix_nudges_sent, effects -> 'nudges') as n
-    where n.user_id = any (committed)
-    on conflict do nothing;
-    get diagnostics nudges = row_count;
+  if effects ? 'nudge' then
+    nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
 
   return json_build_object('users', to_json(committed), 'nudges', nudges);
@@ -92,4 +79,4 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { nudges: [ rows ], set_aside: [ { user_id, version, error } ] }, each inserted once, whatever is replayed. Returns { users: [ ids committed ], nudges: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges: how many were new }.';
