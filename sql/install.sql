@@ -12,6 +12,7 @@
 \ir store/json_flaw.sql
 \ir store/read_envelopes.sql
 \ir store/append_events.sql
+\ir store/expect_version.sql
 \ir store/publish.sql
 \ir store/publish_events.sql
 \ir flywheel/doorbell.sql
