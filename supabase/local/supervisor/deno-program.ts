@@ -21,6 +21,8 @@ export function denoProgram(
       "run",
       "--quiet",
       "--no-prompt",
+      // A request's signal tells that the client is gone, not that it was answered.
+      "--unstable-no-legacy-abort",
       "--config",
       CONFIG,
       ...permissions,
