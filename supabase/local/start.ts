@@ -9,7 +9,10 @@ let stack: Stack | undefined;
 
 /** What a developer wants to see pass by; all of it stands in the data folder's logs. */
 function show({ service, text }: LogLine): void {
-  if (service === "stack" || service === "functions" || /\b(FATAL|PANIC)\b/.test(text)) {
+  if (
+    service === "stack" || service === "functions" ||
+    /\b(FATAL|PANIC)\b(?!.*starting up)/.test(text)
+  ) {
     console.log(`${service} | ${text}`);
   }
 }
@@ -48,6 +51,16 @@ async function stopAndExit(code: number): Promise<void> {
 Deno.addSignalListener("SIGINT", () => stopAndExit(0));
 Deno.addSignalListener("SIGTERM", () => stopAndExit(0));
 Deno.addSignalListener("SIGHUP", () => stopAndExit(0));
+
+// npm is told to stop by whoever started it, and may be killed before it can tell us.
+if (Deno.env.has("npm_lifecycle_event")) {
+  const npm = Deno.ppid;
+  const watch = setInterval(() => {
+    if (Deno.ppid === npm) return;
+    clearInterval(watch);
+    stopAndExit(0);
+  }, 200);
+}
 
 try {
   const chosen = settings();

@@ -5,7 +5,13 @@ import { freePort } from "../../supabase/local/ports.ts";
 import { eventually } from "../support/eventually.ts";
 import { alive, descendants } from "../support/processes.ts";
 import { tempFolder } from "../support/temp-folder.ts";
-import { type Outcome, projectWithout, run, type RunningProgram } from "./fixtures/program.ts";
+import {
+  type Outcome,
+  projectWithout,
+  run,
+  type RunningProgram,
+  runNpm,
+} from "./fixtures/program.ts";
 
 async function booted(program: RunningProgram): Promise<void> {
   let ended: Outcome | undefined;
@@ -91,6 +97,19 @@ test("when the supervisor is killed, its services end, and the folder can be use
   second.kill("SIGTERM");
   expect((await second.outcome).code).toBe(0);
 });
+
+test.each(["SIGTERM", "SIGKILL"] as const)(
+  "%s to npm itself ends every process",
+  async (signal) => {
+    await using folder = await tempFolder();
+    const npm = runNpm("start", { PHOENIX_DATA_DIR: `${folder.path}/data` });
+    await booted(npm);
+    const processes = await descendants(npm.pid);
+    npm.kill(signal);
+    await npm.outcome;
+    await eventually(async () => (await alive(processes)).length === 0);
+  },
+);
 
 test("a signal while booting leaves no process", async () => {
   await using folder = await tempFolder();
