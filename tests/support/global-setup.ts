@@ -1,13 +1,7 @@
 import type { TestProject } from "vitest/node";
 import { startStack } from "../../supabase/local/stack.ts";
-import type { StackEnv } from "../../supabase/local/stack-env.ts";
+import type {} from "./stack.ts";
 import { tempFolder } from "./temp-folder.ts";
-
-declare module "vitest" {
-  export interface ProvidedContext {
-    stack: StackEnv;
-  }
-}
 
 /** One stack for the whole run, on free ports and with a folder of its own. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
