@@ -1,6 +1,7 @@
 /** `npm run db:migration -- <name>`: brings `supabase/migrations` to where `sql/` is. */
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { startScratchCluster } from "../local/postgres/scratch-cluster.ts";
 import { makeMigration } from "./schema/make-migration.ts";
 import { PROJECT_SCHEMA } from "./schema/places.ts";
 
@@ -37,7 +38,9 @@ async function main(args: string[]): Promise<number> {
     return 2;
   }
 
-  const { file, left } = await makeMigration(PROJECT_SCHEMA, { name, squash, now: new Date() });
+  await using cluster = await startScratchCluster();
+  const options = { name, squash, now: new Date() };
+  const { file, left } = await makeMigration(cluster, PROJECT_SCHEMA, options);
   const folder = relative(Deno.cwd(), PROJECT_SCHEMA.migrations);
   console.log(
     file

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { migrationFiles } from "../../local/postgres/migrations.ts";
 import { readSchemaFiles } from "../../local/postgres/schema-files.ts";
-import { type ScratchDatabase, startScratchCluster } from "../../local/postgres/scratch-cluster.ts";
+import type { ScratchCluster, ScratchDatabase } from "../../local/postgres/scratch-cluster.ts";
 import { databaseFromMigrations, databaseFromSource } from "./databases.ts";
 import { drift, schemaDifference } from "./drift.ts";
 import type { SchemaPlaces } from "./places.ts";
@@ -26,13 +26,14 @@ export interface MigrationOutcome {
  * Writes the migration that brings the migrated schema to where its source is: at first the source itself, file by file, and
  * from then on the difference. Then applies all migrations anew and compares.
  *
+ * @param cluster where databases to compare are made
  * @throws StackError naming a migration that cannot be applied
  */
 export async function makeMigration(
+  cluster: ScratchCluster,
   schema: SchemaPlaces,
   { name, squash, now }: MigrationOptions,
 ): Promise<MigrationOutcome> {
-  await using cluster = await startScratchCluster();
   const source = await databaseFromSource(cluster, schema);
   const existing = await migrationFiles(schema.migrations);
 
