@@ -41,6 +41,8 @@ export interface StackOptions {
   sweep?: boolean;
   /** More of the functions' environment, winning over what the stack itself says. */
   functionEnv?: Record<string, string>;
+  /** More of a service's own environment, such as QStash's QSTASH_TIME_SCALE. */
+  serviceEnv?: Partial<Record<ServiceName, Record<string, string>>>;
   /** Receives every line that the services write. */
   log?: LogSink;
 }
@@ -125,6 +127,7 @@ async function makePlan(dataDir: string, options: StackOptions): Promise<StackPl
     },
     without: options.without ?? [],
     moreFunctionEnv: options.functionEnv ?? {},
+    moreServiceEnv: options.serviceEnv ?? {},
   };
 }
 

@@ -26,7 +26,7 @@ export function createApi(config: GatewayConfig, tokens: Tokens) {
     normalizeDbError: (error: unknown) => {
       const failure = failures.getStore();
       if (failure) failure.error = error;
-      return normalizeDbError(error);
+      return briefly(normalizeDbError(error));
     },
   });
   const app = new App({
@@ -132,6 +132,17 @@ const sessionSchema = z.looseObject({
     user_metadata: z.record(z.string(), z.unknown()).optional(),
   }).optional(),
 });
+
+/** Lite logs every error whole, with the client's data in it: what is left to log is one line. */
+function briefly<T>(error: T): T {
+  if (typeof error === "object" && error !== null) {
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    Object.defineProperty(error, Symbol.for("Deno.customInspect"), {
+      value: () => [code, message].filter(Boolean).join(": "),
+    });
+  }
+  return error;
+}
 
 function withToken(request: Request, token: string | undefined): Request {
   const headers = new Headers(request.headers);
