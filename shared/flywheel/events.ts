@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { asUser, type Database } from "../platform/database.ts";
 
+const filter = (max: number) =>
+  z.string().max(max).refine((text) => !text.includes("\0"), "holds a NUL character").optional();
+
 /** Which of a user's events to list. */
 export const eventsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   /** The `next` of the page before. */
   before: z.coerce.number().int().min(1).optional(),
-  event_type: z.string().max(100).optional(),
-  app_source: z.string().max(50).optional(),
+  event_type: filter(100),
+  app_source: filter(50),
 });
 
 export type EventsQuery = z.output<typeof eventsQuery>;
