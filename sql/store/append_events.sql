@@ -6,7 +6,7 @@ set plan_cache_mode = 'force_generic_plan'
 as $$
 #variable_conflict use_column
 declare
-  received_at timestamptz;
+  appended_at timestamptz;
 begin
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
@@ -22,7 +22,7 @@ begin
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end;
 
-  received_at := clock_timestamp();
+  appended_at := clock_timestamp();
 
   return query
   with judged as materialized (
@@ -48,7 +48,7 @@ begin
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = i.fingerprint
-      and (f.permanent or f.seen_at > received_at - dedup_window)
+      and (f.permanent or f.seen_at > appended_at - dedup_window)
   ),
   appended as (
     insert into public.phoenix_events (
@@ -60,8 +60,8 @@ begin
       j.base + row_number() over (partition by j.user_id order by j.ord),
       j.id, j.event_type, j.app_source, j.payload, j.metadata,
       j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", received_at),
-      received_at,
+      coalesce(j."timestamp", appended_at),
+      appended_at,
       j.fingerprint
     from judged as j
     where j.status = 'accepted'
@@ -69,7 +69,7 @@ begin
   remembered as (
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at, permanent)
     select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), received_at, j."timestamp" is not null
+      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at, j."timestamp" is not null
     from judged as j
     where j.status = 'accepted' or (j.status = 'duplicate' and j."timestamp" is null)
     order by j.user_id, j.fingerprint, j.ord
