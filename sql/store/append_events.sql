@@ -30,12 +30,12 @@ begin
       i.*,
       coalesce(i.event_id, gen_random_uuid()) as id,
       st.version - count(*) over (partition by i.user_id) as base,
-      coalesce(case when e.event_hash is null then f.event_id else i.event_id end) as first_id,
+      seen.first_id,
       case
         when e.event_hash <> i.fingerprint then 'rejected'
-        when e.event_hash is not null or f.event_id is not null then 'duplicate'
+        when seen.first_id is not null then 'duplicate'
         when row_number() over (
-          partition by i.user_id, i.fingerprint, e.event_hash is null, f.event_id is null
+          partition by i.user_id, i.fingerprint, e.event_hash is null, seen.first_id is null
           order by i.ord
         ) > 1 then 'duplicate'
         else 'accepted'
@@ -45,10 +45,20 @@ begin
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
+    -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
+    left join public.phoenix_events as same
+      on same.user_id = i.user_id and same.event_hash = i.fingerprint and i."timestamp" is not null
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = i.fingerprint
-      and (f.permanent or f.seen_at > appended_at - dedup_window)
+      and i."timestamp" is null
+      and f.seen_at > appended_at - dedup_window
+    cross join lateral (
+      select case
+        when e.event_hash is null then coalesce(same.event_id, f.event_id)
+        else i.event_id
+      end as first_id
+    ) as seen
   ),
   appended as (
     insert into public.phoenix_events (
@@ -67,11 +77,11 @@ begin
     where j.status = 'accepted'
   ),
   remembered as (
-    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at, permanent)
+    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
     select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at, j."timestamp" is not null
+      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at
     from judged as j
-    where j.status = 'accepted' or (j.status = 'duplicate' and j."timestamp" is null)
+    where j."timestamp" is null and j.status <> 'rejected'
     order by j.user_id, j.fingerprint, j.ord
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at
