@@ -80,18 +80,6 @@ test("config.toml names every function there is, and no other", () => {
   expect([...uploads.keys()].sort()).toEqual(FUNCTIONS);
 });
 
-test("the deployed packages are those that are tested here", async () => {
-  const { dependencies } = z.object({ dependencies: z.record(z.string(), z.string()) })
-    .parse(JSON.parse(await Deno.readTextFile(join(PROJECT_ROOT, "package.json"))));
-  const { imports } = ImportMap.parse(
-    JSON.parse(await Deno.readTextFile(join(PROJECT_ROOT, "functions/import_map.json"))),
-  );
-  for (const target of Object.values(imports)) {
-    const [, name = "", version] = /^npm:\/?(@[^/]+\/[^@/]+|[^@/]+)@([^/]+)/.exec(target) ?? [];
-    expect(version, target).toBe(dependencies[name]);
-  }
-});
-
 describe.each(FUNCTIONS)("%s", (name) => {
   test("is deployed from its own entry, with the shared import map, and checks its callers itself", () => {
     expect(uploadOf(name).metadata).toMatchObject({
