@@ -85,6 +85,12 @@ function meaningOf(value: Json): string {
   return `{${entries.sort(([a], [b]) => (a! < b! ? -1 : 1)).map((entry) => entry.join(":"))}}`;
 }
 
+function normalKeys(value: Record<string, Json>): Record<string, Json> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key.normalize("NFC"), each]),
+  );
+}
+
 describe("the fingerprint of a payload", () => {
   test("does not depend on how it is written", async () => {
     await fc.assert(
@@ -98,12 +104,13 @@ describe("the fingerprint of a payload", () => {
   });
 
   test("differs where the meaning differs", async () => {
-    const near = fc.tuple(payload, payload, text, number).map(
-      ([value, other, key, leaf]): [Json, Json] => [
+    const near = fc.tuple(payload, payload, text, number)
+      // Two spellings of one key are another matter: the last one counts.
+      .filter(([value, , key]) => !(key.normalize("NFC") in normalKeys(value)))
+      .map(([value, other, key, leaf]): [Json, Json] => [
         { ...value, [key]: leaf },
         Object.keys(other).length % 2 === 0 ? other : { ...value, [key]: String(leaf) },
-      ],
-    );
+      ]);
     await fc.assert(
       fc.asyncProperty(near, async ([value, other]) => {
         fc.pre(meaningOf(value) !== meaningOf(other));
