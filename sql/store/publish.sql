@@ -41,10 +41,6 @@ begin
   incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
   fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
 
-  if body ? 'expected_version' then
-    perform flywheel.expect_version(fine, body -> 'expected_version');
-  end if;
-
   if exists (
     select from unnest(fine) as f where f.event_id is not null group by f.user_id, f.event_id having count(*) > 1
   ) then
@@ -58,6 +54,10 @@ begin
     verdicts := array(
       select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
     );
+  end if;
+
+  if body ? 'expected_version' then
+    perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
   end if;
 
   return (
