@@ -23,7 +23,9 @@ export const drainBacklog: Suite = {
 
       const graphile = await bench.peerDatabase("graphile_worker");
       adds.graphile.push(await peer(bench, "graphile-worker", graphile, "add"));
-      peers.graphile.push(await peer(bench, "graphile-worker", graphile, "drain", 2));
+      peers.graphile.push(
+        await peer(bench, "graphile-worker", graphile, "drain", 2),
+      );
 
       await fill(bench);
       http.push(await drainHttp(bench));
@@ -34,26 +36,49 @@ export const drainBacklog: Suite = {
     }
     await bench.reset();
     return [
-      ratio("drain_vs_graphile", perSecond(direct) / perSecond(peers.graphile), "higher", {
-        reach: 3,
-        aim: 8,
-      }),
-      ratio("drain_http_vs_graphile", perSecond(http) / perSecond(peers.graphile), "higher", {
-        reach: 1,
-        aim: 4,
-      }),
+      ratio(
+        "drain_vs_graphile",
+        perSecond(direct) / perSecond(peers.graphile),
+        "higher",
+        {
+          reach: 3,
+          aim: 8,
+        },
+      ),
+      ratio(
+        "drain_http_vs_graphile",
+        perSecond(http) / perSecond(peers.graphile),
+        "higher",
+        {
+          reach: 1,
+          aim: 4,
+        },
+      ),
       figure("drain_rate", perSecond(direct), "events/s", "higher"),
       figure("drain_http_rate", perSecond(http), "events/s", "higher"),
-      figure("graphile_worker_drain_rate", perSecond(peers.graphile), "jobs/s", "higher"),
+      figure(
+        "graphile_worker_drain_rate",
+        perSecond(peers.graphile),
+        "jobs/s",
+        "higher",
+      ),
       figure("pg_boss_drain_rate", perSecond(peers.pgBoss), "jobs/s", "higher"),
-      figure("graphile_worker_add_rate", perSecond(adds.graphile), "jobs/s", "higher"),
+      figure(
+        "graphile_worker_add_rate",
+        perSecond(adds.graphile),
+        "jobs/s",
+        "higher",
+      ),
       figure("pg_boss_insert_rate", perSecond(adds.pgBoss), "jobs/s", "higher"),
     ];
   },
 };
 
 /** An empty store with a backlog. */
-async function fill(bench: Bench, { events, users } = bench.sizes): Promise<void> {
+async function fill(
+  bench: Bench,
+  { events, users } = bench.sizes,
+): Promise<void> {
   await bench.reset();
   const { stack, sizes } = bench;
   await publish(bench, {
@@ -85,25 +110,38 @@ async function drainHttp(bench: Bench): Promise<Result> {
     const startedAt = performance.now();
     const answers = await Promise.all(
       Array.from({ length: bench.sizes.clients }, async () => {
-        const response = await fetch(`${env.FUNCTIONS_URL}/events/process-queue`, {
-          method: "POST",
-          headers: { apikey: env.SECRET_KEY },
-          body: "{}",
-          signal: bench.signal,
-        });
-        if (!response.ok) throw new Error(`process-queue answered ${await response.text()}`);
+        const response = await fetch(
+          `${env.FUNCTIONS_URL}/events/process-queue`,
+          {
+            method: "POST",
+            headers: { apikey: env.SECRET_KEY },
+            body: "{}",
+            signal: bench.signal,
+          },
+        );
+        if (!response.ok) {
+          throw new Error(`process-queue answered ${await response.text()}`);
+        }
         return await response.json() as { processed: number };
       }),
     );
     const seconds = (performance.now() - startedAt) / 1000;
-    return { seconds, counts: { events: answers.reduce((sum, each) => sum + each.processed, 0) } };
+    return {
+      seconds,
+      counts: {
+        events: answers.reduce((sum, each) => sum + each.processed, 0),
+      },
+    };
   });
   await assertDrained(bench);
   return result;
 }
 
 /** With workers that leave when they find nothing, and that nothing but the end of the backlog stops. */
-async function atWork(bench: Bench, work: () => Promise<Result>): Promise<Result> {
+async function atWork(
+  bench: Bench,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const { admin } = bench;
   const [before] = await admin<{ linger: string; work_budget: string }[]>`
     select linger::text, work_budget::text from flywheel.settings
@@ -113,9 +151,9 @@ async function atWork(bench: Bench, work: () => Promise<Result>): Promise<Result
     return await work();
   } finally {
     await admin`
-      update flywheel.settings set linger = ${before!.linger}::interval, work_budget = ${
-      before!.work_budget
-    }::interval
+      update flywheel.settings set linger = ${
+      before!.linger
+    }::interval, work_budget = ${before!.work_budget}::interval
     `;
   }
 }
@@ -126,7 +164,9 @@ async function assertDrained({ admin }: Bench): Promise<void> {
       (select coalesce(sum(version - processed_version), 0)::int from flywheel.streams) as events,
       (select count(*)::int from public.phoenix_events where ai_processing_error is not null) as dead
   `;
-  if (left!.events > 0) throw new Error(`${left!.events} events were left in the backlog`);
+  if (left!.events > 0) {
+    throw new Error(`${left!.events} events were left in the backlog`);
+  }
   if (left!.dead > 0) throw new Error(`${left!.dead} events were set aside`);
 }
 
@@ -143,7 +183,9 @@ async function peer(
     processes,
   });
   if (result.counts.events !== bench.sizes.events) {
-    throw new Error(`${name} handled ${result.counts.events} of ${bench.sizes.events} jobs`);
+    throw new Error(
+      `${name} handled ${result.counts.events} of ${bench.sizes.events} jobs`,
+    );
   }
   return result;
 }

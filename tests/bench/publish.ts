@@ -12,7 +12,11 @@ export const publishBatches: Suite = {
   measures: ["publish_vs_bare"],
   async measure(bench) {
     const { admin, sizes, stack } = bench;
-    const task = { ...sizes, url: stack.env.DB_URL, calls: "of many users" } as const;
+    const task = {
+      ...sizes,
+      url: stack.env.DB_URL,
+      calls: "of many users",
+    } as const;
     const ours: Result[] = [];
     const checked: Result[] = [];
     const bare: Result[] = [];
@@ -67,7 +71,11 @@ function publishCalls(
         bench.progress(`publish ${name}: run ${run} of ${sizes.runs}`);
         await bench.reset();
         ours.push(
-          await publish(bench, { ...task, url: stack.env.DB_URL, calls: "of one user" }),
+          await publish(bench, {
+            ...task,
+            url: stack.env.DB_URL,
+            calls: "of one user",
+          }),
         );
         emmett.push(
           await bench.race({
@@ -85,27 +93,47 @@ function publishCalls(
           promise,
         ),
         figure(`publish_${name}_rate`, perSecond(ours), "events/s", "higher"),
-        figure(`emmett_append_${name}_rate`, perSecond(emmett), "events/s", "higher"),
+        figure(
+          `emmett_append_${name}_rate`,
+          perSecond(emmett),
+          "events/s",
+          "higher",
+        ),
       ];
     },
   };
 }
 
 // A call of one event costs as much as one of twenty: a fifth of the events are as many seconds.
-export const publishOne = publishCalls("one", 1, ({ sizes }) => sizes.events / 5, {
-  reach: 1.5,
-  aim: 3,
-});
-export const publishTwenty = publishCalls("twenty", 20, ({ sizes }) => sizes.events, {
-  reach: 1.3,
-  aim: 3,
-});
+export const publishOne = publishCalls(
+  "one",
+  1,
+  ({ sizes }) => sizes.events / 5,
+  {
+    reach: 1.5,
+    aim: 3,
+  },
+);
+export const publishTwenty = publishCalls(
+  "twenty",
+  20,
+  ({ sizes }) => sizes.events,
+  {
+    reach: 1.3,
+    aim: 3,
+  },
+);
 
 /** @throws Error where not every event was accepted */
-export async function publish(bench: Bench, task: PublishTask): Promise<Result> {
+export async function publish(
+  bench: Bench,
+  task: PublishTask,
+): Promise<Result> {
   const result = await bench.race({ script: "ours/publish.ts", task });
   if (result.counts.events !== task.events) {
-    throw new Error(`only ${result.counts.events} of ${task.events} events were accepted`);
+    throw new Error(
+      `only ${result.counts.events} of ${task.events} events were accepted`,
+    );
   }
   return result;
 }

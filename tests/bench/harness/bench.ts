@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { startStack, type Stack } from "../../../supabase/local/stack.ts";
+import { type Stack, startStack } from "../../../supabase/local/stack.ts";
 import { type Contender, type Result, run } from "./contender.ts";
 import type { Measure } from "./measure.ts";
 
@@ -46,10 +46,20 @@ export interface Suite {
 /** Boots the server; what rings and sweeps by itself stays silent. */
 export async function openBench(
   folder: string,
-  { sizes, quick, signal, progress }: Pick<Bench, "sizes" | "quick" | "signal" | "progress">,
+  { sizes, quick, signal, progress }: Pick<
+    Bench,
+    "sizes" | "quick" | "signal" | "progress"
+  >,
 ): Promise<Bench & AsyncDisposable> {
-  const stack = await startStack({ dataDir: folder, applyMigrations: "sql", sweep: false });
-  const admin = postgres(stack.env.SUPERUSER_DB_URL, { max: 2, onnotice: () => {} });
+  const stack = await startStack({
+    dataDir: folder,
+    applyMigrations: "sql",
+    sweep: false,
+  });
+  const admin = postgres(stack.env.SUPERUSER_DB_URL, {
+    max: 2,
+    onnotice: () => {},
+  });
   await stack.service("net").stop();
   const empty = await emptyTables(admin);
   return {

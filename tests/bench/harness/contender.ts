@@ -31,7 +31,10 @@ const lap = z.object({
  *
  * @throws Error with what a process printed where it failed
  */
-export async function run(contender: Contender, signal: AbortSignal): Promise<Result> {
+export async function run(
+  contender: Contender,
+  signal: AbortSignal,
+): Promise<Result> {
   signal.throwIfAborted();
   const processes = Array.from(
     { length: contender.processes ?? 1 },
@@ -50,11 +53,22 @@ export async function run(contender: Contender, signal: AbortSignal): Promise<Re
   return { seconds: (finishedAt - startedAt) / 1000, counts };
 }
 
-function start({ script, task, processes = 1 }: Contender, signal: AbortSignal) {
+function start(
+  { script, task, processes = 1 }: Contender,
+  signal: AbortSignal,
+) {
   const path = bench(script);
   const [command, flags] = script.startsWith("ours/")
-    ? [Deno.execPath(), ["run", "--quiet", "--allow-all", "--config", bench("../../deno.json")]]
-    : [bench("node_modules/.bin/node"), ["--disable-warning=ExperimentalWarning"]];
+    ? [Deno.execPath(), [
+      "run",
+      "--quiet",
+      "--allow-all",
+      "--config",
+      bench("../../deno.json"),
+    ]]
+    : [bench("node_modules/.bin/node"), [
+      "--disable-warning=ExperimentalWarning",
+    ]];
   const child = new Deno.Command(command, {
     args: [...flags, path, JSON.stringify({ ...task, processes })],
     stdin: "piped",

@@ -18,14 +18,18 @@ export function task<Task>(): Task {
 }
 
 /** Says that everything is prepared, waits for a line on standard input, runs, and prints the {@link Lap}. */
-export async function race(run: () => Promise<Record<string, number>>): Promise<void> {
+export async function race(
+  run: () => Promise<Record<string, number>>,
+): Promise<void> {
   console.log("ready");
   await Promise.race([once(process.stdin, "data"), once(process.stdin, "end")]);
   process.stdin.pause();
   const started_at = performance.timeOrigin + performance.now();
   const counts = await run();
   const finished_at = performance.timeOrigin + performance.now();
-  console.log(JSON.stringify({ started_at, finished_at, counts } satisfies Lap));
+  console.log(
+    JSON.stringify({ started_at, finished_at, counts } satisfies Lap),
+  );
 }
 
 /** Runs `clients` loops at the same time, each taking the next item until none is left. */

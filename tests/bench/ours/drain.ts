@@ -10,11 +10,16 @@ export interface DrainTask {
 
 const { url, workers } = task<DrainTask>();
 const database = connect(url);
-await Promise.all(Array.from({ length: workers }, () => database`select pg_sleep(0.01)`));
+await Promise.all(
+  Array.from({ length: workers }, () => database`select pg_sleep(0.01)`),
+);
 
 await race(async () => {
   const done = await Promise.all(
-    Array.from({ length: workers }, () => processQueue(database, { log: () => {} })),
+    Array.from(
+      { length: workers },
+      () => processQueue(database, { log: () => {} }),
+    ),
   );
   const total = (count: (each: typeof done[number]) => number) =>
     done.reduce((sum, each) => sum + count(each), 0);

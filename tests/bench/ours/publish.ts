@@ -2,7 +2,13 @@
 import { connect } from "../../../shared/platform/database.ts";
 import { publish } from "../../../shared/flywheel/publish.ts";
 import { race, share, task } from "../harness/race.ts";
-import { batches, newEvents, newStreams, newUsers, type PublishedEvent } from "../harness/workload.ts";
+import {
+  batches,
+  newEvents,
+  newStreams,
+  newUsers,
+  type PublishedEvent,
+} from "../harness/workload.ts";
 
 export interface PublishTask {
   url: string;
@@ -19,19 +25,29 @@ export interface PublishTask {
   userIds?: string[];
 }
 
-const { url, events, users, batch, clients, calls, checked, userIds } = task<PublishTask>();
+const { url, events, users, batch, clients, calls, checked, userIds } = task<
+  PublishTask
+>();
 const who = userIds ?? newUsers(users);
 const bodies = calls === "of many users"
   ? batches(newEvents(events, who), batch)
-  : shuffled(newStreams(events / who.length, who).flatMap((stream) => batches(stream, batch)));
+  : shuffled(
+    newStreams(events / who.length, who).flatMap((stream) =>
+      batches(stream, batch)
+    ),
+  );
 
 const database = connect(url);
-await Promise.all(Array.from({ length: clients }, () => database`select pg_sleep(0.01)`));
+await Promise.all(
+  Array.from({ length: clients }, () => database`select pg_sleep(0.01)`),
+);
 
 async function send(events: PublishedEvent[]): Promise<number> {
   const body = { events };
   const text = JSON.stringify(body);
-  if (checked) return (await publish(database, { text, value: body }, undefined)).accepted;
+  if (checked) {
+    return (await publish(database, { text, value: body }, undefined)).accepted;
+  }
   const [row] = await database<{ publish: { accepted: number } }[]>`
     select flywheel.publish(${text}::text::jsonb)
   `;
@@ -49,6 +65,8 @@ await race(async () => {
 await database.end();
 
 function shuffled<Item>(items: Item[]): Item[] {
-  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at)
+  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) =>
+    a.at - b.at
+  )
     .map(({ item }) => item);
 }

@@ -10,7 +10,11 @@ const versions = new Map();
 const rows = newEvents(events, newUsers(users)).map((event) => {
   const version = (versions.get(event.user_id) ?? 0) + 1;
   versions.set(event.user_id, version);
-  return { ...event, version, hash: createHash("sha256").update(event.event_id).digest() };
+  return {
+    ...event,
+    version,
+    hash: createHash("sha256").update(event.event_id).digest(),
+  };
 });
 
 // An array a column: of the forms a multi-row insert can have, the fastest with this many rows.
@@ -25,7 +29,9 @@ const insert = `
 `;
 
 const pool = new pg.Pool({ connectionString: url, max: clients, min: clients });
-await Promise.all(Array.from({ length: clients }, () => pool.query("select pg_sleep(0.01)")));
+await Promise.all(
+  Array.from({ length: clients }, () => pool.query("select pg_sleep(0.01)")),
+);
 
 await race(async () => {
   await share(batches(rows, batch), clients, (some) => {

@@ -9,14 +9,18 @@ const { url, events, users, batch, clients } = task();
 const migration = getPostgreSQLEventStore(url);
 await migration.schema.migrate();
 await migration.close();
-const store = getPostgreSQLEventStore(url, { schema: { autoMigration: "None" } });
+const store = getPostgreSQLEventStore(url, {
+  schema: { autoMigration: "None" },
+});
 
 const calls = newStreams(events / users, newUsers(users))
   .flatMap((stream) => batches(stream, batch))
   .map(([first, ...rest]) => ({
     at: Math.random(),
     stream: `user-${first.user_id}`,
-    messages: [first, ...rest].map(({ event_id, event_type, app_source, payload, timestamp }) => ({
+    messages: [first, ...rest].map((
+      { event_id, event_type, app_source, payload, timestamp },
+    ) => ({
       type: event_type,
       data: payload,
       metadata: { messageId: event_id, app_source, timestamp },
@@ -25,7 +29,10 @@ const calls = newStreams(events / users, newUsers(users))
   .sort((a, b) => a.at - b.at);
 
 await Promise.all(
-  Array.from({ length: clients }, () => store.streamExists(`user-${crypto.randomUUID()}`)),
+  Array.from(
+    { length: clients },
+    () => store.streamExists(`user-${crypto.randomUUID()}`),
+  ),
 );
 
 await race(async () => {
@@ -36,7 +43,10 @@ await race(async () => {
         return await store.appendToStream(stream, messages);
       } catch (error) {
         // Two clients met in one stream: its users are told to try again.
-        if (error?.name !== "ExpectedVersionConflictError" && error?.errorCode !== 412) throw error;
+        if (
+          error?.name !== "ExpectedVersionConflictError" &&
+          error?.errorCode !== 412
+        ) throw error;
         conflicts++;
       }
     }

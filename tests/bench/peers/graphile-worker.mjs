@@ -7,7 +7,11 @@ const { url, action, events, users, batch, clients, processes } = task();
 const logger = new Logger(() => () => {});
 
 if (action === "add") {
-  const utils = await makeWorkerUtils({ connectionString: url, maxPoolSize: clients, logger });
+  const utils = await makeWorkerUtils({
+    connectionString: url,
+    maxPoolSize: clients,
+    logger,
+  });
   await utils.migrate();
   const jobs = newEvents(events, newUsers(users))
     .map((event) => ({ identifier: "fold", payload: event }));

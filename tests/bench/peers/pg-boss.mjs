@@ -21,9 +21,15 @@ await boss.start();
 
 if (action === "add") {
   await boss.createQueue(queue);
-  const jobs = newEvents(events, newUsers(users)).map((event) => ({ data: event }));
+  const jobs = newEvents(events, newUsers(users)).map((event) => ({
+    data: event,
+  }));
   await race(async () => {
-    await share(batches(jobs, batch), clients, (some) => boss.insert(queue, some));
+    await share(
+      batches(jobs, batch),
+      clients,
+      (some) => boss.insert(queue, some),
+    );
     return { events };
   });
 } else {
