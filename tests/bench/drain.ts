@@ -151,9 +151,9 @@ async function atWork(
     return await work();
   } finally {
     await admin`
-      update flywheel.settings set linger = ${
-      before!.linger
-    }::interval, work_budget = ${before!.work_budget}::interval
+      update flywheel.settings set linger = ${before!.linger}::interval, work_budget = ${
+      before!.work_budget
+    }::interval
     `;
   }
 }

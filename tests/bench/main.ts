@@ -4,12 +4,7 @@ import { drawChart } from "./harness/chart.ts";
 import { openBench } from "./harness/bench.ts";
 import { installPeers } from "./harness/install-peers.ts";
 import type { Measure } from "./harness/measure.ts";
-import {
-  type Options,
-  readOptions,
-  usage,
-  UsageError,
-} from "./harness/options.ts";
+import { type Options, readOptions, usage, UsageError } from "./harness/options.ts";
 import { toTable } from "./harness/table.ts";
 import { suites } from "./suites.ts";
 

@@ -74,7 +74,8 @@ describe("a user lists their events", () => {
 
   async function pages(query: Record<string, unknown>, cursor: "before" | "after") {
     const seen: number[] = [];
-    for (let from: number | null | undefined; from !== null;) {
+    let from: number | null | undefined;
+    while (from !== null) {
       const page = await list({ ...query, ...(from !== undefined && { [cursor]: from }) });
       seen.push(...page.versions);
       from = page.next;

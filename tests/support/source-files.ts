@@ -16,8 +16,8 @@ export interface SourceFile extends TrackedFile {
   files: string[];
   /** Everything else that it imports, as it is written: packages and `node:` modules. */
   packages: string[];
-  /** The text of what it exports as default. */
-  defaultExport: string | undefined;
+  /** The names in the object that it exports as default; the text of anything else that it exports so. */
+  defaultExport: string[] | undefined;
   /** Whether a type in it is `any`. */
   hasAny: boolean;
   /** Where it asks the outside world: the clock, chance, the network, the system. */
@@ -62,14 +62,17 @@ export function readSource({ path, text }: TrackedFile): SourceFile {
       entries.flatMap(({ moduleRequest }) => moduleRequest?.value ?? [])
     ),
   ];
-  let defaultExport: string | undefined;
+  let defaultExport: string[] | undefined;
   let hasAny = false;
   const impurities: string[] = [];
   const identifiers: { name: string; start: number }[] = [];
   const memberNames = new Set<number>();
   new Visitor({
-    ExportDefaultDeclaration: ({ declaration: { start, end } }) => {
-      defaultExport = text.slice(start, end);
+    ExportDefaultDeclaration: ({ declaration }) => {
+      const parts = declaration.type === "ObjectExpression"
+        ? declaration.properties.map((each) => each.type === "Property" ? each.key : each)
+        : [declaration];
+      defaultExport = parts.map(({ start, end }) => text.slice(start, end));
     },
     ImportExpression: ({ source }) => {
       if (source.type === "Literal") specifiers.push(String(source.value));

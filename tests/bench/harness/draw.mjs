@@ -33,9 +33,7 @@ const measures = await json(process.stdin);
 function chart([title, bars]) {
   const values = bars.flatMap(([name, who]) => {
     const measure = measures.find((each) => each.name === name);
-    return measure
-      ? [{ who, rate: measure.value, ours: who.startsWith("Phoenix") }]
-      : [];
+    return measure ? [{ who, rate: measure.value, ours: who.startsWith("Phoenix") }] : [];
   });
   if (values.length === 0) return [];
   return [{

@@ -34,9 +34,7 @@ export function readOptions(
   if (!Number.isInteger(runs) || runs < 1) {
     throw new UsageError("--runs is a whole number from 1.");
   }
-  const size = quick
-    ? { events: 10_000, users: 500 }
-    : { events: 100_000, users: 5_000 };
+  const size = quick ? { events: 10_000, users: 500 } : { events: 100_000, users: 5_000 };
   return {
     sizes: { ...size, batch: 500, clients: 4, runs },
     quick,
@@ -74,9 +72,7 @@ function choose(
   if (only === undefined) return all;
   const names = new Set(only.split(",").map((name) => name.trim()));
   const isNamed = ({ name, measures }: Suite) =>
-    [name, ...measures].filter((each) => names.has(each)).map((each) =>
-      names.delete(each)
-    ).length >
+    [name, ...measures].filter((each) => names.has(each)).map((each) => names.delete(each)).length >
       0;
   // Each suite takes its names out of the set: what is left names nothing.
   const chosen = all.filter(isNamed);

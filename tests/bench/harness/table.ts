@@ -13,16 +13,12 @@ export function toTable(measures: readonly Measure[]): string {
       verdict(measure),
     ]),
   ];
-  const widths = rows[0]!.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]!.length))
-  );
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const isNumber = [false, true, false, true, true, false];
   return rows
     .map((row) =>
       row.map((cell, column) =>
-        isNumber[column]
-          ? cell.padStart(widths[column]!)
-          : cell.padEnd(widths[column]!)
+        isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
       ).join("  ").trimEnd()
     )
     .join("\n");
@@ -30,8 +26,7 @@ export function toTable(measures: readonly Measure[]): string {
 
 /** How a figure stands to its promise. */
 export function verdict({ value, reach, aim, better }: Measure): string {
-  const holds = (promise: number) =>
-    better === "higher" ? value >= promise : value <= promise;
+  const holds = (promise: number) => better === "higher" ? value >= promise : value <= promise;
   if (reach === null || aim === null) return "";
   return holds(aim) ? "aim" : holds(reach) ? "reached" : "missed";
 }

@@ -112,8 +112,7 @@ export function newStreams(
 }
 
 function newEvent(user_id: string, n: number, at: number): PublishedEvent {
-  const [event_type, app_source, payload] =
-    kinds[Math.floor(Math.random() * kinds.length)]!;
+  const [event_type, app_source, payload] = kinds[Math.floor(Math.random() * kinds.length)]!;
   return {
     event_id: crypto.randomUUID(),
     user_id,

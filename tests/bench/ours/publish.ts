@@ -29,13 +29,9 @@ const { url, events, users, batch, clients, calls, checked, userIds } = task<
   PublishTask
 >();
 const who = userIds ?? newUsers(users);
-const bodies = calls === "of many users"
-  ? batches(newEvents(events, who), batch)
-  : shuffled(
-    newStreams(events / who.length, who).flatMap((stream) =>
-      batches(stream, batch)
-    ),
-  );
+const bodies = calls === "of many users" ? batches(newEvents(events, who), batch) : shuffled(
+  newStreams(events / who.length, who).flatMap((stream) => batches(stream, batch)),
+);
 
 const database = connect(url);
 await Promise.all(
@@ -65,8 +61,6 @@ await race(async () => {
 await database.end();
 
 function shuffled<Item>(items: Item[]): Item[] {
-  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) =>
-    a.at - b.at
-  )
+  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at)
     .map(({ item }) => item);
 }
