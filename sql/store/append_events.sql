@@ -3,6 +3,10 @@ returns setof flywheel.verdict
 language plpgsql
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
+-- The plan must not depend on what the tables held when it was made: always by index, always in the order of users.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
