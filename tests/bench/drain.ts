@@ -24,7 +24,7 @@ export const drainBacklog: Suite = {
       const graphile = await bench.peerDatabase("graphile_worker");
       adds.graphile.push(await peer(bench, "graphile-worker", graphile, "add"));
       peers.graphile.push(
-        await peer(bench, "graphile-worker", graphile, "drain", 2),
+        await peer(bench, "graphile-worker", graphile, "drain", 4),
       );
 
       await fill(bench);
@@ -74,10 +74,10 @@ export const drainBacklog: Suite = {
   },
 };
 
-/** An empty store with a backlog. */
-async function fill(
+/** An empty store with a backlog, analysed as autovacuum would have. */
+export async function fill(
   bench: Bench,
-  { events, users } = bench.sizes,
+  { events, users }: { events: number; users: number } = bench.sizes,
 ): Promise<void> {
   await bench.reset();
   const { stack, sizes } = bench;
@@ -96,8 +96,7 @@ export async function drain(bench: Bench): Promise<Result> {
   const result = await atWork(bench, () =>
     bench.race({
       script: "ours/drain.ts",
-      task: { url: bench.stack.env.DB_URL, workers: bench.sizes.clients / 2 },
-      processes: 2,
+      task: { url: bench.stack.env.DB_URL, workers: bench.sizes.clients },
     }));
   await assertDrained(bench);
   return result;
@@ -138,10 +137,7 @@ async function drainHttp(bench: Bench): Promise<Result> {
 }
 
 /** With workers that leave when they find nothing, and that nothing but the end of the backlog stops. */
-async function atWork(
-  bench: Bench,
-  work: () => Promise<Result>,
-): Promise<Result> {
+export async function atWork<Done>(bench: Bench, work: () => Promise<Done>): Promise<Done> {
   const { admin } = bench;
   const [before] = await admin<{ linger: string; work_budget: string }[]>`
     select linger::text, work_budget::text from flywheel.settings
