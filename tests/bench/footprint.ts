@@ -1,10 +1,11 @@
 import postgres from "postgres";
 import { processQueue } from "../../shared/flywheel/process.ts";
-import { atWork, drain } from "./drain.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { untilEmpty } from "./drain.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, type Measure } from "./harness/measure.ts";
-import { newEvents, newStreams, newUsers, type PublishedEvent } from "./harness/workload.ts";
-import { publish } from "./publish.ts";
+import { withSettings } from "./harness/with-settings.ts";
+import { batches, newEvents, newUsers, type PublishedEvent } from "./harness/workload.ts";
 
 /** What an event takes: bytes written ahead, bytes kept, and statements. */
 export const footprint: Suite = {
@@ -13,114 +14,105 @@ export const footprint: Suite = {
   async measure(bench) {
     bench.progress("footprint");
     await bench.reset();
-    const bytes = await measureBytes(bench);
+    const measures = [...await measureBytes(bench), ...await measureStatements(bench)];
     await bench.reset();
-    const statements = await measureStatements(bench);
-    await bench.reset();
-    return [...bytes, ...statements];
+    return measures;
   },
 };
 
 async function measureBytes(bench: Bench): Promise<Measure[]> {
-  const { admin, sizes, stack } = bench;
-  const walOf = async (work: () => Promise<unknown>) => {
-    const [before] = await admin`select pg_current_wal_lsn() as at`;
-    await work();
-    const [row] = await admin<{ bytes: number }[]>`
-      select (pg_current_wal_lsn() - ${before!.at}::pg_lsn)::float8 as bytes
-    `;
-    return row!.bytes / sizes.events;
-  };
-  const published = await walOf(() =>
-    publish(bench, { ...sizes, url: stack.env.DB_URL, calls: "of many users" })
-  );
-  const drained = await walOf(() => drain(bench));
-  const [kept] = await admin<{ log: number; all: number }[]>`
+  const { admin, sizes: { events, users, batch } } = bench;
+  const bodies = batches(newEvents(events, newUsers(users)), batch);
+  const published = await walOf(bench, async () => {
+    for (const body of bodies) await publish(admin, body);
+  });
+  const drained = await walOf(bench, () => drain(bench, admin));
+  const [kept] = await admin<{ log: number; store: number }[]>`
     select
       pg_total_relation_size('public.phoenix_events')::float8 as log,
       (
         select sum(pg_total_relation_size(c.oid))::float8
         from pg_class as c
         where c.relkind = 'r' and c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
-      ) as all
+      ) as store
   `;
   return [
-    figure("publish_wal", published, "bytes/event", "lower"),
-    figure("drain_wal", drained, "bytes/event", "lower"),
-    figure(
-      "phoenix_events_size",
-      kept!.log / sizes.events,
-      "bytes/event",
-      "lower",
-    ),
-    figure("store_size", kept!.all / sizes.events, "bytes/event", "lower"),
+    figure("publish_wal", published / events, "bytes/event", "lower"),
+    figure("drain_wal", drained / events, "bytes/event", "lower"),
+    figure("phoenix_events_size", kept!.log / events, "bytes/event", "lower"),
+    figure("store_size", kept!.store / events, "bytes/event", "lower"),
   ];
 }
 
+/** Bytes that a piece of work writes ahead. */
+async function walOf({ admin }: Bench, work: () => Promise<unknown>): Promise<number> {
+  const [before] = await admin<{ at: string }[]>`select pg_current_wal_insert_lsn()::text as at`;
+  await work();
+  const [after] = await admin<{ bytes: number }[]>`
+    select (pg_current_wal_insert_lsn() - ${before!.at}::pg_lsn)::float8 as bytes
+  `;
+  return after!.bytes;
+}
+
 /**
- * Statements a batch: those that are sent, each a round trip, and those that run inside the database's functions. The batch's
- * size must not matter.
+ * Statements a batch: those that are sent, each a round trip, and those that run inside the database's functions. How many events
+ * there are must not matter.
  */
 async function measureStatements(bench: Bench): Promise<Measure[]> {
-  let sent = 0;
-  let run = 0;
+  const counts = { sent: 0, run: 0 };
+  await using stack = new AsyncDisposableStack();
   const database = postgres(bench.stack.env.SUPERUSER_DB_URL, {
     max: 1,
-    debug: () => sent++,
+    debug: () => counts.sent++,
     // auto_explain tells of each statement, those within functions included.
-    onnotice: ({ message }) => run += message?.startsWith("duration:") ? 1 : 0,
+    onnotice: ({ message }) => counts.run += message?.startsWith("duration:") ? 1 : 0,
   });
+  stack.defer(() => database.end());
+  await database`load 'auto_explain'`;
+  await database.unsafe(`
+    set auto_explain.log_level = notice;
+    set auto_explain.log_min_duration = 0;
+    set auto_explain.log_nested_statements = on;
+  `);
   const counted = async (work: () => Promise<unknown>) => {
-    sent = 0;
-    run = 0;
+    const before = { ...counts };
     await work();
-    return { sent, run };
+    return { sent: counts.sent - before.sent, run: counts.run - before.run };
   };
-  const send = (events: PublishedEvent[]) =>
-    database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
-  const work = () => processQueue(database, { log: () => {} });
-  const [settings] = await bench.admin<{ lease_users: number }[]>`
-    select lease_users from flywheel.settings
-  `;
-  const backlog = async (batches: number) => {
-    const users = newUsers(batches * settings!.lease_users);
-    for (const user of users.values()) await send(newEvents(1, [user]));
-  };
-  try {
-    await database`select pg_backend_pid()`;
-    await database`load 'auto_explain'`;
-    await database.unsafe(`
-      set auto_explain.log_level = notice;
-      set auto_explain.log_min_duration = 0;
-      set auto_explain.log_nested_statements = on;
-    `);
-    // What the first calls do only once.
-    await send(newEvents(1, newUsers(1)));
-    const one = await counted(() => send(newEvents(1, newUsers(1))));
-    const many = await counted(() => send(newStreams(1, newUsers(500)).flat()));
-    await atWork(bench, work);
+
+  // Nothing rings: a ring is rare, and would count here or there.
+  return await withSettings(bench, { ...untilEmpty, ring_interval: "10 seconds" }, async () => {
+    const [settings] = await bench.admin<{ lease_users: number }[]>`
+      select lease_users from flywheel.settings
+    `;
+    const backlog = (leases: number) =>
+      publish(
+        database,
+        newUsers(leases * settings!.lease_users).flatMap((user) => newEvents(1, [user])),
+      );
+    await publish(database, newEvents(1, newUsers(1)));
+    await drain(bench, database);
+    const one = await counted(() => publish(database, newEvents(1, newUsers(1))));
+    const many = await counted(() => publish(database, newEvents(500, newUsers(100))));
+    await drain(bench, database);
     await backlog(1);
-    const single = await atWork(bench, () => counted(work));
+    const single = await counted(() => drain(bench, database));
     await backlog(2);
-    const double = await atWork(bench, () => counted(work));
+    const double = await counted(() => drain(bench, database));
     return [
       figure("publish_one_statements", one.run, "statements/batch", "lower"),
       figure("publish_statements", many.run, "statements/batch", "lower"),
       figure("publish_round_trips", many.sent, "queries/batch", "lower"),
-      figure(
-        "drain_statements",
-        double.run - single.run,
-        "statements/batch",
-        "lower",
-      ),
-      figure(
-        "drain_round_trips",
-        double.sent - single.sent,
-        "queries/batch",
-        "lower",
-      ),
+      figure("drain_statements", double.run - single.run, "statements/batch", "lower"),
+      figure("drain_round_trips", double.sent - single.sent, "queries/batch", "lower"),
     ];
-  } finally {
-    await database.end();
-  }
+  });
+}
+
+function publish(database: Database, events: PublishedEvent[]): Promise<unknown> {
+  return database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
+}
+
+function drain(bench: Bench, database: Database): Promise<unknown> {
+  return withSettings(bench, untilEmpty, () => processQueue(database, { log: () => {} }));
 }

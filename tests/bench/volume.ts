@@ -35,8 +35,7 @@ async function microseconds(
   bench: Bench,
   { events, users }: { events: number; users: number },
 ): Promise<number> {
-  await fill(bench, { events, users });
-  const { seconds } = await drain(bench);
+  const { seconds } = await drain(bench, () => fill(bench, { events, users }));
   return seconds / events * 1e6;
 }
 

@@ -3,7 +3,7 @@ import { Logger, makeWorkerUtils, runOnce } from "graphile-worker";
 import { race, share, task } from "../harness/race.ts";
 import { batches, newEvents, newUsers } from "../harness/workload.ts";
 
-const { url, action, events, users, batch, clients, extra } = task();
+const { url, action, events, users, batch, clients } = task();
 const logger = new Logger(() => () => {});
 
 if (action === "add") {
@@ -31,7 +31,6 @@ if (action === "add") {
       completeJobBatchDelay: 0,
       failJobBatchDelay: 0,
       logger,
-      ...extra,
     },
   };
   const taskList = {
@@ -39,6 +38,8 @@ if (action === "add") {
       handled++;
     },
   };
+  await runOnce({ preset, taskList });
+  handled = 0;
   await race(async () => {
     await runOnce({ preset, taskList });
     return { events: handled };
