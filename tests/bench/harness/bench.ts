@@ -31,8 +31,12 @@ export interface Bench {
   reset(): Promise<void>;
   /** A new, empty database of a peer's own, in place of the one of that name: @returns its URL */
   peerDatabase(name: string): Promise<string>;
-  /** Runs a contender on a server that has nothing else to write. */
-  race(contender: Contender): Promise<Result>;
+  /**
+   * Runs a contender on a server that has nothing else to write.
+   *
+   * @param prepare makes what it is to work on, once it has warmed up
+   */
+  race(contender: Contender, prepare?: () => Promise<unknown>): Promise<Result>;
 }
 
 /** A part of the benchmark, chosen by its own name or by one of its measures'. */
@@ -79,9 +83,14 @@ export async function openBench(
       url.pathname = name;
       return url.href;
     },
-    async race(contender) {
-      await admin`checkpoint`;
-      return await run(contender, signal);
+    race(contender, prepare) {
+      return run(contender, {
+        signal,
+        async prepare() {
+          await prepare?.();
+          await admin`checkpoint`;
+        },
+      });
     },
     async [Symbol.asyncDispose]() {
       await admin.end();

@@ -27,13 +27,14 @@ const lap = z.object({
 }) satisfies z.ZodType<Lap>;
 
 /**
- * Starts a contender's processes, lets them prepare, starts the clock in all of them at once and stops it with the last one.
+ * Starts a contender's processes and lets them warm up, prepares what they are to work on, starts the clock in all of them at once and
+ * stops it with the last one.
  *
  * @throws Error with what a process printed where it failed
  */
 export async function run(
   contender: Contender,
-  signal: AbortSignal,
+  { signal, prepare }: { signal: AbortSignal; prepare(): Promise<unknown> },
 ): Promise<Result> {
   signal.throwIfAborted();
   const processes = Array.from(
@@ -41,6 +42,7 @@ export async function run(
     () => start(contender, signal),
   );
   await Promise.all(processes.map((process) => process.ready));
+  await prepare();
   const laps = await Promise.all(processes.map((process) => process.go()));
   const counts: Record<string, number> = {};
   for (const each of laps) {
@@ -53,10 +55,7 @@ export async function run(
   return { seconds: (finishedAt - startedAt) / 1000, counts };
 }
 
-function start(
-  { script, task, processes = 1 }: Contender,
-  signal: AbortSignal,
-) {
+function start({ script, task }: Contender, signal: AbortSignal) {
   const path = bench(script);
   const [command, flags] = script.startsWith("ours/")
     ? [Deno.execPath(), [
@@ -70,7 +69,7 @@ function start(
       "--disable-warning=ExperimentalWarning",
     ]];
   const child = new Deno.Command(command, {
-    args: [...flags, path, JSON.stringify({ ...task, processes })],
+    args: [...flags, path, JSON.stringify(task)],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -30,6 +30,13 @@ export function ratio(
   return { name, value, unit: "×", ...promise, better };
 }
 
+/** Events a second: the median of several runs. */
+export function rate(
+  results: readonly { seconds: number; counts: Record<string, number> }[],
+): number {
+  return median(results.map(({ seconds, counts }) => counts.events! / seconds));
+}
+
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }

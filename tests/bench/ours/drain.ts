@@ -1,7 +1,8 @@
-/** Drains the backlog with every real reactor, over direct connections, one worker a connection. */
+/** Drains the backlog with every real reactor, over direct connections, several workers in one process. */
 import { processQueue } from "../../../shared/flywheel/process.ts";
 import { connect } from "../../../shared/platform/database.ts";
 import { race, task } from "../harness/race.ts";
+import { batches, newEvents, newUsers } from "../harness/workload.ts";
 
 export interface DrainTask {
   url: string;
@@ -10,23 +11,17 @@ export interface DrainTask {
 
 const { url, workers } = task<DrainTask>();
 const database = connect(url);
-await Promise.all(
-  Array.from({ length: workers }, () => database`select pg_sleep(0.01)`),
-);
 
-await race(async () => {
+async function drain(): Promise<{ events: number }> {
   const done = await Promise.all(
-    Array.from(
-      { length: workers },
-      () => processQueue(database, { log: () => {} }),
-    ),
+    Array.from({ length: workers }, () => processQueue(database, { log: () => {} })),
   );
-  const total = (count: (each: typeof done[number]) => number) =>
-    done.reduce((sum, each) => sum + count(each), 0);
-  return {
-    events: total(({ processed }) => processed),
-    failed: total(({ failed }) => failed),
-    nudges: total(({ nudges }) => nudges),
-  };
-});
+  return { events: done.reduce((sum, { processed }) => sum + processed, 0) };
+}
+
+for (const events of batches(newEvents(2_000, newUsers(200)), 500)) {
+  await database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
+}
+await drain();
+await race(drain);
 await database.end();

@@ -1,6 +1,6 @@
 /** Publishes through `flywheel.publish()`, in batches of many users or in calls of one user's events each. */
-import { connect } from "../../../shared/platform/database.ts";
 import { publish } from "../../../shared/flywheel/publish.ts";
+import { connect } from "../../../shared/platform/database.ts";
 import { race, share, task } from "../harness/race.ts";
 import {
   batches,
@@ -25,42 +25,37 @@ export interface PublishTask {
   userIds?: string[];
 }
 
-const { url, events, users, batch, clients, calls, checked, userIds } = task<
-  PublishTask
->();
-const who = userIds ?? newUsers(users);
-const bodies = calls === "of many users" ? batches(newEvents(events, who), batch) : shuffled(
-  newStreams(events / who.length, who).flatMap((stream) => batches(stream, batch)),
-);
-
+const { url, events, users, batch, clients, calls, checked, userIds } = task<PublishTask>();
 const database = connect(url);
-await Promise.all(
-  Array.from({ length: clients }, () => database`select pg_sleep(0.01)`),
-);
+
+function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][] {
+  if (calls === "of many users") return batches(newEvents(events, users), batch);
+  return newStreams(events / users.length, users)
+    .flatMap((stream) => batches(stream, batch))
+    .map((body) => ({ body, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ body }) => body);
+}
 
 async function send(events: PublishedEvent[]): Promise<number> {
   const body = { events };
   const text = JSON.stringify(body);
-  if (checked) {
-    return (await publish(database, { text, value: body }, undefined)).accepted;
-  }
+  if (checked) return (await publish(database, { text, value: body }, undefined)).accepted;
   const [row] = await database<{ publish: { accepted: number } }[]>`
     select flywheel.publish(${text}::text::jsonb)
   `;
   return row!.publish.accepted;
 }
 
-await race(async () => {
-  let accepted = 0;
+async function sendAll(bodies: readonly PublishedEvent[][]): Promise<{ events: number }> {
+  const accepted: number[] = [];
   await share(bodies, clients, async (body) => {
-    const now = await send(body);
-    accepted += now;
+    accepted.push(await send(body));
   });
-  return { events: accepted };
-});
-await database.end();
-
-function shuffled<Item>(items: Item[]): Item[] {
-  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at)
-    .map(({ item }) => item);
+  return { events: accepted.reduce((sum, each) => sum + each, 0) };
 }
+
+const bodies = bodiesOf(events, userIds ?? newUsers(users));
+await sendAll(bodiesOf(20 * batch, newUsers(20)));
+await race(() => sendAll(bodies));
+await database.end();

@@ -6,16 +6,14 @@ import { batches, newEvents, newUsers } from "../harness/workload.ts";
 
 const { url, events, users, batch, clients } = task();
 
-const versions = new Map();
-const rows = newEvents(events, newUsers(users)).map((event) => {
-  const version = (versions.get(event.user_id) ?? 0) + 1;
-  versions.set(event.user_id, version);
-  return {
-    ...event,
-    version,
-    hash: createHash("sha256").update(event.event_id).digest(),
-  };
-});
+function rowsOf(events, users) {
+  const versions = new Map();
+  return newEvents(events, newUsers(users)).map((event) => {
+    const version = (versions.get(event.user_id) ?? 0) + 1;
+    versions.set(event.user_id, version);
+    return { ...event, version, hash: createHash("sha256").update(event.event_id).digest() };
+  });
+}
 
 // An array a column: of the forms a multi-row insert can have, the fastest with this many rows.
 const insert = `
@@ -28,12 +26,9 @@ const insert = `
   )
 `;
 
-const pool = new pg.Pool({ connectionString: url, max: clients, min: clients });
-await Promise.all(
-  Array.from({ length: clients }, () => pool.query("select pg_sleep(0.01)")),
-);
+const pool = new pg.Pool({ connectionString: url, max: clients });
 
-await race(async () => {
+async function insertAll(rows) {
   await share(batches(rows, batch), clients, (some) => {
     const now = new Date().toISOString();
     return pool.query({
@@ -52,6 +47,10 @@ await race(async () => {
       ],
     });
   });
-  return { events };
-});
+  return { events: rows.length };
+}
+
+const rows = rowsOf(events, users);
+await insertAll(rowsOf(20 * batch, users));
+await race(() => insertAll(rows));
 await pool.end();

@@ -1,4 +1,5 @@
 /** Emmett's PostgreSQL event store: appends to streams, one call for one user's events. It neither deduplicates nor doorbells. */
+import { isExpectedVersionConflictError } from "@event-driven-io/emmett";
 import { getPostgreSQLEventStore } from "@event-driven-io/emmett-postgresql";
 import { race, share, task } from "../harness/race.ts";
 import { batches, newStreams, newUsers } from "../harness/workload.ts";
@@ -13,44 +14,37 @@ const store = getPostgreSQLEventStore(url, {
   schema: { autoMigration: "None" },
 });
 
-const calls = newStreams(events / users, newUsers(users))
-  .flatMap((stream) => batches(stream, batch))
-  .map(([first, ...rest]) => ({
-    at: Math.random(),
-    stream: `user-${first.user_id}`,
-    messages: [first, ...rest].map((
-      { event_id, event_type, app_source, payload, timestamp },
-    ) => ({
-      type: event_type,
-      data: payload,
-      metadata: { messageId: event_id, app_source, timestamp },
-    })),
-  }))
-  .sort((a, b) => a.at - b.at);
+const callsOf = (events, users) =>
+  newStreams(events / users, newUsers(users))
+    .flatMap((stream) => batches(stream, batch))
+    .map((stream) => ({ at: Math.random(), stream }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ stream }) => ({
+      name: `user-${stream[0].user_id}`,
+      messages: stream.map(({ event_id, event_type, app_source, payload, timestamp }) => ({
+        type: event_type,
+        data: payload,
+        metadata: { messageId: event_id, app_source, timestamp },
+      })),
+    }));
 
-await Promise.all(
-  Array.from(
-    { length: clients },
-    () => store.streamExists(`user-${crypto.randomUUID()}`),
-  ),
-);
-
-await race(async () => {
+async function append(calls) {
   let conflicts = 0;
-  await share(calls, clients, async ({ stream, messages }) => {
+  await share(calls, clients, async ({ name, messages }) => {
     for (;;) {
       try {
-        return await store.appendToStream(stream, messages);
+        return await store.appendToStream(name, messages);
       } catch (error) {
-        // Two clients met in one stream: its users are told to try again.
-        if (
-          error?.name !== "ExpectedVersionConflictError" &&
-          error?.errorCode !== 412
-        ) throw error;
+        // Two clients met in one stream: its user has to try again.
+        if (!isExpectedVersionConflictError(error)) throw error;
         conflicts++;
       }
     }
   });
   return { events, conflicts };
-});
+}
+
+const calls = callsOf(events, users);
+await append(callsOf(100 * batch, 100));
+await race(() => append(calls));
 await store.close();

@@ -3,7 +3,7 @@ import { Logger, makeWorkerUtils, runOnce } from "graphile-worker";
 import { race, share, task } from "../harness/race.ts";
 import { batches, newEvents, newUsers } from "../harness/workload.ts";
 
-const { url, action, events, users, batch, clients, processes } = task();
+const { url, action, events, users, batch, clients } = task();
 const logger = new Logger(() => () => {});
 
 if (action === "add") {
@@ -26,7 +26,7 @@ if (action === "add") {
     worker: {
       connectionString: url,
       concurrentJobs: 24,
-      maxPoolSize: Math.ceil(clients / processes) + 1,
+      maxPoolSize: 25,
       localQueue: { size: 500 },
       completeJobBatchDelay: 0,
       failJobBatchDelay: 0,
@@ -38,6 +38,8 @@ if (action === "add") {
       handled++;
     },
   };
+  await runOnce({ preset, taskList });
+  handled = 0;
   await race(async () => {
     await runOnce({ preset, taskList });
     return { events: handled };

