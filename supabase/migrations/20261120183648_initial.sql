@@ -297,13 +297,19 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
+  -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
+  if octet_length(body) > 2 * settings.max_batch_bytes then
+    raise exception using
+      errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+  end if;
+
   -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
   -- U+0300 all text is in NFC.
   if (
       body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
       and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
     )
-    or jsonb_path_exists(sent, '$[*] ? (@.type() != "object")')
+    or jsonb_path_exists(sent, 'strict $[*] ? (@.type() != "object")')
     or jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
   then
     select
@@ -482,7 +488,7 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb) is
-  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
 
 -- store/append_events.sql
 create function flywheel.append_events(incoming flywheel.incoming_event[], dedup_window interval)
@@ -647,6 +653,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   settings flywheel.settings;
@@ -1288,6 +1295,7 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   settings flywheel.settings;
@@ -1478,6 +1486,7 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   committed_at timestamptz := clock_timestamp();
@@ -1668,7 +1677,7 @@ declare
   replay flywheel.replays;
   chosen uuid[];
   rewound bigint;
-  events bigint;
+  rewound_events bigint;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -1705,12 +1714,12 @@ begin
     where s.user_id = any (chosen)
     returning s.version
   )
-  select count(*), coalesce(sum(c.version), 0) into rewound, events from changed as c;
+  select count(*), coalesce(sum(c.version), 0) into rewound, rewound_events from changed as c;
 
   update flywheel.replays as r
   set
     users = r.users + rewound,
-    events = r.events + rewind.events,
+    events = r.events + rewound_events,
     last_user = coalesce(chosen[cardinality(chosen)], r.last_user),
     finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
   where r.replay_id = replay.replay_id;
