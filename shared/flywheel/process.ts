@@ -124,7 +124,8 @@ function account(leased: Lease, { results, committed }: Worked, total: Total, lo
     total.failed += folded.setAside.filter(({ error }) => error !== undefined).length;
     if (folded.failure !== undefined) {
       total.failed++;
-      log("warn", "an event failed", { version: version + 1, reason: folded.failure });
+      log("warn", "an event or a timer failed", { version: version + 1, reason: folded.failure });
     }
+    for (const reason of folded.timersSetAside) log("error", "a timer was set aside", { reason });
   });
 }
