@@ -4,6 +4,7 @@ import { drainBacklog } from "./drain.ts";
 import { footprint } from "./footprint.ts";
 import type { Suite } from "./harness/bench.ts";
 import { historyCost } from "./history.ts";
+import { publishHttp } from "./publish-http.ts";
 import { publishBatches, publishOne, publishTwenty } from "./publish.ts";
 import { volumeCost } from "./volume.ts";
 
@@ -12,6 +13,7 @@ export const suites: readonly Suite[] = [
   publishBatches,
   publishOne,
   publishTwenty,
+  publishHttp,
   drainBacklog,
   historyCost,
   volumeCost,
