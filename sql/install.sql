@@ -2,6 +2,8 @@
 \ir extensions.sql
 \ir flywheel/schema.sql
 \ir flywheel/settings.sql
+\ir flywheel/settings_changes.sql
+\ir flywheel/remember_settings.sql
 \ir store/phoenix_events.sql
 \ir store/streams.sql
 \ir store/states.sql
@@ -25,6 +27,8 @@
 \ir flywheel/lease.sql
 \ir flywheel/write_dead_letters.sql
 \ir flywheel/write_nudges.sql
+\ir flywheel/write_nudge_changes.sql
+\ir flywheel/write_events.sql
 \ir flywheel/commit.sql
 \ir flywheel/leave.sql
 \ir flywheel/queue_status.sql

@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../domain/events/envelope.ts";
 import type { State } from "../domain/fold.ts";
+import type { SettingsChange } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 
 type EventRow = [
@@ -33,6 +34,8 @@ export interface Lease {
   /** Every event received until then is here or behind what is here, milliseconds since 1970. */
   leased_at: number;
   max_attempts: number;
+  /** What the reactors' settings have been, oldest first. */
+  settings: SettingsChange[];
   streams: LeasedStream[];
 }
 

@@ -1,9 +1,11 @@
 import { fold, shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { reactors as everyReactor } from "../domain/reactors/all.ts";
+import { type Settings, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import { commit, type Result } from "./commit.ts";
+import { effectId } from "./effect-id.ts";
 import { type Lease, lease, type LeasedStream } from "./lease.ts";
 
 /** What a worker did. */
@@ -91,7 +93,8 @@ async function work(
   total: Omit<Processed, "duration_ms">,
   log: Log,
 ): Promise<void> {
-  const results = leased.streams.map((stream) => foldStream(reactors, leased, stream));
+  const settingsAt = settingsOver(leased.settings);
+  const results = leased.streams.map((stream) => foldStream(reactors, leased, settingsAt, stream));
   const committed = await commit(database, leased.token, shape, results);
   if (committed.users.length < results.length) {
     log("warn", "leases had ended before the commit", {
@@ -115,10 +118,14 @@ async function work(
 function foldStream(
   reactors: readonly Reactor[],
   { leased_at, max_attempts }: Lease,
+  settingsAt: (time: number) => Settings,
   { user_id, attempts, version, state, behind, events }: LeasedStream,
 ): Result {
   const folded = fold(reactors, {
+    user_id,
     state,
+    settingsAt,
+    idOf: (cause, effect) => effectId(user_id, cause, effect),
     events,
     now: events.length === behind ? leased_at : undefined,
     attempt: attempts < max_attempts ? "early" : attempts === max_attempts ? "last" : "beyond",

@@ -16,6 +16,7 @@ create table flywheel.settings (
   work_budget interval not null default '50 seconds' check (work_budget between '1 second' and '140 seconds'),
   ring_interval interval not null default '50 milliseconds' check (ring_interval between '0' and '10 seconds'),
   linger interval not null default '200 milliseconds' check (linger between '0' and '10 seconds'),
+  reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
   check (backoff_base <= backoff_max)
 );
 
@@ -44,3 +45,5 @@ comment on column flywheel.settings.work_budget is
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
   'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';
+comment on column flywheel.settings.reactor_settings is
+  'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';

@@ -2,6 +2,7 @@ import {
   checkPayload,
   type EventType,
   eventTypeOf,
+  isCatalogued,
   type PayloadCheck,
   type PayloadOf,
 } from "./catalogue.ts";
@@ -36,4 +37,9 @@ export function recognise(event: StoredEvent): Recognised {
   return type
     ? { kind: "known", event: { ...event, event_type: type, payload } as KnownEvent }
     : { kind: "free", event: { ...event, event_type: normaliseText(event.event_type), payload } };
+}
+
+/** A recognised event, where the catalogue describes it: its type then tells its payload. */
+export function asKnown(event: KnownEvent | StoredEvent): KnownEvent | undefined {
+  return isCatalogued(event.event_type) ? event as KnownEvent : undefined;
 }

@@ -1,5 +1,6 @@
 import type { App } from "../apps.ts";
 import { day } from "../duration.ts";
+import type { NudgeType } from "../nudge-types.ts";
 
 /** The last events of each app that a user did something in: their times in milliseconds since 1970, oldest first. */
 export type Activity = Readonly<Partial<Record<App, readonly number[]>>>;
@@ -9,7 +10,7 @@ export const activityKept = 3;
 
 /** When which nudge helps. */
 export interface NudgeRule {
-  readonly nudge_type: string;
+  readonly nudge_type: NudgeType;
   readonly target_app: App;
   readonly title: string;
   readonly message: string;
