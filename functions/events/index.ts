@@ -2,7 +2,13 @@ import { catalogueSchemas } from "../../shared/domain/events/catalogue.ts";
 import { eventsQuery, listEvents } from "../../shared/flywheel/events.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { publish } from "../../shared/flywheel/publish.ts";
-import { queueStatus, reprocess, reprocessRequest } from "../../shared/flywheel/queue.ts";
+import { queueStatus } from "../../shared/flywheel/queue.ts";
+import {
+  replayProgress,
+  reprocess,
+  reprocessRequest,
+  stopReplays,
+} from "../../shared/flywheel/replay.ts";
 import { createApp } from "../../shared/platform/http/app.ts";
 import { callerOf } from "../../shared/platform/http/auth.ts";
 import { readJson } from "../../shared/platform/http/body.ts";
@@ -60,6 +66,16 @@ app.post("/process-queue", async (context) => {
 app.post("/force-reprocess", async (context) => {
   const body = await secretOrSigned(context, services);
   return context.json(await reprocess(database, validate(reprocessRequest, body)));
+});
+
+app.get("/force-reprocess", async (context) => {
+  await callerOf(context, "secret");
+  return context.json(await replayProgress(database));
+});
+
+app.delete("/force-reprocess", async (context) => {
+  await callerOf(context, "secret");
+  return context.json(await stopReplays(database));
 });
 
 export default { fetch: app.fetch };

@@ -1,6 +1,7 @@
 import { type Effect, effect as effectSchema } from "./effect.ts";
 import type { StoredEvent } from "./events/envelope.ts";
 import { recognise } from "./events/known-event.ts";
+import { jsonFlaw } from "./json-flaw.ts";
 import { type Context, type Reaction, type Reactor, type State, stateOf } from "./reactor.ts";
 import type { Settings } from "./settings.ts";
 
@@ -36,6 +37,11 @@ export interface Backlog {
    * not fail keep what they made of it; beyond the last one, since no worker survived it, it is not even looked at.
    */
   attempt: "early" | "last" | "beyond";
+  /**
+   * Whether to look for what cannot be written in what each reactor returns, so that it fails as if it had thrown. That
+   * costs more than folding does: for a backlog whose outcome was refused.
+   */
+  careful?: boolean;
 }
 
 /** An event set aside; an undefined error heals one that was set aside before. */
@@ -63,14 +69,13 @@ export interface Folded {
  */
 export function fold(reactors: readonly Reactor[], backlog: Backlog): Folded {
   const run = new Run(reactors, backlog);
-  const [first] = backlog.events;
   try {
     for (const event of backlog.events) {
-      const attempt = event === first ? backlog.attempt : "early";
-      run.fireTimers(event.received_at, attempt);
-      run.foldEvent(event, event.set_aside && attempt === "early" ? "last" : attempt);
+      run.fireTimers(event.received_at);
+      run.foldEvent(event);
+      if (run.isOver) break;
     }
-    if (backlog.now !== undefined) run.fireTimers(backlog.now, first ? "early" : backlog.attempt);
+    if (backlog.now !== undefined) run.fireTimers(backlog.now);
   } catch (error) {
     run.failure = messageOf(error);
   }
@@ -88,21 +93,29 @@ export function fold(reactors: readonly Reactor[], backlog: Backlog): Folded {
 class Run {
   version: number | undefined;
   failure: string | undefined;
-  state: State;
   readonly effects: CausedEffect[] = [];
   readonly setAside: SetAside[] = [];
-  /** Reactors whose timer failed for good: not woken again before their next event. */
-  readonly #mute = new Set<Reactor>();
+
+  state: State;
+  #steps = 0;
 
   constructor(
     private readonly reactors: readonly Reactor[],
-    private readonly backlog: Pick<Backlog, "user_id" | "state" | "settingsAt" | "idOf">,
+    private readonly backlog: Backlog,
   ) {
     this.state = backlog.state;
   }
 
+  /** From the last attempt on there is one event or timer at a time: what fails then is alone, and nobody else suffers for it. */
+  get isOver(): boolean {
+    return this.backlog.attempt !== "early" && this.#steps > 0;
+  }
+
   /** @throws where the event is to be tried again; nothing of it has been kept then */
-  foldEvent(event: StoredEvent, attempt: Backlog["attempt"]): void {
+  foldEvent(event: StoredEvent): void {
+    if (this.isOver) return;
+    this.#steps++;
+    const { attempt } = this.backlog;
     if (attempt === "beyond") return this.#aside(event, "no worker survived folding it");
 
     const recognised = recognise(event);
@@ -122,7 +135,10 @@ class Run {
     const failures: string[] = [];
     for (const reactor of this.reactors) {
       try {
-        const reaction = checked(reactor.react(stateOf(reactor, state), recognised.event, context));
+        const reaction = this.#checked(
+          reactor,
+          reactor.react(stateOf(reactor, state), recognised.event, context),
+        );
         state[reactor.name] = reaction.state;
         effects.push(...reaction.effects ?? []);
       } catch (error) {
@@ -130,7 +146,7 @@ class Run {
       }
     }
     const error = failures.length > 0 ? failures.join("; ") : undefined;
-    if (error !== undefined && attempt === "early") throw new Error(error);
+    if (error !== undefined && attempt === "early" && !event.set_aside) throw new Error(error);
 
     this.state = state;
     this.version = event.version;
@@ -140,36 +156,64 @@ class Run {
     }
   }
 
-  /** Fires what comes due until `now`, the earliest first. */
-  fireTimers(now: number, attempt: Backlog["attempt"]): void {
-    for (let due = this.earliestTimer(); due && due.at <= now; due = this.earliestTimer()) {
+  /** Fires what comes due until `now`, the earliest first; @throws where a timer is to be tried again */
+  fireTimers(now: number): void {
+    const { attempt } = this.backlog;
+    while (!this.isOver) {
+      const due = this.earliestTimer();
+      if (!due || due.at > now) return;
+      this.#steps++;
       const { reactor, at } = due;
       try {
         if (attempt === "beyond") throw new Error("no worker survived its timer");
         const cause = { event_id: undefined, correlation_id: null, at };
-        const { state, effects = [] } = checked(
+        const { state, effects = [] } = this.#checked(
+          reactor,
           reactor.wake!(stateOf(reactor, this.state), at, this.#contextOf(cause, this.state)),
         );
-        if ((reactor.wakeAt!(state) ?? Infinity) <= at) {
+        if ((timerOf(reactor, state) ?? Infinity) <= at) {
           throw new Error("its timer does not move on");
         }
         this.state = { ...this.state, [reactor.name]: state };
         this.#cause(effects, cause);
       } catch (error) {
         if (attempt === "early") throw new Error(`${reactor.name}: ${messageOf(error)}`);
-        this.#mute.add(reactor);
+        this.#setTimerAside(reactor, at);
       }
     }
   }
 
   earliestTimer(): { reactor: Reactor; at: number } | undefined {
     let first: { reactor: Reactor; at: number } | undefined;
+    const aside = timersAside(this.state);
     for (const reactor of this.reactors) {
-      if (this.#mute.has(reactor)) continue;
-      const at = reactor.wakeAt?.(stateOf(reactor, this.state));
-      if (at !== undefined && (!first || at < first.at)) first = { reactor, at };
+      const at = timerOrNone(reactor, stateOf(reactor, this.state));
+      if (at === undefined || at === aside[reactor.name]) continue;
+      if (!first || at < first.at) first = { reactor, at };
     }
     return first;
+  }
+
+  /** A timer that failed for good is remembered, so that it does not hold up every event from now on. */
+  #setTimerAside(reactor: Reactor, at: number): void {
+    this.state = {
+      ...this.state,
+      [timersAsideKey]: { ...timersAside(this.state), [reactor.name]: at },
+    };
+  }
+
+  /** A reaction that the commit can write; @throws where a reactor returned nonsense */
+  #checked(reactor: Reactor, reaction: Reaction<unknown>): Reaction<unknown> {
+    if (typeof reaction !== "object" || reaction === null) throw new Error("returned no reaction");
+    const { state, effects } = reaction;
+    if (typeof state !== "object" || state === null) throw new Error("returned no state");
+    timerOf(reactor, state);
+    const checked = effects === undefined || effects.length === 0
+      ? { state }
+      : { state, effects: effects.map((each) => effectSchema.parse(each)) };
+    const flaw = this.backlog.careful ? jsonFlaw(checked) : undefined;
+    if (flaw !== undefined) throw new Error(`returned what cannot be written: ${flaw}`);
+    return checked;
   }
 
   #aside(event: StoredEvent, error: string): void {
@@ -192,17 +236,42 @@ class Run {
   }
 }
 
-/** A reaction that the commit can write; @throws where a reactor returned nonsense */
-function checked(reaction: Reaction<unknown>): Reaction<unknown> {
-  if (typeof reaction !== "object" || reaction === null) throw new Error("returned no reaction");
-  const { state, effects } = reaction;
-  if (typeof state !== "object" || state === null) throw new Error("returned no state");
-  if (effects === undefined || effects.length === 0) return { state };
-  return { state, effects: effects.map((each) => effectSchema.parse(each)) };
+/** When a reactor wants to be woken; @throws where it says nonsense */
+function timerOf(reactor: Reactor, state: unknown): number | undefined {
+  const at = reactor.wakeAt?.(state);
+  if (at === undefined) return undefined;
+  if (typeof at === "number" && Math.abs(at) <= latestTime) return at;
+  throw new Error("wants to be woken at no time");
 }
 
+/** The same of a state that no reaction has just returned: whoever says nonsense then is not woken. */
+function timerOrNone(reactor: Reactor, state: unknown): number | undefined {
+  try {
+    return timerOf(reactor, state);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last moment that a Date can hold, milliseconds since 1970. */
+const latestTime = 8.64e15;
+
+/** Where the state keeps, by reactor, the time of a timer that was set aside. No reactor has such a name. */
+const timersAsideKey = "timers set aside";
+
+function timersAside(state: State): Readonly<Record<string, number>> {
+  return (state[timersAsideKey] ?? {}) as Record<string, number>;
+}
+
+/** What a reactor threw, short and fit to be written. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  let message: string;
+  try {
+    message = error instanceof Error ? error.message : String(error);
+  } catch {
+    message = "threw what has no text";
+  }
+  return message.slice(0, 500).toWellFormed().replaceAll("\0", "");
 }
 
 /** The versions of the reactors: a state folded by other versions has another shape. */

@@ -101,6 +101,13 @@ export function settingsOver(changes: readonly SettingsChange[]): (at: number) =
   return (at) => valid.findLast(({ from }) => from <= at)?.settings ?? defaultSettings;
 }
 
+/** What is wrong with settings as they were said, for the operator; undefined where nothing is. */
+export function flawOf(said: unknown): string | undefined {
+  const read = settings.safeParse(said);
+  if (read.success) return undefined;
+  return read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+}
+
 /** Days as milliseconds. */
 export function inMs(days: number): number {
   return Math.round(days * day);

@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import type { Folded } from "../domain/fold.ts";
 import type { Database } from "../platform/database.ts";
 import { effectId } from "./effect-id.ts";
@@ -16,11 +17,15 @@ export interface Committed {
   nudges: number;
 }
 
+/** What reactors made cannot be written: nobody's results were, though it may be one user's fault. */
+export class Unwritable extends Error {}
+
 /**
  * Writes what was folded in one transaction: states, checkpoints, effects.
  *
  * @param token the lease's; users whose lease has ended meanwhile are refused whole
  * @returns who was committed, and how many effects were new
+ * @throws Unwritable where JSON or the database refuses what is to be written
  */
 export async function commit(
   database: Database,
@@ -28,15 +33,28 @@ export async function commit(
   shape: string,
   results: readonly Result[],
 ): Promise<Committed> {
-  const [row] = await database<{ commit: Committed }[]>`
-    select flywheel.commit(
-      ${token},
-      ${shape},
-      ${JSON.stringify(results.map(toRow))}::text::jsonb,
-      ${JSON.stringify(toEffects(results))}::text::jsonb
-    )
-  `;
-  return row?.commit ?? { users: [], nudges: 0 };
+  const [rows, effects] = [toJson(results.map(toRow)), toJson(toEffects(results))];
+  try {
+    const [row] = await database<{ commit: Committed }[]>`
+      select flywheel.commit(${token}, ${shape}, ${rows}::text::jsonb, ${effects}::text::jsonb)
+    `;
+    return row?.commit ?? { users: [], nudges: 0 };
+  } catch (error) {
+    throw isRefusal(error) ? new Unwritable(error.message, { cause: error }) : error;
+  }
+}
+
+function toJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    throw new Unwritable(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** Data that do not fit (22), break a constraint (23) or a limit (54), or that a function of ours raised an error about (P0). */
+function isRefusal(error: unknown): error is postgres.PostgresError {
+  return error instanceof postgres.PostgresError && /^(22|23|54|P0)/.test(error.code);
 }
 
 function toRow({ user_id, version, folded }: Result) {

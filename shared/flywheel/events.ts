@@ -1,18 +1,23 @@
 import { z } from "zod";
 import { asUser, type Database } from "../platform/database.ts";
 
+const filter = (max: number) =>
+  z.string().max(max).refine((text) => !text.includes("\0"), "holds a NUL character").optional();
+
 /** Which of a user's events to list. */
 export const eventsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
-  /** The `next` of the page before. */
+  /** Events of earlier versions, newest first: the `next` of the page before. */
   before: z.coerce.number().int().min(1).optional(),
-  event_type: z.string().max(100).optional(),
-  app_source: z.string().max(50).optional(),
+  /** Events of later versions, oldest first: 0 to begin with, then the `next` of the page before. */
+  after: z.coerce.number().int().min(0).optional(),
+  event_type: filter(100),
+  app_source: filter(50),
 });
 
 export type EventsQuery = z.output<typeof eventsQuery>;
 
-/** A user's events, newest first, as that user may see them; `next` is null on the last page. */
+/** A user's events, newest first or, with `after`, oldest first, as that user may see them; `next` is null on the last page. */
 export async function listEvents(database: Database, userId: string, query: EventsQuery) {
   const rows = await asUser(database, { sub: userId }, (sql) =>
     sql`
@@ -22,13 +27,14 @@ export async function listEvents(database: Database, userId: string, query: Even
       from public.phoenix_events
       where user_id = ${userId}
         ${query.before === undefined ? sql`` : sql`and version < ${query.before}`}
+        ${query.after === undefined ? sql`` : sql`and version > ${query.after}`}
         ${
       query.event_type === undefined
         ? sql``
         : sql`and event_type = normalize(${query.event_type}::text, nfc)`
     }
         ${query.app_source === undefined ? sql`` : sql`and app_source = ${query.app_source}`}
-      order by version desc
+      order by version ${query.after === undefined ? sql`desc` : sql`asc`}
       limit ${query.limit + 1}
     `);
   const events = rows.slice(0, query.limit);

@@ -1,12 +1,10 @@
-import { fold, shapeOf } from "../domain/fold.ts";
+import { shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { reactors as everyReactor } from "../domain/reactors/all.ts";
-import { type Settings, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
-import { commit, type Result } from "./commit.ts";
-import { effectId } from "./effect-id.ts";
-import { type Lease, lease, type LeasedStream } from "./lease.ts";
+import { type Lease, lease } from "./lease.ts";
+import { work, type Worked } from "./work.ts";
 
 /** What a worker did. */
 export interface Processed {
@@ -38,9 +36,8 @@ export async function processQueue(
   const total = { processed: 0, users: 0, nudges: 0, transitions: 0, failed: 0 };
   const slot = await enter(database);
   if (slot) {
-    const until = startedAt + slot.work_budget_ms;
     try {
-      await drain(database, reactors, { until, lingerMs: slot.linger_ms, total, log });
+      await drain(database, reactors, { slot, until: startedAt + slot.work_budget_ms, total, log });
     } finally {
       await database`select flywheel.leave(${slot.token}, ${total.processed})`;
     }
@@ -52,7 +49,10 @@ interface Slot {
   token: string;
   work_budget_ms: number;
   linger_ms: number;
+  lease_ms: number;
 }
+
+type Total = Omit<Processed, "duration_ms">;
 
 async function enter(database: Database): Promise<Slot | null> {
   const [row] = await database<{ enter: Slot | null }[]>`select flywheel.enter()`;
@@ -62,40 +62,59 @@ async function enter(database: Database): Promise<Slot | null> {
 async function drain(
   database: Database,
   reactors: readonly Reactor[],
-  { until, lingerMs, total, log }: {
-    until: number;
-    lingerMs: number;
-    total: Omit<Processed, "duration_ms">;
-    log: Log;
-  },
+  { slot, until, total, log }: { slot: Slot; until: number; total: Total; log: Log },
 ): Promise<void> {
   const shape = shapeOf(reactors);
+  const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
   let idleSince: number | undefined;
   while (performance.now() < until) {
+    await stay();
     const leased = await lease(database, shape);
-    if (!leased) {
-      // A ring that came too soon after another was left out: who lingers answers it.
-      idleSince ??= performance.now();
-      if (performance.now() - idleSince >= lingerMs) return;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(25, lingerMs)));
+    if (leased) {
+      idleSince = undefined;
+      const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
+      const worked = await work(database, reactors, shape, leased, async () => {
+        await stay();
+        await extend();
+      });
+      account(leased, worked, total, log);
       continue;
     }
-    idleSince = undefined;
-    await work(database, reactors, shape, leased, total, log);
+    if (idleSince === undefined && await tend(database)) continue;
+    // A ring that came too soon after another was left out: who lingers answers it.
+    idleSince ??= performance.now();
+    if (performance.now() - idleSince >= slot.linger_ms) return;
+    await new Promise((resolve) => setTimeout(resolve, Math.min(25, slot.linger_ms)));
   }
 }
 
-async function work(
-  database: Database,
-  reactors: readonly Reactor[],
-  shape: string,
-  leased: Lease,
-  total: Omit<Processed, "duration_ms">,
-  log: Log,
-): Promise<void> {
-  const settingsAt = settingsOver(leased.settings);
-  const results = leased.streams.map((stream) => foldStream(reactors, leased, settingsAt, stream));
-  const committed = await commit(database, leased.token, shape, results);
+/** Does something when it is called, if it has not been done for a while. */
+function atMostEvery(ms: number, act: () => Promise<unknown>): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < ms) return;
+    last = performance.now();
+    await act();
+  };
+}
+
+/** Gives a lease another lease time. Who is no longer held is refused by the commit. */
+async function extendLease(database: Database, { token, streams }: Lease): Promise<void> {
+  await database`select flywheel.extend(${token}, ${streams.map(({ user_id }) => user_id)})`;
+}
+
+/** Does a piece of what can wait until nothing is due: @returns whether there may be more of it */
+async function tend(database: Database): Promise<boolean> {
+  const [row] = await database<{ tend: boolean }[]>`select flywheel.tend()`;
+  return row!.tend;
+}
+
+function account(leased: Lease, { results, committed }: Worked, total: Total, log: Log): void {
+  if (leased.settingsFlaw !== undefined) {
+    log("warn", "reactor_settings are refused: those before them count", {
+      flaw: leased.settingsFlaw,
+    });
+  }
   if (committed.users.length < results.length) {
     log("warn", "leases had ended before the commit", {
       users: results.length - committed.users.length,
@@ -113,22 +132,4 @@ async function work(
       log("warn", "an event failed", { version: version + 1, reason: folded.failure });
     }
   });
-}
-
-function foldStream(
-  reactors: readonly Reactor[],
-  { leased_at, max_attempts }: Lease,
-  settingsAt: (time: number) => Settings,
-  { user_id, attempts, version, state, behind, events }: LeasedStream,
-): Result {
-  const folded = fold(reactors, {
-    user_id,
-    state,
-    settingsAt,
-    idOf: (cause, effect) => effectId(user_id, cause, effect),
-    events,
-    now: events.length === behind ? leased_at : undefined,
-    attempt: attempts < max_attempts ? "early" : attempts === max_attempts ? "last" : "beyond",
-  });
-  return { user_id, version: folded.version ?? version, folded };
 }

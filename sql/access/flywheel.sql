@@ -8,14 +8,22 @@ grant update on flywheel.settings to service_role;
 revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
 grant execute on function
   flywheel.publish(jsonb, uuid, jsonb),
+  flywheel.read_stream(uuid, bigint, boolean, integer),
+  flywheel.erase_user(uuid, text),
+  flywheel.export_user(uuid),
   flywheel.enter(),
+  flywheel.stay(uuid),
   flywheel.lease(text),
+  flywheel.extend(uuid, uuid[]),
   flywheel.commit(uuid, text, jsonb, jsonb),
   flywheel.leave(uuid, bigint),
+  flywheel.tend(),
   flywheel.ring(),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.queue_status(),
-  flywheel.reprocess(uuid, timestamptz, boolean)
+  flywheel.reprocess(uuid, timestamptz, boolean),
+  flywheel.replay_progress(),
+  flywheel.stop_replays()
 to service_role;
 
 alter table flywheel.settings enable row level security;

@@ -21,15 +21,16 @@ as $$
   update flywheel.worker_slots as w
   set
     token = gen_random_uuid(),
-    expires_at = clock_timestamp() + s.work_budget + s.lease_time
+    expires_at = clock_timestamp() + s.lease_time
   from free as f, flywheel.settings as s
   where w.slot = f.slot
   returning json_build_object(
     'token', w.token,
     'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
-    'linger_ms', (extract(epoch from s.linger) * 1000)::integer
+    'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
+    'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
   )
 $$;
 
 comment on function flywheel.enter() is
-  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms }, or null where settings.max_workers are at work, who will find what there is.';
+  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive.';

@@ -12,13 +12,26 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
-  with due as (
-    select s.user_id
+  with due as materialized (
+    select
+      s.user_id,
+      s.available_at,
+      -- A token that is still there was not given back: whoever held it has died, perhaps of this user's events.
+      case when s.lease_token is null then 0 else s.attempts end as deaths
     from flywheel.streams as s
-    where s.available_at <= clock_timestamp()
+    where s.available_at <= statement_timestamp()
     order by s.available_at
     limit settings.lease_users
     for no key update skip locked
+  ),
+  -- After a worker died over them, ever fewer together: soon whoever kills stands alone and takes nobody along.
+  apart as (
+    select
+      d.user_id,
+      row_number() over so_far as place,
+      max(d.deaths) over so_far as deaths
+    from due as d
+    window so_far as (order by d.available_at, d.user_id)
   ),
   taken as (
     update flywheel.streams as s
@@ -26,8 +39,9 @@ begin
       lease_token = token,
       attempts = s.attempts + 1,
       available_at = clock_timestamp() + settings.lease_time
-    from due as d
-    where s.user_id = d.user_id
+    from apart as a
+    where s.user_id = a.user_id
+      and a.place <= greatest(1, settings.lease_users >> least(3 * a.deaths, 30))
     returning s.user_id
   )
   select array_agg(t.user_id) into users from taken as t;

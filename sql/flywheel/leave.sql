@@ -12,8 +12,9 @@ as $$
   where w.token = leave.token;
 
   -- Whoever leaves work behind rings for the next worker.
-  select exists (
-    select from flywheel.streams as s where s.available_at <= clock_timestamp()
+  select (
+    exists (select from flywheel.streams as s where s.available_at <= statement_timestamp())
+    or exists (select from flywheel.replays as r where r.finished_at is null and r.stopped_at is null)
   ) and flywheel.ring()
 $$;
 

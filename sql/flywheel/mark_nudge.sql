@@ -47,8 +47,7 @@ begin
           '{}'
         )::flywheel.incoming_event
       ],
-      '0',
-      marked_at
+      '0'
     );
   end if;
 

@@ -4,53 +4,35 @@ create function flywheel.reprocess(
   only_failed boolean default false
 )
 returns json
-language sql
+language plpgsql
 security definer
 set search_path = ''
 as $$
-  with chosen as materialized (
-    select s.user_id
-    from flywheel.streams as s
-    where (only_user is null or s.user_id = only_user)
-      and s.version > 0
-      and (
-        since is null
-        or exists (
-          select from public.phoenix_events as e
-          where e.user_id = s.user_id and e.received_at >= since
-        )
-      )
-      and (
-        not only_failed
-        or exists (
-          select from public.phoenix_events as e
-          where e.user_id = s.user_id
-            and e.ai_processing_error is not null
-            and (since is null or e.received_at >= since)
-        )
-      )
-    order by s.user_id
-    for no key update
-  ),
-  forgotten as (
-    delete from flywheel.states as st using chosen as c where st.user_id = c.user_id
-  ),
-  rewound as (
-    -- Without its token a lease that is out cannot commit any more.
-    update flywheel.streams as s
-    set
-      processed_version = 0,
-      lease_token = null,
-      attempts = 0,
-      wake_at = null,
-      pending_since = clock_timestamp(),
-      available_at = clock_timestamp()
-    from chosen as c
-    where s.user_id = c.user_id
-    returning s.version
-  )
-  select json_build_object('users', count(*), 'events', coalesce(sum(r.version), 0)) from rewound as r
+declare
+  replay flywheel.replays;
+begin
+  insert into flywheel.replays as r (user_id, since, only_failed)
+  values (only_user, reprocess.since, reprocess.only_failed)
+  returning r.* into replay;
+
+  update flywheel.replays as r
+  set users_total = all_of_them.users, events_total = all_of_them.events
+  from (
+    select count(*) as users, coalesce(sum(c.version), 0) as events
+    from flywheel.replayed_streams(replay, null) as c
+  ) as all_of_them
+  where r.replay_id = replay.replay_id
+  returning r.* into replay;
+
+  perform flywheel.rewind(replay.replay_id);
+
+  return json_build_object(
+    'users', replay.users_total,
+    'events', replay.events_total,
+    'replay_id', replay.replay_id
+  );
+end
 $$;
 
 comment on function flywheel.reprocess(uuid, timestamptz, boolean) is
-  'Sets users back so that their whole stream is folded anew: one user, those with events received since a time, those with dead letters, or all. A fold has no middle to start from, so it starts at the first event; effects are not written twice. Returns { users, events } rewound.';
+  'Asks for a replay: of one user, of those with events received since a time, of those with dead letters, or of all. A fold has no middle to start from, so each is folded anew from the first event; effects are not written twice. The first settings.replay_users users are set back at once, the others by the workers, piece by piece. Returns { users, events, replay_id }: what is to be folded anew.';

@@ -16,6 +16,9 @@ create table flywheel.settings (
   work_budget interval not null default '50 seconds' check (work_budget between '1 second' and '140 seconds'),
   ring_interval interval not null default '50 milliseconds' check (ring_interval between '0' and '10 seconds'),
   linger interval not null default '200 milliseconds' check (linger between '0' and '10 seconds'),
+  prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
+  prune_rows integer not null default 5000 check (prune_rows between 1 and 100000),
+  replay_users integer not null default 500 check (replay_users between 1 and 10000),
   reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
   check (backoff_base <= backoff_max)
 );
@@ -45,5 +48,9 @@ comment on column flywheel.settings.work_budget is
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
   'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';
+comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
+comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
+comment on column flywheel.settings.replay_users is
+  'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
 comment on column flywheel.settings.reactor_settings is
   'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';

@@ -1,60 +1,54 @@
-create function flywheel.append_events(
-  incoming flywheel.incoming_event[],
-  dedup_window interval,
-  received_at timestamptz
-)
+create function flywheel.append_events(incoming flywheel.incoming_event[], dedup_window interval)
 returns setof flywheel.verdict
-language sql
+language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
-  with sent as materialized (
+#variable_conflict use_column
+declare
+  received_at timestamptz;
+begin
+  -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
+  -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
+  -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at)
+  select i.user_id, count(*), clock_timestamp(), clock_timestamp()
+  from unnest(incoming) as i
+  group by i.user_id
+  order by i.user_id
+  on conflict (user_id) do update
+  set
+    version = s.version + excluded.version,
+    pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
+    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end;
+
+  received_at := clock_timestamp();
+
+  return query
+  with judged as materialized (
     select
       i.*,
-      coalesce(i.event_id, gen_random_uuid()) as id
-    from unnest(incoming) as i
-  ),
-  judged as materialized (
-    select
-      s.*,
-      st.version as base,
+      coalesce(i.event_id, gen_random_uuid()) as id,
+      st.version - count(*) over (partition by i.user_id) as base,
+      coalesce(case when e.event_hash is null then f.event_id else i.event_id end) as first_id,
       case
-        when e.event_hash is not null and e.event_hash <> s.fingerprint then 'rejected'
-        when e.event_hash is not null then 'duplicate'
-        when f.event_id is not null then 'duplicate'
+        when e.event_hash <> i.fingerprint then 'rejected'
+        when e.event_hash is not null or f.event_id is not null then 'duplicate'
         when row_number() over (
-          partition by s.user_id, s.fingerprint, e.event_hash is null, f.event_id is null
-          order by s.ord
+          partition by i.user_id, i.fingerprint, e.event_hash is null, f.event_id is null
+          order by i.ord
         ) > 1 then 'duplicate'
         else 'accepted'
-      end as verdict,
-      case when e.event_hash is null then f.event_id else s.event_id end as first_id
-    from sent as s
+      end as status
+    from unnest(incoming) as i
     join flywheel.streams as st
-      on st.user_id = s.user_id
+      on st.user_id = i.user_id
     left join public.phoenix_events as e
-      on e.user_id = s.user_id and e.event_id = s.event_id
+      on e.user_id = i.user_id and e.event_id = i.event_id
     left join flywheel.fingerprints as f
-      on f.user_id = s.user_id
-      and f.fingerprint = s.fingerprint
-      and (f.permanent or f.seen_at > append_events.received_at - append_events.dedup_window)
-  ),
-  bumped as (
-    update flywheel.streams as s
-    set
-      version = s.version + n.events,
-      pending_since = case
-        when s.version = s.processed_version then append_events.received_at
-        else s.pending_since
-      end,
-      -- A lease or a wait after a failure stands; its end brings the worker back.
-      available_at = case
-        when s.attempts > 0 then s.available_at
-        else append_events.received_at
-      end
-    from (
-      select j.user_id, count(*) as events from judged as j where j.verdict = 'accepted' group by j.user_id
-    ) as n
-    where s.user_id = n.user_id
+      on f.user_id = i.user_id
+      and f.fingerprint = i.fingerprint
+      and (f.permanent or f.seen_at > received_at - dedup_window)
   ),
   appended as (
     insert into public.phoenix_events (
@@ -66,34 +60,49 @@ as $$
       j.base + row_number() over (partition by j.user_id order by j.ord),
       j.id, j.event_type, j.app_source, j.payload, j.metadata,
       j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", append_events.received_at),
-      append_events.received_at,
+      coalesce(j."timestamp", received_at),
+      received_at,
       j.fingerprint
     from judged as j
-    where j.verdict = 'accepted'
+    where j.status = 'accepted'
   ),
   remembered as (
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at, permanent)
     select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), append_events.received_at, j."timestamp" is not null
+      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), received_at, j."timestamp" is not null
     from judged as j
-    where j.verdict = 'accepted' or (j.verdict = 'duplicate' and j."timestamp" is null)
+    where j.status = 'accepted' or (j.status = 'duplicate' and j."timestamp" is null)
     order by j.user_id, j.fingerprint, j.ord
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at
+  ),
+  -- What was reserved for events that were not appended is given back.
+  given_back as (
+    update flywheel.streams as s
+    set
+      version = s.version - n.surplus,
+      available_at = case
+        when s.attempts = 0 and s.version - n.surplus = s.processed_version then s.wake_at
+        else s.available_at
+      end
+    from (
+      select j.user_id, count(*) as surplus from judged as j where j.status <> 'accepted' group by j.user_id
+    ) as n
+    where s.user_id = n.user_id
   )
   select
     j.ord,
     case
-      when j.verdict = 'duplicate' then coalesce(
+      when j.status = 'duplicate' then coalesce(
         j.first_id,
-        first_value(j.id) over (partition by j.user_id, j.fingerprint, j.verdict = 'rejected' order by j.ord)
+        first_value(j.id) over (partition by j.user_id, j.fingerprint, j.status = 'rejected' order by j.ord)
       )
       else j.id
     end,
-    j.verdict
-  from judged as j
+    j.status
+  from judged as j;
+end
 $$;
 
-comment on function flywheel.append_events(flywheel.incoming_event[], interval, timestamptz) is
-  'Deduplicates and appends publications without issues, in their order, to streams that the caller has locked; no two of them may share a user and an event_id. rejected: the event_id stands for another content.';
+comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
+  'Deduplicates and appends publications without issues, in their order; no two of them may share a user and an event_id. The streams stay locked until the transaction ends. Returns a verdict on each.';

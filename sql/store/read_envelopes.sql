@@ -1,64 +1,80 @@
-create function flywheel.read_envelopes(events jsonb, publisher uuid, refused jsonb)
+create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb)
 returns setof flywheel.incoming_event
-language sql
+language plpgsql
 stable
 set search_path = ''
+-- A time without an offset is UTC, whatever the session's time zone.
+set timezone = 'UTC'
+set plan_cache_mode = 'force_generic_plan'
 as $$
-  with settings as materialized (
-    select s.future_tolerance, s.max_json_depth from flywheel.settings as s
-  ),
-  -- Most publications are canonical as they come: one look at the whole text spares each event the careful way.
-  -- Below U+0300 all text is in NFC.
-  care as materialized (
+#variable_conflict use_column
+declare
+  settings flywheel.settings;
+  body text collate "C" := sent::text;
+  events jsonb := sent;
+  flaws jsonb := '{}';
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
+  -- U+0300 all text is in NFC.
+  if (
+      body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
+      and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
+    )
+    or jsonb_path_exists(sent, '$[*] ? (@.type() != "object")')
+    or jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
+  then
     select
-      case
-        when octet_length(t.body) > length(t.body) and t.body ~ '[^\u0001-\u02ff]' then not t.body is nfc normalized
-        else false
-      end
-      or t.body ~ '\.[0-9]*0[],} ]|[0-9]{60}'
-      or jsonb_path_exists(events, format('$.**{%s}', s.max_json_depth + 2)::jsonpath) as needed
-    from settings as s, lateral (select events::text collate "C" as body offset 0) as t
-  ),
-  sent as materialized (
+      jsonb_agg(case when f.flaw is null then flywheel.canonical_json(e.value) else '{}' end order by e.ordinality),
+      coalesce(jsonb_object_agg(e.ordinality, f.flaw) filter (where f.flaw is not null), '{}')
+    into events, flaws
+    from jsonb_array_elements(sent) with ordinality as e,
+      lateral (
+        select case
+          when jsonb_typeof(e.value) <> 'object' then 'must be an object'
+          else flywheel.json_flaw(e.value, settings.max_json_depth)
+        end as flaw
+      ) as f;
+  end if;
+
+  -- In PL/pgSQL for its plan cache: a plain SQL function of this size takes longer to plan than to run.
+  return query
+  with fields as (
     select
       e.ordinality::integer as ord,
+      e.value,
+      e.event_type,
       case
-        when not care.needed or flywheel.json_flaw(e.value, s.max_json_depth) is not null then e.value
-        else flywheel.canonical_json(e.value)
-      end as value,
-      case when care.needed then flywheel.json_flaw(e.value, s.max_json_depth) end as flaw
-    from care, settings as s, jsonb_array_elements(events) with ordinality as e
+        when starts_with(coalesce(e.app_source, e.source_app), 'phoenix_')
+          then substr(coalesce(e.app_source, e.source_app), 9)
+        else coalesce(e.app_source, e.source_app)
+      end as app_source,
+      coalesce(e.payload, e.data, '{}') as payload,
+      coalesce(nullif(e.metadata, 'null'), '{}') as metadata,
+      e.event_id,
+      coalesce(e.user_id, publisher::text) as user_id,
+      e."timestamp",
+      e.correlation_id,
+      e.causation_id,
+      e.session_id
+    from rows from (
+      jsonb_array_elements(events),
+      jsonb_to_recordset(events) as (
+        event_type text, app_source text, source_app text, payload jsonb, data jsonb, metadata jsonb, event_id text,
+        user_id text, "timestamp" text, correlation_id text, causation_id text, session_id text
+      )
+    ) with ordinality as e (
+      value, event_type, app_source, source_app, payload, data, metadata, event_id,
+      user_id, "timestamp", correlation_id, causation_id, session_id, ordinality
+    )
+    offset 0
   ),
-  fields as materialized (
-    select
-      s.ord,
-      s.value,
-      s.flaw,
-      jsonb_typeof(s.value) = 'object' as is_object,
-      s.value ->> 'event_type' as event_type,
-      regexp_replace(coalesce(s.value ->> 'app_source', s.value ->> 'source_app'), '^phoenix_', '') as app_source,
-      coalesce(s.value -> 'payload', s.value -> 'data', '{}') as payload,
-      coalesce(nullif(s.value -> 'metadata', 'null'), '{}') as metadata,
-      s.value ->> 'event_id' as event_id,
-      s.value ->> 'user_id' as user_id,
-      -- A time without an offset is UTC, whatever the session's time zone.
-      case
-        when s.value ->> 'timestamp' ~ '(Z|[+-]\d\d(:?\d\d)?)$' then s.value ->> 'timestamp'
-        else (s.value ->> 'timestamp') || 'Z'
-      end as "timestamp",
-      coalesce(
-        s.value ->> 'timestamp'
-          ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$',
-        true
-      ) as is_iso
-    from sent as s
-  ),
-  checked as materialized (
+  checked as (
     select
       f.*,
       case
-        when f.flaw is not null then array['event=' || f.flaw]
-        when not f.is_object then array['event=must be an object']
+        when flaws ? f.ord::text then array['event=' || (flaws ->> f.ord::text)]
         else array_remove(
           array[
             case
@@ -85,37 +101,41 @@ as $$
               when jsonb_typeof(f.metadata) <> 'object' then 'metadata=must be an object'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'event_id', 'null')) not in ('string', 'null')
-                or not pg_input_is_valid(coalesce(f.event_id, gen_random_uuid()::text), 'uuid')
+              when f.event_id is not null
+                and (jsonb_typeof(f.value -> 'event_id') <> 'string' or not pg_input_is_valid(f.event_id, 'uuid'))
                 then 'event_id=must be a UUID'
             end,
             case
-              when f.user_id is null and publisher is null
+              when f.user_id is null
                 then 'user_id=is required with a secret key'
-              when not pg_input_is_valid(coalesce(f.user_id, publisher::text), 'uuid')
-                or jsonb_typeof(coalesce(f.value -> 'user_id', '""')) not in ('string', 'null')
+              when jsonb_typeof(f.value -> 'user_id') not in ('string', 'null') or not pg_input_is_valid(f.user_id, 'uuid')
                 then 'user_id=must be a UUID'
-              when lower(f.user_id) <> publisher::text
+              when publisher is not null and f.user_id::uuid <> publisher
                 then 'user_id=is not yours: a user publishes as themself'
             end,
             case
-              when not f.is_iso
-                or not pg_input_is_valid(coalesce(f."timestamp", 'now'), 'timestamptz')
+              when f."timestamp" is not null
+                and (
+                  not pg_input_is_valid(f."timestamp", 'timestamptz')
+                  -- What every JavaScript client sends needs no regular expression.
+                  or f."timestamp" not like '____-__-__T__:__:__.___Z'
+                  and f."timestamp" !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
+                )
                 then 'timestamp=must be an ISO 8601 date and time'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'correlation_id', 'null')) not in ('string', 'null')
-                or length(f.value ->> 'correlation_id') > 200
+              when f.correlation_id is not null
+                and (jsonb_typeof(f.value -> 'correlation_id') <> 'string' or length(f.correlation_id) > 200)
                 then 'correlation_id=must be text of 200 characters at most'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'causation_id', 'null')) not in ('string', 'null')
-                or length(f.value ->> 'causation_id') > 200
+              when f.causation_id is not null
+                and (jsonb_typeof(f.value -> 'causation_id') <> 'string' or length(f.causation_id) > 200)
                 then 'causation_id=must be text of 200 characters at most'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'session_id', 'null')) not in ('string', 'null')
-                or length(f.value ->> 'session_id') > 200
+              when f.session_id is not null
+                and (jsonb_typeof(f.value -> 'session_id') <> 'string' or length(f.session_id) > 200)
                 then 'session_id=must be text of 200 characters at most'
             end,
             case
@@ -129,50 +149,55 @@ as $$
           null
         )
       end
-      || coalesce(
-        (select array_agg(i.value ->> 'field' || '=' || (i.value ->> 'message'))
-         from jsonb_array_elements(refused -> (f.ord - 1)::text) as i),
-        '{}'
-      ) as issues
+      || case
+        when refused ? (f.ord - 1)::text then array(
+          select format('%s=%s', i.value ->> 'field', i.value ->> 'message')
+          from jsonb_array_elements(refused -> (f.ord - 1)::text) as i
+        )
+        else '{}'
+      end as issues
     from fields as f
+    offset 0
+  ),
+  typed as (
+    select
+      c.*,
+      case when c.issues = '{}' then c.user_id::uuid end as owner,
+      case when c.issues = '{}' then c."timestamp"::timestamptz end as happened_at
+    from checked as c
+    offset 0
   )
   select
-    c.ord,
-    r.user_id,
-    case when r.fine then c.event_id::uuid end,
-    c.event_type,
-    c.app_source,
-    c.payload,
-    c.metadata,
-    c.value ->> 'correlation_id',
-    c.value ->> 'causation_id',
-    c.value ->> 'session_id',
-    r."timestamp",
+    t.ord,
+    t.owner,
+    case when t.issues = '{}' then t.event_id::uuid end,
+    t.event_type,
+    t.app_source,
+    t.payload,
+    t.metadata,
+    t.correlation_id,
+    t.causation_id,
+    t.session_id,
+    t.happened_at,
     -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
     -- separated by the unit separator, which none of them can contain.
     case
-      when r.fine then sha256(
+      when t.issues = '{}' then sha256(
         convert_to(
-          concat_ws(
-            chr(31), r.user_id, c.event_type, c.app_source, c.payload, extract(epoch from r."timestamp")
-          ),
+          concat_ws(chr(31), t.owner, t.event_type, t.app_source, t.payload, extract(epoch from t.happened_at)),
           'UTF8'
         )
       )
     end,
     case
-      when r."timestamp" > clock_timestamp() + s.future_tolerance
-        then array[format('timestamp=is more than %s seconds ahead', extract(epoch from s.future_tolerance)::integer)]
-      else c.issues
+      when t.happened_at > clock_timestamp() + settings.future_tolerance
+        then array[
+          format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
+        ]
+      else t.issues
     end
-  from settings as s, checked as c,
-    lateral (
-      select
-        c.issues = '{}' as fine,
-        case when c.issues = '{}' then coalesce(c.user_id::uuid, publisher) end as user_id,
-        case when c.issues = '{}' then c."timestamp"::timestamptz end as "timestamp"
-    ) as r
-  order by c.ord
+  from typed as t;
+end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb) is

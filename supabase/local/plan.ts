@@ -20,6 +20,7 @@ export interface StackPlan {
   };
   without: readonly ServiceName[];
   moreFunctionEnv: Record<string, string>;
+  moreServiceEnv: Partial<Record<ServiceName, Record<string, string>>>;
 }
 
 /** Whether this stack has a Redis: the machine has one and nobody asked to leave it out. */

@@ -73,8 +73,12 @@ export function defineServices(
   ];
   return new Map(
     definitions
+      .map((definition) => ({
+        ...definition,
+        env: { ...definition.env, ...plan.moreServiceEnv[definition.name as ServiceName] },
+      }))
       .map((definition) => [definition.name as ServiceName, definition] as const)
-      .filter(([name]) => !plan.without.includes(name) && isThere(name)),
+      .filter(([name]) => !plan.without.includes(name)),
   );
 }
 
@@ -135,14 +139,4 @@ async function isOk(url: string): Promise<boolean> {
 async function accepts(port: number): Promise<boolean> {
   (await Deno.connect({ hostname: "127.0.0.1", port })).close();
   return true;
-}
-
-// TODO until the branches qstash and redis are merged.
-function isThere(name: string): boolean {
-  if (name !== "qstash" && name !== "redis") return true;
-  try {
-    return Deno.statSync(new URL(`${name}/main.ts`, import.meta.url)).isFile;
-  } catch {
-    return false;
-  }
 }

@@ -41,6 +41,8 @@ export interface StackOptions {
   sweep?: boolean;
   /** More of the functions' environment, winning over what the stack itself says. */
   functionEnv?: Record<string, string>;
+  /** More of a service's own environment, such as QStash's QSTASH_TIME_SCALE. */
+  serviceEnv?: Partial<Record<ServiceName, Record<string, string>>>;
   /** Receives every line that the services write. */
   log?: LogSink;
 }
@@ -54,7 +56,7 @@ export interface Stack {
   service(name: ServiceName): ServiceHandle;
   /** Whether this stack has the service; Redis is missing where the machine has none. */
   has(name: ServiceName): boolean;
-  /** Ends every process; what is in the data folder stays. */
+  /** Ends every process; what is in the data folder stays. To be called again without harm. */
   stop(): Promise<void>;
 }
 
@@ -69,7 +71,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const log = new StackLog(join(folder.path, "logs"), options.log);
   const services = new Map<ServiceName, Service>();
 
-  async function stop(): Promise<void> {
+  let stopping: Promise<void> | undefined;
+  const stop = () => stopping ??= stopAll();
+
+  async function stopAll(): Promise<void> {
     await removeStatus(folder.path);
     // Those who write first, then those who keep what was written.
     const keepers: ServiceName[] = ["postgres", "redis-server"];
@@ -125,6 +130,7 @@ async function makePlan(dataDir: string, options: StackOptions): Promise<StackPl
     },
     without: options.without ?? [],
     moreFunctionEnv: options.functionEnv ?? {},
+    moreServiceEnv: options.serviceEnv ?? {},
   };
 }
 
@@ -177,6 +183,7 @@ async function boot(
     }
   }
 
+  // Every start is waited for, though one has failed, so that none comes to life after all has been stopped.
   const results = await Promise.allSettled([
     startDatabase(),
     start("gateway"),

@@ -1,22 +1,73 @@
-/** `npm start`: boots the backend and stays until Ctrl-C or SIGTERM. */
+/** `npm start`: boots the backend and stays until Ctrl-C, SIGTERM or the end of the terminal. */
+import type { LogLine } from "./log.ts";
 import { settings } from "./settings.ts";
 import { StackError } from "./stack-error.ts";
-import { startStack } from "./stack.ts";
+import type { StackEnv } from "./stack-env.ts";
+import { type Stack, startStack } from "./stack.ts";
+
+let stack: Stack | undefined;
+
+/** What a developer wants to see pass by; all of it stands in the data folder's logs. */
+function show({ service, text }: LogLine): void {
+  if (
+    service === "stack" || service === "functions" ||
+    /\b(FATAL|PANIC)\b(?!.*starting up)/.test(text)
+  ) {
+    console.log(`${service} | ${text}`);
+  }
+}
+
+function welcome({ env, bootMs }: Stack, dataDir: string): string {
+  const rows = [
+    ["API", env.API_URL],
+    ["Functions", env.FUNCTIONS_URL],
+    ["Database", env.DB_URL],
+    ["QStash", env.QSTASH_URL],
+    ["Redis", redisLine(env)],
+    ["Publishable key", env.PUBLISHABLE_KEY],
+    ["Secret key", env.SECRET_KEY],
+    ["Data and logs", dataDir],
+  ];
+  const table = rows.map(([name, value]) => `  ${name!.padEnd(16)}${value}`).join("\n");
+  const seconds = (bootMs / 1000).toFixed(1);
+  return `\nPhoenix Flywheel runs (booted in ${seconds} s). Ctrl-C stops it; the data stays.\n\n${table}\n`;
+}
+
+function redisLine(env: StackEnv): string {
+  return env.UPSTASH_REDIS_REST_URL ||
+    "none: redis-server is not installed, memory serves instead (Debian: apt-get install redis-server)";
+}
+
+async function stopAndExit(code: number): Promise<void> {
+  // Still booting: the services notice that we are gone.
+  if (!stack) Deno.exit(code);
+  const running = stack;
+  stack = undefined;
+  console.log("Stopping.");
+  await running.stop();
+  Deno.exit(code);
+}
+
+Deno.addSignalListener("SIGINT", () => stopAndExit(0));
+Deno.addSignalListener("SIGTERM", () => stopAndExit(0));
+Deno.addSignalListener("SIGHUP", () => stopAndExit(0));
+
+// npm is told to stop by whoever started it, and may be killed before it can tell us.
+if (Deno.env.has("npm_lifecycle_event")) {
+  const npm = Deno.ppid;
+  const watch = setInterval(() => {
+    if (Deno.ppid === npm) return;
+    clearInterval(watch);
+    stopAndExit(0);
+  }, 200);
+}
 
 try {
-  const stack = await startStack({
-    ...settings(),
-    log: (l) => console.log(`${l.service.padEnd(13)}| ${l.text}`),
-  });
-  console.log(stack.env, stack.bootMs);
-  const stop = async () => {
-    await stack.stop();
-    Deno.exit(0);
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, stop);
-  }
+  const chosen = settings();
+  stack = await startStack({ ...chosen, log: show });
+  console.log(welcome(stack, chosen.dataDir));
 } catch (error) {
-  console.error(error instanceof StackError ? error.message : error);
+  if (!(error instanceof StackError)) throw error;
+  console.error(error.message);
   Deno.exit(1);
 }

@@ -27,22 +27,7 @@ export async function supabaseCli<Answer>(
   answer: z.ZodType<Answer>,
   env: Record<string, string> = {},
 ): Promise<Answer> {
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", "npm:supabase", ...args, "--output-format", "json"],
-    cwd: PROJECT_ROOT,
-    env: { ...env, SUPABASE_TELEMETRY_DISABLED: "1", SUPABASE_NO_UPDATE_NOTIFIER: "1" },
-    stdin: "null",
-  }).output();
-  const stdout = new TextDecoder().decode(output.stdout);
-  const json = lastJsonLine(stdout);
-  if (!output.success) {
-    const failure = Failure.safeParse(json);
-    const said = failure.success
-      ? [failure.data.error.message, failure.data.error.suggestion].filter(Boolean).join("\n")
-      : (new TextDecoder().decode(output.stderr) || stdout).trim();
-    throw new SupabaseCliError(said || `supabase ${args[0]} exited with ${output.code}`);
-  }
-  const parsed = answer.safeParse(json);
+  const parsed = answer.safeParse(lastJsonLine(await supabaseCliText(args, env)));
   if (!parsed.success) {
     throw new SupabaseCliError(
       `supabase ${args.slice(0, 2).join(" ")} answered something unexpected:\n${
@@ -51,6 +36,32 @@ export async function supabaseCli<Answer>(
     );
   }
   return parsed.data;
+}
+
+/**
+ * Runs the Supabase CLI of `node_modules` and gives back what it prints, for a command that answers in a language of its own.
+ *
+ * @param args the command and its flags, without `--output-format`
+ * @param env variables to add to this process's own
+ * @throws {SupabaseCliError} when the CLI exits with an error
+ */
+export async function supabaseCliText(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", "npm:supabase", ...args, "--output-format", "json"],
+    cwd: PROJECT_ROOT,
+    env: { ...env, SUPABASE_TELEMETRY_DISABLED: "1", SUPABASE_NO_UPDATE_NOTIFIER: "1" },
+    stdin: "null",
+  }).output();
+  const stdout = new TextDecoder().decode(output.stdout);
+  if (output.success) return stdout;
+  const failure = Failure.safeParse(lastJsonLine(stdout));
+  const said = failure.success
+    ? [failure.data.error.message, failure.data.error.suggestion].filter(Boolean).join("\n")
+    : (new TextDecoder().decode(output.stderr) || stdout).trim();
+  throw new SupabaseCliError(said || `supabase ${args[0]} exited with ${output.code}`);
 }
 
 function lastJsonLine(text: string): unknown {

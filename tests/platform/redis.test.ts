@@ -1,10 +1,6 @@
 import type { Log } from "../../shared/platform/log.ts";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import {
-  askRedis,
-  redisFromEnv,
-  type RedisOptions,
-} from "../../shared/platform/redis.ts";
+import { askRedis, redisFromEnv, type RedisOptions } from "../../shared/platform/redis.ts";
 
 type Answer = () => Response | Promise<Response>;
 

@@ -1,18 +1,12 @@
 import type { TestProject } from "vitest/node";
 import { startStack } from "../../supabase/local/stack.ts";
-import type { StackEnv } from "../../supabase/local/stack-env.ts";
+import type {} from "./stack.ts";
 import { tempFolder } from "./temp-folder.ts";
-
-declare module "vitest" {
-  export interface ProvidedContext {
-    stack: StackEnv;
-  }
-}
 
 /** One stack for the whole run, on free ports and with a folder of its own. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await tempFolder();
-  const stack = await startStack({ dataDir: folder.path });
+  const stack = await startStack({ dataDir: folder.path, applyMigrations: "sql" });
   project.provide("stack", stack.env);
   return async () => {
     await stack.stop();

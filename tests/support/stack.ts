@@ -1,7 +1,15 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import postgres from "postgres";
 import { inject } from "vitest";
+import { bootstrap } from "../../supabase/local/postgres/bootstrap.ts";
+import { connect as connectToDatabase } from "../../supabase/local/postgres/connect.ts";
 import type { StackEnv } from "../../supabase/local/stack-env.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    stack: StackEnv;
+  }
+}
 
 /** A user who has signed up over HTTP. */
 export interface TestUser {
@@ -21,6 +29,8 @@ export interface TestStack {
   signUp(): Promise<TestUser>;
   /** Connections as `postgres`; ended by whoever asked for them. */
   adminSql(options?: { max?: number }): postgres.Sql;
+  /** Another database of the same server, with what a project has before its first migration; dropped when disposed of. */
+  emptyDatabase(): Promise<AsyncDisposable & { url: string }>;
 }
 
 /** The stack that the whole run shares. */
@@ -45,5 +55,24 @@ export function clientsOf(env: StackEnv): TestStack {
       return { user_id: data.user.id, email, accessToken: data.session.access_token, client };
     },
     adminSql: ({ max = 4 } = {}) => postgres(env.DB_URL, { max, onnotice: () => {} }),
+    async emptyDatabase() {
+      const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
+      const server = connectToDatabase(env.SUPERUSER_DB_URL);
+      await server`create database ${server(name)}`;
+      const database = connectToDatabase(inDatabase(env.SUPERUSER_DB_URL, name));
+      await bootstrap(database, new URL(env.DB_URL).password);
+      await database.end();
+      return {
+        url: inDatabase(env.DB_URL, name),
+        async [Symbol.asyncDispose]() {
+          await server`drop database ${server(name)} with (force)`;
+          await server.end();
+        },
+      };
+    },
   };
+}
+
+function inDatabase(url: string, name: string): string {
+  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
 }

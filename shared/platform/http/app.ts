@@ -19,20 +19,6 @@ export function createApp(name: string): App {
   const app = new Hono<AppEnv>().basePath(`/${name}`);
   const log = createLog(name);
 
-  app.use(cors({
-    origin: "*",
-    allowHeaders: [
-      "authorization",
-      "x-client-info",
-      "apikey",
-      "content-type",
-      "x-request-id",
-      "if-none-match",
-    ],
-    exposeHeaders: ["x-request-id", "etag", "retry-after"],
-    maxAge: 86_400,
-  }));
-
   app.use(async (context, next) => {
     const given = context.req.header("x-request-id") ?? "";
     const requestId = validRequestId.test(given) ? given : crypto.randomUUID();
@@ -51,6 +37,20 @@ export function createApp(name: string): App {
       duration_ms: Math.round(performance.now() - startedAt),
     });
   });
+
+  app.use(cors({
+    origin: "*",
+    allowHeaders: [
+      "authorization",
+      "x-client-info",
+      "apikey",
+      "content-type",
+      "x-request-id",
+      "if-none-match",
+    ],
+    exposeHeaders: ["x-request-id", "etag", "retry-after"],
+    maxAge: 86_400,
+  }));
 
   app.notFound((context) => {
     const error = new HttpError(404, "not_found", "There is nothing at this address.");
@@ -79,6 +79,9 @@ function toHttpError(error: unknown): HttpError {
   if (refusal) {
     return new HttpError(refusal.status as HttpError["status"], refusal.code, refusal.message);
   }
+  if (cannotBeStored(error)) {
+    return new HttpError(400, "invalid_value", "The request holds a value that cannot be stored.");
+  }
   if (isUnreachable(error)) {
     return new HttpError(
       503,
@@ -87,6 +90,12 @@ function toHttpError(error: unknown): HttpError {
     );
   }
   return new HttpError(500, "internal_error", "Something went wrong on our side.");
+}
+
+function cannotBeStored(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  // A number beyond what numeric holds, text with NUL, a malformed literal or escape.
+  return /^22(003|021|P02|P05)$/.test(code);
 }
 
 function isUnreachable(error: unknown): boolean {

@@ -26,12 +26,23 @@ export async function callerOf<Kind extends Caller["kind"]>(
   }
   const caller: Caller = data.authMode === "secret"
     ? { kind: "secret" }
-    : { kind: "user", userId: data.userClaims?.id.toLowerCase() ?? "" };
-  if (caller.kind === "user" && !uuid.test(caller.userId)) {
-    throw new HttpError(401, "unauthorized", "The token names no user.");
-  }
+    : { kind: "user", userId: userOf(data.jwtClaims ?? { sub: "" }) };
   if (!(kinds as string[]).includes(caller.kind)) {
     throw new HttpError(403, "forbidden", "These credentials do not allow this call.");
   }
   return caller as Extract<Caller, { kind: Kind }>;
+}
+
+interface UserClaims {
+  sub: string;
+  role?: string;
+  aud?: string | string[];
+}
+
+/** The signed-in user whom a valid token names; a token that says for whom it is has to be for us. */
+function userOf({ sub, role, aud = "authenticated" }: UserClaims): string {
+  if (role !== "authenticated" || ![aud].flat().includes("authenticated") || !uuid.test(sub)) {
+    throw new HttpError(401, "unauthorized", "The token names no signed-in user.");
+  }
+  return sub.toLowerCase();
 }

@@ -5,7 +5,7 @@
  */
 import { pathToFileURL } from "node:url";
 
-const [, entry, port] = Deno.args;
+const [, , entry, port] = Deno.args;
 const { default: handler } = await import(pathToFileURL(entry!).href);
 if (typeof handler?.fetch !== "function") {
   console.error(`${entry} does not export default { fetch }`);

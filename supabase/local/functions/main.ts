@@ -42,7 +42,7 @@ async function proxy(request: Request): Promise<Response> {
       client: httpClient,
     });
   } catch (error) {
-    console.error(`${name}: the request got no answer: ${error}`);
+    if (!request.signal.aborted) console.error(`${name}: the request got no answer: ${error}`);
     return relayError(503, "SERVICE_UNAVAILABLE", `Function ${name} ended while it was answering`);
   }
 }

@@ -7,8 +7,8 @@ export interface Identity {
   /** The database role that its key or its user's token stands for. */
   role: string;
   claims: JWTPayload;
-  /** The user's token in the form that Lite reads; nothing for a request without a user. */
-  innerToken: string | undefined;
+  /** Whether a user's token came with the request, and not a key alone. */
+  isUser: boolean;
 }
 
 /** Why a request is turned away, in the form of PostgREST's and the API gateway's errors; always 401. */
@@ -45,12 +45,12 @@ export async function identify(
   }
   const token = /^bearer\s+(.*)$/i.exec(request.headers.get("authorization") ?? "")?.[1]?.trim();
   if (!token || token === key) {
-    return { role: keyRole, claims: { role: keyRole }, innerToken: undefined };
+    return { role: keyRole, claims: { role: keyRole }, isUser: false };
   }
   try {
     const claims = await tokens.verify(token);
     const role = typeof claims.role === "string" ? claims.role : "anon";
-    return { role, claims, innerToken: await tokens.toInner(claims) };
+    return { role, claims, isUser: true };
   } catch (error) {
     return refusal(error);
   }

@@ -4,16 +4,28 @@
  *
  * Environment: `GATEWAY_CONFIG`, the JSON of {@link gatewayConfigSchema}.
  */
-import { createApi } from "./api.ts";
+import { createAuth } from "./auth.ts";
 import { gatewayConfigSchema } from "./config.ts";
 import { answerPreflight, withCors } from "./cors.ts";
 import { createFunctionsProxy } from "./functions-proxy.ts";
+import { createLite } from "./lite.ts";
+import { createRest } from "./rest.ts";
+import { createRpc } from "./rpc.ts";
+import { watchSchema } from "./schema-watch.ts";
 import { createTokens } from "./tokens.ts";
 
 const config = gatewayConfigSchema.parse(JSON.parse(Deno.env.get("GATEWAY_CONFIG") ?? "{}"));
 const tokens = await createTokens(config);
-const api = createApi(config, tokens);
+const lite = createLite(config, tokens);
+const rpc = createRpc(config.authenticatorUrl);
+const rest = createRest(config, tokens, rpc, lite);
+const auth = createAuth(config, tokens, lite);
 const functions = createFunctionsProxy(config);
+
+watchSchema(config.databaseUrl, () => {
+  rpc.reload();
+  lite.reload();
+});
 
 const index = {
   name: "Phoenix Flywheel, local stack",
@@ -24,14 +36,25 @@ const index = {
 
 async function route(request: Request, client: Deno.NetAddr): Promise<Response> {
   const { pathname } = new URL(request.url);
-  if (pathname.startsWith("/functions/v1/")) return await functions(request, client);
-  if (request.method === "OPTIONS") return answerPreflight(request);
-  if (pathname === "/auth/v1/.well-known/jwks.json") return Response.json(tokens.jwks);
-  if (pathname.startsWith("/rest/v1") || pathname.startsWith("/auth/v1")) {
-    return await api(request);
+  if (!isDecodable(pathname)) {
+    return Response.json({ message: "the path is not percent-encoded UTF-8" }, { status: 400 });
   }
+  const [, area, version] = pathname.split("/");
+  if (area === "functions" && version === "v1") return await functions(request, client);
+  if (request.method === "OPTIONS") return answerPreflight(request);
+  if (area === "rest" && version === "v1") return await rest(request);
+  if (area === "auth" && version === "v1") return await auth(request);
   if (pathname === "/") return Response.json(index);
   return Response.json({ message: `no route for ${pathname}` }, { status: 404 });
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 Deno.serve({

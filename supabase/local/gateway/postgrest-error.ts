@@ -19,16 +19,28 @@ export function postgrestError(
 }
 
 /**
- * PostgREST's answer to an error that the database raised.
+ * PostgREST's answer to an error that the database raised, or to a database that is not there.
  *
  * @param role as whom the request ran: without a privilege, `anon` is told to sign in
  * @returns nothing when the error is not the database's
  */
 export function databaseError(error: unknown, role: string): Response | undefined {
+  if (isConnectionLoss(error)) return databaseIsDown();
   const parsed = databaseErrorSchema.safeParse(error);
   if (!parsed.success) return undefined;
   const { code, message, detail, hint } = parsed.data;
   return postgrestError(statusOf(code, role), code, message, detail ?? null, hint ?? null);
+}
+
+/** PostgREST's answer while there is no database to ask. */
+export function databaseIsDown(): Response {
+  return postgrestError(503, "PGRST001", "Database connection error. Retrying the connection.");
+}
+
+/** Whether the database went away, is starting or stopping. */
+function isConnectionLoss(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^(CONNECT|ECONN|57P)/.test(code);
 }
 
 /** PostgREST's table of SQLSTATE and HTTP status, but for class 54, see below. */

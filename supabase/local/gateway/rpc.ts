@@ -1,7 +1,15 @@
-import postgres from "postgres";
+import { connect } from "../postgres/connect.ts";
 import type { Identity } from "./identity.ts";
 import { databaseError, postgrestError } from "./postgrest-error.ts";
 import { readFunctions, type RpcFunction, takes } from "./rpc-function.ts";
+
+/** Plain calls of functions. */
+export interface Rpc {
+  /** @returns nothing for a call that is left to Lite */
+  answer(request: Request, identity: Identity): Promise<Response | undefined>;
+  /** Makes it forget what it knows of the schema. */
+  reload(): void;
+}
 
 /**
  * `POST /rest/v1/rpc/<function>` with named arguments, as PostgREST does it: the body goes to the database as it came.
@@ -12,12 +20,8 @@ import { readFunctions, type RpcFunction, takes } from "./rpc-function.ts";
  *
  * @param databaseUrl the database as `authenticator`
  */
-export function createRpc(databaseUrl: string) {
-  const sql = postgres(databaseUrl, {
-    max: 20,
-    onnotice: () => {},
-    connection: { application_name: "phoenix-rpc", TimeZone: "UTC" },
-  });
+export function createRpc(databaseUrl: string): Rpc {
+  const sql = connect(databaseUrl, { max: 20, name: "phoenix-rpc" });
   let functions: Promise<Map<string, RpcFunction>> | undefined;
 
   async function findFunction(name: string): Promise<RpcFunction | undefined> {
@@ -48,54 +52,51 @@ export function createRpc(databaseUrl: string) {
       `set_config($${2 * i + 1}, $${2 * i + 2}, true)`
     );
     const [, rows] = await sql.begin((tx) => [
-      tx.unsafe(`select ${set.join(", ")}`, Object.entries(settings).flat()),
-      tx.unsafe<{ body: string | null }[]>(callOf(fn, names), names.length > 0 ? [body] : []),
+      tx.unsafe(`select ${set.join(", ")}`, Object.entries(settings).flat(), { prepare: true }),
+      tx.unsafe<{ body: string | null }[]>(callOf(fn, names), names.length > 0 ? [body] : [], {
+        prepare: true,
+      }),
     ]);
     return rows[0]?.body ?? "null";
   }
 
-  return {
-    /** @returns nothing for a call that is left to Lite */
-    async answer(request: Request, identity: Identity): Promise<Response | undefined> {
-      const name = callable(request);
-      if (name === undefined) return undefined;
-      const fn = await findFunction(name);
-      if (!fn) return undefined;
-      if (fn.returns.startsWith("set") && wantsMoreThanRows(request)) return undefined;
+  async function answer(request: Request, identity: Identity): Promise<Response | undefined> {
+    const name = callable(request);
+    const fn = name === undefined ? undefined : await findFunction(name);
+    if (!fn || (fn.returns.startsWith("set") && wantsMoreThanRows(request))) return undefined;
+    let body: string;
+    let named: unknown;
+    try {
+      // A copy: what is left to Lite, Lite reads again.
+      const bytes = await request.clone().arrayBuffer();
+      body = new TextDecoder("utf-8", { fatal: true }).decode(bytes) || "{}";
+      named = JSON.parse(body);
+    } catch {
+      return postgrestError(400, "PGRST102", "Empty or invalid json");
+    }
+    if (typeof named !== "object" || named === null || Array.isArray(named)) {
+      return postgrestError(400, "PGRST102", "The body must be an object of the arguments");
+    }
+    const names = Object.keys(named);
+    if (!takes(fn, names)) return undefined;
+    const answered = await run(fn, names, body, identity, request);
+    if (fn.returns === "void") return new Response(null, { status: 204 });
+    return new Response(answered, {
+      headers: { "content-type": "application/json; charset=utf-8" },
+    });
+  }
 
-      let body: string;
-      let named: unknown;
+  return {
+    async answer(request, identity) {
       try {
-        // A copy: what is left to Lite, Lite reads again.
-        const bytes = await request.clone().arrayBuffer();
-        body = new TextDecoder("utf-8", { fatal: true }).decode(bytes) || "{}";
-        named = JSON.parse(body);
-      } catch {
-        return postgrestError(400, "PGRST102", "Empty or invalid json");
-      }
-      if (typeof named !== "object" || named === null || Array.isArray(named)) {
-        return postgrestError(
-          400,
-          "PGRST102",
-          "The body must be an object of the function's arguments",
-        );
-      }
-      const names = Object.keys(named);
-      if (!takes(fn, names)) return undefined;
-      try {
-        const answer = await run(fn, names, body, identity, request);
-        if (fn.returns === "void") return new Response(null, { status: 204 });
-        return new Response(answer, {
-          headers: { "content-type": "application/json; charset=utf-8" },
-        });
+        return await answer(request, identity);
       } catch (error) {
         const known = databaseError(error, identity.role);
         if (known) return known;
         throw error;
       }
     },
-    /** Forgets what it knows of the schema. */
-    reload(): void {
+    reload() {
       functions = undefined;
     },
   };

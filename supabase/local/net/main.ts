@@ -4,8 +4,8 @@
  *
  * Environment: `DB_URL`, as the superuser.
  */
-import postgres from "postgres";
 import { z } from "zod";
+import { connect } from "../postgres/connect.ts";
 import { send } from "./send.ts";
 
 const BATCH = 200;
@@ -14,11 +14,7 @@ const CLEAN_UP_MS = 60_000;
 
 const { DB_URL } = z.object({ DB_URL: z.string().min(1) }).parse(Deno.env.toObject());
 
-const sql = postgres(DB_URL, {
-  max: 4,
-  onnotice: () => {},
-  connection: { application_name: "phoenix-net" },
-});
+const sql = connect(DB_URL, { max: 4, name: "phoenix-net" });
 
 interface QueuedRequest {
   id: string;

@@ -43,7 +43,13 @@ export async function send(request: OutgoingRequest): Promise<Answer> {
       headers: null,
       content: null,
       timedOut,
-      error: timedOut ? `Timeout of ${request.timeoutMs} ms reached` : String(error),
+      error: timedOut ? `Timeout of ${request.timeoutMs} ms reached` : reasonOf(error),
     };
   }
+}
+
+/** fetch() says what went wrong in the cause of its error. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
 }

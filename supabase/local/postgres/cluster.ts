@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { kill } from "node:process";
 import { StackError } from "../stack-error.ts";
 import type { ServiceDefinition } from "../supervisor/service.ts";
 import { isServing } from "./connect.ts";
@@ -60,6 +61,7 @@ export async function prepareCluster(
     );
   }
   if (!await exists(cluster.folder)) await initialise(cluster, secrets);
+  else await predecessorGone(cluster.folder);
   return { service: (port, superuserUrl) => defineService(cluster, port, superuserUrl) };
 }
 
@@ -136,6 +138,24 @@ function defineService(
         "restore the folder, or delete the data folder to begin anew.";
     },
   };
+}
+
+/** Waits for a server that a stack before, cut off without a chance to say goodbye, has left and that is about to stop. */
+async function predecessorGone(folder: string): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (performance.now() < deadline && await exists(join(folder, "postmaster.pid"))) {
+    const pid = Number((await Deno.readTextFile(join(folder, "postmaster.pid"))).split("\n")[0]);
+    if (!isAlive(pid)) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

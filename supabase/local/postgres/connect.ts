@@ -1,22 +1,44 @@
 import postgres from "postgres";
+import { StackError } from "../stack-error.ts";
 
-/** A few connections for the stack's own errands. */
-export function connect(url: string, options: { max?: number } = {}): postgres.Sql {
+/** What all connections of the stack have in common. */
+export const CONNECTION_OPTIONS = {
+  onnotice: () => {},
+  connect_timeout: 5,
+  // Seconds between attempts. The database is on this machine: when it is back, nobody should wait.
+  backoff: () => 0.1,
+};
+
+/**
+ * Connections of the stack's own to its database, one unless told otherwise.
+ *
+ * @param options.name what the server lists them as
+ */
+export function connect(url: string, options: { max?: number; name?: string } = {}): postgres.Sql {
   return postgres(url, {
+    ...CONNECTION_OPTIONS,
     max: options.max ?? 1,
-    onnotice: () => {},
-    connect_timeout: 5,
-    connection: { application_name: "phoenix-stack" },
+    connection: { application_name: options.name ?? "phoenix-stack" },
   });
 }
 
-/** Whether the server answers on this URL. */
+/**
+ * Whether the server answers on this URL.
+ *
+ * @throws StackError when it answers that the password is wrong
+ */
 export async function isServing(url: string): Promise<boolean> {
   const sql = connect(url);
   try {
     await sql`select 1`;
     return true;
-  } catch {
+  } catch (error) {
+    if (error instanceof postgres.PostgresError && error.code === "28P01") {
+      throw new StackError(
+        "The data folder is damaged (its secrets.json is not that of its database): " +
+          "restore the folder, or delete it to begin anew.",
+      );
+    }
     return false;
   } finally {
     await sql.end({ timeout: 0 });

@@ -36,8 +36,17 @@ export async function applyMigrations(sql: postgres.Sql, folder: string): Promis
   return pending.map(({ file }) => file);
 }
 
-async function migrationFiles(folder: string) {
-  const files: { file: string; version: string; name: string }[] = [];
+/** A migration's file, `<version>_<name>.sql`. */
+export interface MigrationFile {
+  file: string;
+  /** Its timestamp, `YYYYMMDDhhmmss`. */
+  version: string;
+  name: string;
+}
+
+/** The migrations of a folder, which may be missing, in the order in which they apply. */
+export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
+  const files: MigrationFile[] = [];
   try {
     for await (const entry of Deno.readDir(folder)) {
       const parts = /^(\d+)_(.*)\.sql$/.exec(entry.name);

@@ -1,18 +1,19 @@
 /**
- * Runs one of the stack's Deno programs on a leash: `deno run … child.ts <module>`.
+ * Runs one of the stack's Deno programs on a leash: `deno run … child.ts <supervisor's process id> <module> …`.
  *
- * The supervisor holds the other end of stdin and never writes. When stdin ends, the supervisor is gone, however it went,
- * and so goes this process.
+ * A process whose parent has died gets another one: when that has happened, the supervisor is gone, however it went, and so goes
+ * this process. The watch does not keep a program alive that has nothing more to do.
  */
+import { setInterval } from "node:timers";
 import { pathToFileURL } from "node:url";
 
-async function exitWithSupervisor(): Promise<never> {
-  const buffer = new Uint8Array(64);
-  while ((await Deno.stdin.read(buffer).catch(() => null)) !== null);
-  Deno.exit(0);
-}
+const LOOK_EVERY_MS = 200;
 
-const module = Deno.args[0];
-if (!module) throw new Error("child.ts wants the module to run");
-exitWithSupervisor();
+const [supervisor, module] = Deno.args;
+if (!supervisor || !module) throw new Error("child.ts wants a process id and the module to run");
+
+setInterval(() => {
+  if (Deno.ppid !== Number(supervisor)) Deno.exit(0);
+}, LOOK_EVERY_MS).unref();
+
 await import(pathToFileURL(module).href);

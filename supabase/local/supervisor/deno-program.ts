@@ -7,7 +7,7 @@ const CONFIG = fileURLToPath(new URL("../../../deno.json", import.meta.url));
  * The command that runs a module of ours as a process of its own, which ends when this one does.
  *
  * @param module path of the module
- * @param args what follows it: `Deno.args` is `[module, ...args]`
+ * @param args what follows it: `Deno.args` is `[process id, module, ...args]`
  * @param permissions Deno's permission flags
  */
 export function denoProgram(
@@ -21,10 +21,13 @@ export function denoProgram(
       "run",
       "--quiet",
       "--no-prompt",
+      // A request's signal tells that the client is gone, not that it was answered.
+      "--unstable-no-legacy-abort",
       "--config",
       CONFIG,
       ...permissions,
       CHILD,
+      String(Deno.pid),
       module,
       ...args,
     ],

@@ -11,11 +11,14 @@ export interface ServiceDefinition {
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** Resolves to true once the service serves; asked again and again until then. */
+  /**
+   * Resolves to true once the service serves; asked again and again until then. Any failure means not yet, but for a StackError,
+   * which ends the wait.
+   */
   isReady: () => Promise<boolean>;
   /** How it is asked to stop. */
   stopSignal: Deno.Signal;
-  /** A program that is not one of the stack's own and so does not notice when the supervisor is gone. */
+  /** A program that is not one of ours and so does not notice when the supervisor is gone. */
   native?: boolean;
   /** Turns the last lines of a process that ended while starting into a sentence for people. */
   explainFailure?: (lastLines: string[]) => string;
@@ -47,6 +50,7 @@ export class Service implements ServiceHandle {
   #process: Deno.ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #lastLines: string[] = [];
+  #lastStatus = "";
   #wake: () => void = () => {};
 
   constructor(
@@ -79,13 +83,17 @@ export class Service implements ServiceHandle {
     const firstEnd = this.#spawn().then(() => {
       firstEnded = true;
     });
-    const serving = this.#untilReady(() => firstEnded || !this.#wanted);
+    let hopeless: StackError | undefined;
+    const serving = this.#untilReady(() => firstEnded || !this.#wanted).catch((error) => {
+      hopeless = error;
+      return false;
+    });
     this.#ended = this.#supervise(firstEnd, serving);
     if (await serving) return;
     const stopped = !this.#wanted;
     await this.stop();
     if (stopped) throw new StackError(`${this.name} was stopped while it was starting.`);
-    throw new StackError(this.#failure(firstEnded));
+    throw hopeless ?? new StackError(this.#failure(firstEnded));
   }
 
   async stop(): Promise<void> {
@@ -118,7 +126,7 @@ export class Service implements ServiceHandle {
       ...(cwd === undefined ? {} : { cwd }),
       ...(uid === undefined ? {} : { uid }),
       ...(gid === undefined ? {} : { gid }),
-      stdin: native ? "null" : "piped",
+      stdin: "null",
       stdout: "piped",
       stderr: "piped",
       // A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops its services in order.
@@ -129,13 +137,18 @@ export class Service implements ServiceHandle {
       process = spawning.spawn();
     } catch (error) {
       this.#lastLines.push(String(error));
+      this.#lastStatus = "it cannot be started";
       return;
     }
     this.#process = process;
     const cutTether = native ? tether(process.pid, stopSignal) : undefined;
-    await Promise.all([this.#read(process.stdout), this.#read(process.stderr), process.status]);
+    const [{ code, signal }] = await Promise.all([
+      process.status,
+      this.#read(process.stdout),
+      this.#read(process.stderr),
+    ]);
+    this.#lastStatus = signal ?? `exit code ${code}`;
     this.#process = undefined;
-    if (!native) await process.stdin.close().catch(() => {});
     await cutTether?.();
   }
 
@@ -147,7 +160,9 @@ export class Service implements ServiceHandle {
     if (!await firstServing) return;
     while (this.#wanted) {
       if (performance.now() - startedAt > HEALTHY_AFTER_MS) pause = SHORTEST_PAUSE_MS;
-      this.logSupervision(`${this.name} ended unexpectedly: starting it again`);
+      this.logSupervision(
+        `${this.name} ended unexpectedly (${this.#lastStatus}): starting it again`,
+      );
       await this.#pause(pause);
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
       if (!this.#wanted) return;
@@ -159,7 +174,11 @@ export class Service implements ServiceHandle {
   async #untilReady(givenUp: () => boolean): Promise<boolean> {
     const deadline = performance.now() + READY_WITHIN_MS;
     while (!givenUp() && performance.now() < deadline) {
-      if (await this.definition.isReady().catch(() => false)) return true;
+      const ready = await this.definition.isReady().catch((error) => {
+        if (error instanceof StackError) throw error;
+        return false;
+      });
+      if (ready) return true;
       await new Promise((resolve) => setTimeout(resolve, 15));
     }
     return false;

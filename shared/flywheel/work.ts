@@ -1,0 +1,124 @@
+import type { Effect } from "../domain/effect.ts";
+import { type Cause, fold } from "../domain/fold.ts";
+import type { Reactor } from "../domain/reactor.ts";
+import type { Database } from "../platform/database.ts";
+import { commit, type Committed, type Result, Unwritable } from "./commit.ts";
+import { effectId } from "./effect-id.ts";
+import type { Lease, LeasedStream } from "./lease.ts";
+
+/** What became of a lease. */
+export interface Worked {
+  /** As they were folded last; of these only the users in `committed` were written. */
+  results: Result[];
+  committed: Committed;
+}
+
+/**
+ * Folds a lease's streams and commits what came of it.
+ *
+ * @param between called between two streams, for what a long fold has to do meanwhile
+ */
+export async function work(
+  database: Database,
+  reactors: readonly Reactor[],
+  shape: string,
+  leased: Lease,
+  between: () => Promise<void>,
+): Promise<Worked> {
+  const results: Result[] = [];
+  for (const stream of leased.streams) {
+    await between();
+    results.push(foldStream(reactors, leased, stream));
+  }
+  try {
+    return { results, committed: await commit(database, leased.token, shape, results) };
+  } catch (error) {
+    if (!(error instanceof Unwritable)) throw error;
+  }
+  // Somebody's outcome cannot be written: each alone then, so that nobody else suffers for it.
+  const alone: Worked[] = [];
+  for (const stream of leased.streams) {
+    await between();
+    alone.push(await workAlone(database, reactors, shape, leased, stream));
+  }
+  return {
+    results: alone.flatMap(({ results }) => results),
+    committed: {
+      users: alone.flatMap(({ committed }) => committed.users),
+      nudges: alone.reduce((sum, { committed }) => sum + committed.nudges, 0),
+    },
+  };
+}
+
+/** Folds one stream with care, then just its first event, and says of that event that it failed where even this is refused. */
+async function workAlone(
+  database: Database,
+  reactors: readonly Reactor[],
+  shape: string,
+  leased: Lease,
+  stream: LeasedStream,
+): Promise<Worked> {
+  let refusal: Unwritable | undefined;
+  for (const count of [stream.events.length, 1]) {
+    const part = { ...stream, events: stream.events.slice(0, count) };
+    const results = [foldStream(reactors, leased, part, true)];
+    try {
+      return { results, committed: await commit(database, leased.token, shape, results) };
+    } catch (error) {
+      if (!(error instanceof Unwritable)) throw error;
+      refusal = error;
+    }
+  }
+  const results = [failed(reactors, leased, stream, refusal!.message)];
+  return { results, committed: await commit(database, leased.token, shape, results) };
+}
+
+function foldStream(
+  reactors: readonly Reactor[],
+  lease: Lease,
+  { user_id, attempts, version, state, behind, events }: LeasedStream,
+  careful = false,
+): Result {
+  const folded = fold(reactors, {
+    ...contextOf(lease, user_id),
+    state,
+    events,
+    now: events.length === behind ? lease.leased_at : undefined,
+    attempt: attempts < lease.max_attempts
+      ? "early"
+      : attempts === lease.max_attempts
+      ? "last"
+      : "beyond",
+    careful,
+  });
+  return { user_id, version: folded.version ?? version, folded };
+}
+
+/** A stream as it was, but for the first event's failure. */
+function failed(
+  reactors: readonly Reactor[],
+  lease: Lease,
+  { user_id, attempts, version, state, events: [first] }: LeasedStream,
+  reason: string,
+): Result {
+  const folded = fold(reactors, {
+    ...contextOf(lease, user_id),
+    state,
+    events: [],
+    now: undefined,
+    attempt: "early",
+  });
+  if (!first || attempts < lease.max_attempts) {
+    return { user_id, version, folded: { ...folded, failure: reason } };
+  }
+  const setAside = [{ version: first.version, error: reason }];
+  return { user_id, version: first.version, folded: { ...folded, setAside } };
+}
+
+function contextOf({ settingsAt }: Lease, user_id: string) {
+  return {
+    user_id,
+    settingsAt,
+    idOf: (cause: Cause, effect: Effect) => effectId(user_id, cause, effect),
+  };
+}

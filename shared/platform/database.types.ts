@@ -1,0 +1,249 @@
+export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[];
+
+export type Database = {
+  "public": {
+    Tables: {
+      "phoenix_events": {
+        Row: {
+          "ai_processing_error": string | null;
+          "app_source": string;
+          "causation_id": string | null;
+          "correlation_id": string | null;
+          "event_hash": string;
+          "event_id": string;
+          "event_type": string;
+          "metadata": NonNullable<Json>;
+          "payload": NonNullable<Json>;
+          "received_at": string;
+          "session_id": string | null;
+          "timestamp": string;
+          "user_id": string;
+          "version": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "ai_processing_error"?: string | null;
+          "app_source": string;
+          "causation_id"?: string | null;
+          "correlation_id"?: string | null;
+          "event_hash": string;
+          "event_id": string;
+          "event_type": string;
+          "metadata"?: NonNullable<Json>;
+          "payload": NonNullable<Json>;
+          "received_at"?: string;
+          "session_id"?: string | null;
+          "timestamp": string;
+          "user_id": string;
+          "version": number;
+        };
+        Update: {
+          "ai_processing_error"?: string | null;
+          "app_source"?: string;
+          "causation_id"?: string | null;
+          "correlation_id"?: string | null;
+          "event_hash"?: string;
+          "event_id"?: string;
+          "event_type"?: string;
+          "metadata"?: NonNullable<Json>;
+          "payload"?: NonNullable<Json>;
+          "received_at"?: string;
+          "session_id"?: string | null;
+          "timestamp"?: string;
+          "user_id"?: string;
+          "version"?: number;
+        };
+        Relationships: [];
+      };
+      "phoenix_nudges_sent": {
+        Row: {
+          "app_source": string;
+          "cancelled_at": string | null;
+          "causation_id": string | null;
+          "clicked_at": string | null;
+          "converted_at": string | null;
+          "correlation_id": string | null;
+          "cta_label": string;
+          "cta_url": string;
+          "dismissed_at": string | null;
+          "expires_at": string;
+          "message": string;
+          "nudge_id": string;
+          "nudge_type": string;
+          "sent_at": string;
+          "shown_at": string | null;
+          "success": boolean | null;
+          "target_app": string;
+          "title": string;
+          "user_id": string;
+          "variant": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "app_source": string;
+          "cancelled_at"?: string | null;
+          "causation_id"?: string | null;
+          "clicked_at"?: string | null;
+          "converted_at"?: string | null;
+          "correlation_id"?: string | null;
+          "cta_label": string;
+          "cta_url": string;
+          "dismissed_at"?: string | null;
+          "expires_at": string;
+          "message": string;
+          "nudge_id": string;
+          "nudge_type": string;
+          "sent_at"?: string;
+          "shown_at"?: string | null;
+          "success"?: never;
+          "target_app": string;
+          "title": string;
+          "user_id": string;
+          "variant"?: string;
+        };
+        Update: {
+          "app_source"?: string;
+          "cancelled_at"?: string | null;
+          "causation_id"?: string | null;
+          "clicked_at"?: string | null;
+          "converted_at"?: string | null;
+          "correlation_id"?: string | null;
+          "cta_label"?: string;
+          "cta_url"?: string;
+          "dismissed_at"?: string | null;
+          "expires_at"?: string;
+          "message"?: string;
+          "nudge_id"?: string;
+          "nudge_type"?: string;
+          "sent_at"?: string;
+          "shown_at"?: string | null;
+          "success"?: never;
+          "target_app"?: string;
+          "title"?: string;
+          "user_id"?: string;
+          "variant"?: string;
+        };
+        Relationships: [];
+      };
+    };
+    Views: {
+      [_ in never]: never;
+    };
+    Functions: {
+      "publish_events": { Args: { "events": Json }; Returns: Json };
+    };
+    Enums: {
+      [_ in never]: never;
+    };
+    CompositeTypes: {
+      [_ in never]: never;
+    };
+  };
+};
+
+type DatabaseWithoutInternals = Omit<Database, "__InternalSupabase">;
+
+type DefaultSchema = DatabaseWithoutInternals[Extract<keyof Database, "public">];
+
+export type Tables<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof (DefaultSchema["Tables"] & DefaultSchema["Views"])
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  } ? keyof (
+      & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Tables"]
+      & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Views"]
+    )
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals } ? (
+    & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Tables"]
+    & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Views"]
+  )[TableName] extends {
+    Row: infer R;
+  } ? R
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof (DefaultSchema["Tables"] & DefaultSchema["Views"])
+    ? (DefaultSchema["Tables"] & DefaultSchema["Views"])[DefaultSchemaTableNameOrOptions] extends {
+      Row: infer R;
+    } ? R
+    : never
+  : never;
+
+export type TablesInsert<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof DefaultSchema["Tables"]
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  } ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Tables"]
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Tables"][TableName] extends
+    {
+      Insert: infer I;
+    } ? I
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema["Tables"]
+    ? DefaultSchema["Tables"][DefaultSchemaTableNameOrOptions] extends {
+      Insert: infer I;
+    } ? I
+    : never
+  : never;
+
+export type TablesUpdate<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof DefaultSchema["Tables"]
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  } ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Tables"]
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]]["Tables"][TableName] extends
+    {
+      Update: infer U;
+    } ? U
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema["Tables"]
+    ? DefaultSchema["Tables"][DefaultSchemaTableNameOrOptions] extends {
+      Update: infer U;
+    } ? U
+    : never
+  : never;
+
+export type Enums<
+  DefaultSchemaEnumNameOrOptions extends
+    | keyof DefaultSchema["Enums"]
+    | { schema: keyof DatabaseWithoutInternals },
+  EnumName extends DefaultSchemaEnumNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  } ? keyof DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions["schema"]]["Enums"]
+    : never = never,
+> = DefaultSchemaEnumNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions["schema"]]["Enums"][EnumName]
+  : DefaultSchemaEnumNameOrOptions extends keyof DefaultSchema["Enums"]
+    ? DefaultSchema["Enums"][DefaultSchemaEnumNameOrOptions]
+  : never;
+
+export type CompositeTypes<
+  PublicCompositeTypeNameOrOptions extends
+    | keyof DefaultSchema["CompositeTypes"]
+    | { schema: keyof DatabaseWithoutInternals },
+  CompositeTypeName extends PublicCompositeTypeNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  } ? keyof DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions["schema"]]["CompositeTypes"]
+    : never = never,
+> = PublicCompositeTypeNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions["schema"]]["CompositeTypes"][
+    CompositeTypeName
+  ]
+  : PublicCompositeTypeNameOrOptions extends keyof DefaultSchema["CompositeTypes"]
+    ? DefaultSchema["CompositeTypes"][PublicCompositeTypeNameOrOptions]
+  : never;
+
+export const Constants = {
+  "public": {
+    Enums: {},
+  },
+} as const;

@@ -1,0 +1,12 @@
+create table flywheel.pruning (
+  only_row boolean primary key default true check (only_row),
+  pruned_at timestamptz not null default '-infinity'
+);
+
+insert into flywheel.pruning default values;
+
+alter table flywheel.pruning enable row level security;
+
+comment on table flywheel.pruning is 'When old fingerprints were last pruned, so that they are once in a while.';
+comment on column flywheel.pruning.only_row is 'Keeps the table to one row.';
+comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.';

@@ -1,0 +1,50 @@
+create function flywheel.replay_progress()
+returns json
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select json_build_object(
+    'pending_users', (
+      select count(*) from flywheel.streams as s
+      where s.available_at is not null and s.processed_version < s.counted_version
+    ),
+    'pending_events', (
+      select coalesce(sum(s.counted_version - s.processed_version), 0)
+      from flywheel.streams as s
+      where s.available_at is not null and s.processed_version < s.counted_version
+    ),
+    'replays', (
+      select coalesce(json_agg(r.progress order by r.asked_at desc), '[]')
+      from (
+        select
+          l.asked_at,
+          json_build_object(
+            'replay_id', l.replay_id,
+            'status', case
+              when l.stopped_at is not null then 'stopped'
+              when l.finished_at is not null then 'finished'
+              else 'running'
+            end,
+            'user_id', l.user_id,
+            'since', l.since,
+            'only_failed', l.only_failed,
+            'asked_at', l.asked_at,
+            'users_total', l.users_total,
+            'events_total', l.events_total,
+            'users', l.users,
+            'events', l.events,
+            'finished_at', l.finished_at,
+            'stopped_at', l.stopped_at
+          ) as progress
+        from flywheel.replays as l
+        order by l.asked_at desc
+        limit 10
+      ) as r
+    )
+  )
+$$;
+
+comment on function flywheel.replay_progress() is
+  'How the last ten replays stand, newest first: { pending_users, pending_events, replays: [ { replay_id, status: running | finished | stopped, users of users_total set back, … } ] }. pending: who was set back and is not folded up to date yet.';

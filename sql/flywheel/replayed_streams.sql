@@ -1,0 +1,34 @@
+create function flywheel.replayed_streams(replay flywheel.replays, max_users integer)
+returns table (user_id uuid, version bigint)
+language sql
+stable
+set search_path = ''
+as $$
+  select s.user_id, s.version
+  from flywheel.streams as s
+  where s.user_id > (replay).last_user
+    and s.version > 0
+    and ((replay).user_id is null or s.user_id = (replay).user_id)
+    and (
+      (replay).since is null
+      -- Receipt grows with the version: the last event tells.
+      or exists (
+        select from public.phoenix_events as e
+        where e.user_id = s.user_id and e.version = s.version and e.received_at >= (replay).since
+      )
+    )
+    and (
+      not (replay).only_failed
+      or exists (
+        select from public.phoenix_events as e
+        where e.user_id = s.user_id
+          and e.ai_processing_error is not null
+          and ((replay).since is null or e.received_at >= (replay).since)
+      )
+    )
+  order by s.user_id
+  limit max_users
+$$;
+
+comment on function flywheel.replayed_streams(flywheel.replays, integer) is
+  'The next streams that a replay is about, or all of them without a number: the one place that knows what was asked for.';

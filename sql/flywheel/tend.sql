@@ -1,0 +1,11 @@
+create function flywheel.tend()
+returns boolean
+language sql
+security definer
+set search_path = ''
+as $$
+  select case when flywheel.rewind() > 0 then true else flywheel.prune() > 0 end
+$$;
+
+comment on function flywheel.tend() is
+  'What a worker does when nothing is due: one bounded piece of a replay or of pruning. Returns whether there may be more to do at once.';

@@ -1,0 +1,32 @@
+create function flywheel.erase_user(user_id uuid, reason text)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  personal regclass;
+  erased bigint;
+  rows_by_table jsonb := '{}';
+begin
+  -- The stream first, as everywhere: nobody appends or commits while the rest goes.
+  perform from flywheel.streams as s where s.user_id = erase_user.user_id for update;
+
+  for personal in select t from flywheel.personal_tables() as t
+  loop
+    execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
+    get diagnostics erased = row_count;
+    rows_by_table := rows_by_table || jsonb_build_object(personal::text, erased);
+  end loop;
+
+  perform flywheel.record_audit(
+    'erase_user',
+    erase_user.user_id,
+    jsonb_build_object('reason', reason, 'rows', rows_by_table)
+  );
+  return rows_by_table;
+end
+$$;
+
+comment on function flywheel.erase_user(uuid, text) is
+  'The right to erasure: deletes everything of a user, events included, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';

@@ -1,0 +1,188 @@
+import { decodeProtectedHeader } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
+import { forge, signToken } from "./fixtures/tokens.ts";
+
+let stack: FixtureStack;
+
+beforeAll(async () => {
+  stack = await fixtureStack({ without: ["qstash", "redis-server", "redis"] });
+});
+
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+});
+
+async function call(path: string, init: RequestInit & { body?: BodyInit } = {}): Promise<Response> {
+  return await fetch(stack.env.API_URL + path, {
+    ...init,
+    headers: {
+      apikey: stack.env.PUBLISHABLE_KEY,
+      "content-type": "application/json",
+      ...Object.fromEntries(new Headers(init.headers)),
+    },
+  });
+}
+
+describe("Auth", () => {
+  test("a user signs up, out and in again with unmodified supabase-js", async () => {
+    const client = stack.anonymous();
+    const credentials = {
+      email: `${crypto.randomUUID()}@example.com`,
+      password: "a long password",
+    };
+    const signedUp = await client.auth.signUp(credentials);
+    expect(signedUp.error).toBeNull();
+    expect((await client.auth.signOut()).error).toBeNull();
+    const signedIn = await client.auth.signInWithPassword(credentials);
+    expect(signedIn.data.user?.id).toBe(signedUp.data.user?.id);
+    const wrong = await client.auth.signInWithPassword({ ...credentials, password: "another one" });
+    expect(wrong.error?.code).toBe("invalid_credentials");
+  });
+
+  test("a refreshed session is the same user's, with a token that works", async () => {
+    const user = await stack.signUp();
+    const { data, error } = await user.client.auth.refreshSession();
+    expect(error).toBeNull();
+    expect(data.user?.id).toBe(user.user_id);
+    expect((await user.client.auth.getUser()).data.user?.id).toBe(user.user_id);
+  });
+
+  test("tokens verify against the published key, which can sign nothing", async () => {
+    const user = await stack.signUp();
+    const { data, error } = await user.client.auth.getClaims();
+    expect(error).toBeNull();
+    expect(data?.claims).toMatchObject({ sub: user.user_id, role: "authenticated" });
+    const jwks = await (await call("/auth/v1/.well-known/jwks.json")).json();
+    expect(jwks.keys[0].kid).toBe(decodeProtectedHeader(user.accessToken).kid);
+    expect(jwks.keys[0]).not.toHaveProperty("d");
+    expect(jwks.keys[0]).not.toHaveProperty("k");
+  });
+
+  test.each([
+    ["malformed JSON", "{"],
+    ["nothing", ""],
+    ["a NUL character", '{"email":"a\\u0000@example.com","password":"a long password"}'],
+    ["other types", '{"email":5,"password":[]}'],
+    ["a short password", '{"email":"a@example.com","password":"x"}'],
+  ])("signing up with %s is a clear 4xx", async (_, body) => {
+    const response = await call("/auth/v1/signup", { method: "POST", body });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    expect(await response.json()).toMatchObject({ msg: expect.any(String) });
+  });
+
+  test("a forged token names nobody", async () => {
+    const forged = forge(await signToken(stack.env, {}));
+    const { error } = await stack.anonymous().auth.getUser(forged);
+    expect(error?.status).toBe(403);
+  });
+});
+
+describe("Functions", () => {
+  test("functions.invoke reaches the function under its own path", async () => {
+    const { data, error } = await stack.anonymous().functions.invoke("hello/there", {
+      body: { name: "été" },
+    });
+    expect(error).toBeNull();
+    expect(data).toMatchObject({ method: "POST", path: "/hello/there", body: '{"name":"été"}' });
+    expect(data.forwardedHost).toBe(new URL(stack.env.API_URL).host);
+  });
+
+  test("a function knows users and secret keys, and refuses what is forged", async () => {
+    const { client, user_id } = await stack.signUp();
+    expect((await client.functions.invoke("whoami")).data).toEqual({ mode: "user", user: user_id });
+    expect((await stack.service().functions.invoke("whoami")).data.mode).toBe("secret");
+    const forged = forge(await signToken(stack.env, {}));
+    for (
+      const bad of [
+        forged,
+        await signToken(stack.env, { exp: 1 }),
+        await signToken(stack.env, {}, "another-kid"),
+      ]
+    ) {
+      const response = await call("/functions/v1/whoami", {
+        headers: { authorization: `Bearer ${bad}` },
+      });
+      expect(response.status).toBe(401);
+      await response.body?.cancel();
+    }
+  });
+
+  test("a function has the edge runtime's permissions and environment, nothing more", async () => {
+    const limits = await (await call("/functions/v1/limits")).json();
+    expect(limits).toMatchObject({ writes: "NotCapable", runs: "NotCapable" });
+    expect(limits.environment).toEqual(expect.arrayContaining([
+      "PHOENIX_DOORBELL_SECRET",
+      "QSTASH_CURRENT_SIGNING_KEY",
+      "QSTASH_TOKEN",
+      "QSTASH_URL",
+      "SUPABASE_DB_URL",
+      "SUPABASE_JWKS",
+      "SUPABASE_PUBLISHABLE_KEYS",
+      "SUPABASE_SECRET_KEYS",
+      "SUPABASE_URL",
+    ]));
+    expect(limits.environment).not.toContain("VITEST");
+  });
+
+  test("a body of 5 MB passes through", async () => {
+    const body = "x".repeat(5_000_000);
+    const answer = await (await call("/functions/v1/hello", { method: "POST", body })).json();
+    expect(answer.body).toHaveLength(body.length);
+  });
+
+  test("a function that is not there is 404", async () => {
+    const { error } = await stack.anonymous().functions.invoke("missing");
+    expect(error?.context.status).toBe(404);
+  });
+});
+
+describe("CORS", () => {
+  const preflight = {
+    method: "OPTIONS",
+    headers: {
+      origin: "http://localhost:3000",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,x-own",
+    },
+  };
+
+  test.each(["/rest/v1/notes", "/auth/v1/token", "/functions/v1/hello"])(
+    "a browser may call %s",
+    async (path) => {
+      const asked = await fetch(stack.env.API_URL + path, preflight);
+      expect(asked.ok).toBe(true);
+      expect(asked.headers.get("access-control-allow-origin")).toBe("*");
+      expect(asked.headers.get("access-control-allow-headers")).toContain("x-own");
+      await asked.body?.cancel();
+      const response = await call(path, { headers: { origin: "http://localhost:3000" } });
+      expect(response.headers.get("access-control-allow-origin")).toBe("*");
+      await response.body?.cancel();
+    },
+  );
+
+  test("what a function says for itself stands, once", async () => {
+    for (const init of [preflight, {}]) {
+      const response = await call("/functions/v1/whoami", init);
+      expect(response.headers.get("access-control-allow-origin")).toBe("https://only.example");
+      await response.body?.cancel();
+    }
+  });
+});
+
+test("a path that is not UTF-8 is a clear 400", async () => {
+  for (const path of ["/rest/v1/%E0%A4%A", "/rest/v1/rpc/%E0%A4%A", "/functions/v1/%E0%A4%A"]) {
+    const response = await call(path, { method: "POST", body: "{}" });
+    expect(response.status).toBe(400);
+    await response.body?.cancel();
+  }
+});
+
+test("the root says what is where", async () => {
+  expect(await (await fetch(stack.env.API_URL)).json()).toMatchObject({
+    rest: `${stack.env.API_URL}/rest/v1`,
+    auth: `${stack.env.API_URL}/auth/v1`,
+    functions: stack.env.FUNCTIONS_URL,
+  });
+});

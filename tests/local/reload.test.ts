@@ -1,0 +1,89 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
+
+const NODE_MODULES = fileURLToPath(new URL("../../node_modules", import.meta.url));
+
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let stack: FixtureStack;
+
+beforeAll(async () => {
+  folder = await tempFolder();
+  await Deno.symlink(NODE_MODULES, `${folder.path}/node_modules`);
+  await Deno.mkdir(`${folder.path}/shared`);
+  await write("shared/word.ts", 'export const word = "un";');
+  await write(
+    "functions/says/index.ts",
+    says('import { word } from "../../shared/word.ts";', "word"),
+  );
+  await write("functions/other/index.ts", says("", "String(Deno.pid)"));
+  stack = await fixtureStack({
+    functionsDir: `${folder.path}/functions`,
+    without: ["postgres", "net", "qstash", "redis-server", "redis"],
+  });
+});
+
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+  await folder?.[Symbol.asyncDispose]();
+});
+
+async function write(path: string, text: string): Promise<void> {
+  await Deno.mkdir(`${folder.path}/${path}/..`.replace(/[^/]+\/\.\.$/, ""), { recursive: true });
+  await Deno.writeTextFile(`${folder.path}/${path}`, text);
+}
+
+function says(head: string, expression: string): string {
+  return `${head}\nexport default { fetch: () => new Response(${expression}) };\n`;
+}
+
+async function ask(name: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${stack.env.FUNCTIONS_URL}/${name}`);
+  return { status: response.status, text: await response.text() };
+}
+
+async function untilSays(name: string, text: string): Promise<void> {
+  await eventually(async () => (await ask(name)).text === text);
+}
+
+test("a change is served without a moment's silence, and the other functions stay as they are", async () => {
+  const other = (await ask("other")).text;
+  await write("functions/says/index.ts", says("", '"deux"'));
+  await eventually(async () => {
+    const { status, text } = await ask("says");
+    expect(status).toBe(200);
+    return text === "deux";
+  });
+  expect((await ask("other")).text).toBe(other);
+});
+
+test("a change in what functions share is served as well", async () => {
+  await write(
+    "functions/says/index.ts",
+    says('import { word } from "../../shared/word.ts";', "word"),
+  );
+  await untilSays("says", "un");
+  await write("shared/word.ts", 'export const word = "trois";');
+  await untilSays("says", "trois");
+});
+
+test("source that cannot be started leaves the last good one serving, until it is mended", async () => {
+  await write("functions/says/index.ts", says("", '"good"'));
+  await untilSays("says", "good");
+  await write("functions/says/index.ts", "export default {{{");
+  const log = `${stack.dataDir}/logs/functions.log`;
+  await eventually(async () => (await Deno.readTextFile(log)).includes("SyntaxError"));
+  expect(await ask("says")).toEqual({ status: 200, text: "good" });
+  await write("functions/says/index.ts", says("", '"mended"'));
+  await untilSays("says", "mended");
+});
+
+test("a new function is served, and one that is deleted is not", async () => {
+  expect((await ask("late")).status).toBe(404);
+  await write("functions/late/index.ts", says("", '"here"'));
+  await untilSays("late", "here");
+  await Deno.remove(`${folder.path}/functions/late`, { recursive: true });
+  await eventually(async () => (await ask("late")).status === 404);
+});

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
+import { forge, signToken } from "./fixtures/tokens.ts";
+
+let stack: FixtureStack;
+
+beforeAll(async () => {
+  stack = await fixtureStack({ without: ["qstash", "redis-server", "redis", "functions"] });
+});
+
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+});
+
+async function call(path: string, init: RequestInit & { body?: BodyInit } = {}): Promise<Response> {
+  return await fetch(stack.env.API_URL + path, {
+    ...init,
+    headers: {
+      apikey: stack.env.PUBLISHABLE_KEY,
+      "content-type": "application/json",
+      ...Object.fromEntries(new Headers(init.headers)),
+    },
+  });
+}
+
+function echo(body: BodyInit): Promise<Response> {
+  return call("/rest/v1/rpc/echo", { method: "POST", body });
+}
+
+describe("REST", () => {
+  test("filters, order, limit, range and counts answer as on Supabase", async () => {
+    const { client } = await stack.signUp();
+    for (const text of ["un", "deux", "trois", "été"]) {
+      expect((await client.rpc("add_note", { note: { text } })).error).toBeNull();
+    }
+    const ordered = await client.from("notes").select("text").neq("text", "un").order("id", {
+      ascending: false,
+    }).limit(2);
+    expect(ordered.data).toEqual([{ text: "été" }, { text: "trois" }]);
+    const ranged = await client.from("notes").select("text", { count: "exact" }).order("id").range(
+      1,
+      2,
+    );
+    expect(ranged.data).toEqual([{ text: "deux" }, { text: "trois" }]);
+    expect(ranged.count).toBe(4);
+    const one = await client.from("notes").select("text").in("text", ["été"]).single();
+    expect(one.data).toEqual({ text: "été" });
+    const none = await client.from("notes").select().eq("text", "absent").maybeSingle();
+    expect(none).toMatchObject({ data: null, error: null });
+  });
+
+  test("each user reads their own rows, and anon none", async () => {
+    const [one, other] = await Promise.all([stack.signUp(), stack.signUp()]);
+    await one.client.rpc("add_note", { note: { text: "private" } });
+    expect((await one.client.from("notes").select()).data).toHaveLength(1);
+    expect((await other.client.from("notes").select()).data).toEqual([]);
+    expect((await stack.anonymous().from("notes").select()).status).toBe(401);
+  });
+
+  test("requests leave the grants as the migrations made them", async () => {
+    const { client, user_id } = await stack.signUp();
+    await client.from("notes").select();
+    await stack.service().from("notes").select();
+    const insert = await client.from("notes").insert({ user_id, text: "smuggled" });
+    expect(insert.error?.code).toBe("42501");
+    const sql = stack.adminSql({ max: 1 });
+    const grants = await sql`
+      select grantee, string_agg(privilege_type, ',' order by privilege_type) as privileges
+      from information_schema.role_table_grants
+      where table_name = 'notes' and grantee in ('anon', 'authenticated', 'service_role')
+      group by grantee
+      order by grantee`;
+    await sql.end();
+    expect(grants.map((row) => ({ ...row }))).toEqual([
+      { grantee: "authenticated", privileges: "SELECT" },
+      { grantee: "service_role", privileges: "INSERT,SELECT" },
+    ]);
+  });
+
+  test("a secret key is service_role, and JSON columns keep their structure", async () => {
+    const { user_id } = await stack.signUp();
+    const tags = [{ name: "été", weight: 0.5 }];
+    const { data, error } = await stack.service().from("notes").insert({ user_id, text: "x", tags })
+      .select().single();
+    expect(error).toBeNull();
+    expect(data.tags).toEqual(tags);
+    expect((await stack.service().rpc("known_as")).data).toMatchObject({ role: "service_role" });
+  });
+
+  test("a table made later is found", async () => {
+    const sql = stack.adminSql({ max: 1 });
+    await sql`create table public.later (id integer)`;
+    await sql.end();
+    await eventually(async () => {
+      const { data } = await stack.service().from("later").select();
+      return data?.length === 0;
+    });
+  });
+
+  test("keys and tokens that are missing, wrong, forged or expired are refused", async () => {
+    const anonymous = await fetch(`${stack.env.API_URL}/rest/v1/notes`);
+    expect(anonymous.status).toBe(401);
+    await anonymous.body?.cancel();
+    const expired = await signToken(stack.env, { exp: Math.floor(Date.now() / 1000) - 60 });
+    const forged = forge(await signToken(stack.env, { role: "service_role" }));
+    const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"role":"service_role"}')}.`;
+    for (
+      const headers of [
+        { apikey: "sb_secret_wrong" },
+        { authorization: `Bearer ${expired}` },
+        { authorization: `Bearer ${forged}` },
+        { authorization: `Bearer ${unsigned}` },
+        { authorization: "Bearer nonsense" },
+      ]
+    ) {
+      const response = await call("/rest/v1/notes", { headers });
+      expect(response.status, JSON.stringify(headers)).toBe(401);
+      expect(await response.text()).not.toMatch(/ at .*:\d+/);
+    }
+  });
+});
+
+describe("rpc", () => {
+  test("arguments arrive as they were sent, and answers come back so", async () => {
+    const client = stack.anonymous();
+    for (const value of [{ a: [1, "été", null, true] }, [1, 2], "text", 5, null, '{"a":1}']) {
+      const { data, error } = await client.rpc("echo", { value });
+      expect(error).toBeNull();
+      expect(data).toEqual(value);
+    }
+  });
+
+  test("numbers keep every digit", async () => {
+    const response = await echo('{"value":12345678901234567890.123456789}');
+    expect(await response.text()).toBe("12345678901234567890.123456789");
+  });
+
+  test("functions know the user, and run as the role of the request", async () => {
+    const { client, user_id } = await stack.signUp();
+    expect((await client.rpc("known_as")).data).toEqual({
+      role: "authenticated",
+      user: user_id,
+      claimed: "authenticated",
+    });
+  });
+
+  test("sets come as arrays, void as nothing, and filters apply to a function's rows", async () => {
+    const { client } = await stack.signUp();
+    for (const text of ["un", "deux"]) await client.rpc("add_note", { note: { text } });
+    expect((await client.rpc("own_notes")).data).toHaveLength(2);
+    expect((await client.rpc("own_notes", { at_most: 1 })).data).toHaveLength(1);
+    const filtered = await client.rpc("own_notes").eq("text", "deux").select("text");
+    expect(filtered.data).toEqual([{ text: "deux" }]);
+    expect(await client.rpc("nothing")).toMatchObject({ data: null, error: null });
+  });
+
+  test("what a function raises is the caller's to read", async () => {
+    const { client } = await stack.signUp();
+    const { error, status } = await client.rpc("add_note", { note: {} });
+    expect(status).toBe(400);
+    expect(error).toMatchObject({
+      code: "P0001",
+      message: "a note needs a text",
+      details: "it has none",
+      hint: "write one",
+    });
+  });
+
+  test("a function that is not there is 404", async () => {
+    const { error, status } = await stack.anonymous().rpc("missing", { a: 1 });
+    expect(status).toBe(404);
+    expect(error?.code).toBe("PGRST202");
+  });
+
+  test.each([
+    ["malformed JSON", '{"value":'],
+    ["an array for the arguments", "[]"],
+    ["bytes that are no UTF-8", new Uint8Array([0x7b, 0xff, 0x7d])],
+    ["a raw NUL", '{"value":"\0"}'],
+    ["an escaped NUL", '{"value":"\\u0000"}'],
+    ["a lone surrogate", '{"value":"\\ud800"}'],
+    ["lists 100,000 deep", `{"value":${"[".repeat(100_000)}${"]".repeat(100_000)}}`],
+    ["objects 100,000 deep", `{"value":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`],
+  ])("%s is a clear 400", async (_, body) => {
+    const response = await echo(body);
+    expect(response.status).toBe(400);
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({
+      code: expect.any(String),
+      message: expect.any(String),
+    });
+    expect(text).not.toMatch(/ at .*:\d+|node_modules/);
+  });
+});

@@ -1,0 +1,38 @@
+import type { LogLine } from "../../supabase/local/log.ts";
+import { type Stack, type StackOptions, startStack } from "../../supabase/local/stack.ts";
+import { clientsOf, type TestStack } from "./stack.ts";
+import { tempFolder } from "./temp-folder.ts";
+
+/** A stack of a test's own, for what would disturb the others; its data goes with it. */
+export interface OwnStack extends TestStack, AsyncDisposable {
+  stack: Stack;
+  /** Every line that its services have written. */
+  lines: readonly LogLine[];
+}
+
+/** Boots the whole backend, without the sweep where nothing else is said. */
+export async function ownStack(options: Partial<StackOptions> = {}): Promise<OwnStack> {
+  const folder = await tempFolder();
+  const lines: LogLine[] = [];
+  try {
+    const stack = await startStack({
+      dataDir: `${folder.path}/data`,
+      applyMigrations: "sql",
+      sweep: false,
+      log: (line) => lines.push(line),
+      ...options,
+    });
+    return {
+      ...clientsOf(stack.env),
+      stack,
+      lines,
+      async [Symbol.asyncDispose]() {
+        await stack.stop();
+        await folder[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await folder[Symbol.asyncDispose]();
+    throw error;
+  }
+}
