@@ -35,6 +35,9 @@ create table flywheel.settings (
   work_budget interval not null default '50 seconds' check (work_budget between '1 second' and '140 seconds'),
   ring_interval interval not null default '50 milliseconds' check (ring_interval between '0' and '10 seconds'),
   linger interval not null default '200 milliseconds' check (linger between '0' and '10 seconds'),
+  prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
+  prune_rows integer not null default 5000 check (prune_rows between 1 and 100000),
+  replay_users integer not null default 500 check (replay_users between 1 and 10000),
   check (backoff_base <= backoff_max)
 );
 
@@ -63,6 +66,10 @@ comment on column flywheel.settings.work_budget is
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
   'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';
+comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
+comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
+comment on column flywheel.settings.replay_users is
+  'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
 
 -- store/phoenix_events.sql
 create table public.phoenix_events (
@@ -275,67 +282,83 @@ comment on function flywheel.json_flaw(jsonb, integer) is
   'What keeps a JSON value from being stored and read back by every client, or null: too deep a nesting, or a number that a double cannot hold.';
 
 -- store/read_envelopes.sql
-create function flywheel.read_envelopes(events jsonb, publisher uuid, refused jsonb)
+create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb)
 returns setof flywheel.incoming_event
-language sql
+language plpgsql
 stable
 set search_path = ''
+-- A time without an offset is UTC, whatever the session's time zone.
+set timezone = 'UTC'
+set plan_cache_mode = 'force_generic_plan'
 as $$
-  with settings as materialized (
-    select s.future_tolerance, s.max_json_depth from flywheel.settings as s
-  ),
-  -- Most publications are canonical as they come: one look at the whole text spares each event the careful way.
-  -- Below U+0300 all text is in NFC.
-  care as materialized (
+#variable_conflict use_column
+declare
+  settings flywheel.settings;
+  body text collate "C" := sent::text;
+  events jsonb := sent;
+  flaws jsonb := '{}';
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
+  -- U+0300 all text is in NFC.
+  if (
+      body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
+      and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
+    )
+    or jsonb_path_exists(sent, '$[*] ? (@.type() != "object")')
+    or jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
+  then
     select
-      case
-        when octet_length(t.body) > length(t.body) and t.body ~ '[^\u0001-\u02ff]' then not t.body is nfc normalized
-        else false
-      end
-      or t.body ~ '\.[0-9]*0[],} ]|[0-9]{60}'
-      or jsonb_path_exists(events, format('$.**{%s}', s.max_json_depth + 2)::jsonpath) as needed
-    from settings as s, lateral (select events::text collate "C" as body offset 0) as t
-  ),
-  sent as materialized (
+      jsonb_agg(case when f.flaw is null then flywheel.canonical_json(e.value) else '{}' end order by e.ordinality),
+      coalesce(jsonb_object_agg(e.ordinality, f.flaw) filter (where f.flaw is not null), '{}')
+    into events, flaws
+    from jsonb_array_elements(sent) with ordinality as e,
+      lateral (
+        select case
+          when jsonb_typeof(e.value) <> 'object' then 'must be an object'
+          else flywheel.json_flaw(e.value, settings.max_json_depth)
+        end as flaw
+      ) as f;
+  end if;
+
+  -- In PL/pgSQL for its plan cache: a plain SQL function of this size takes longer to plan than to run.
+  return query
+  with fields as (
     select
       e.ordinality::integer as ord,
+      e.value,
+      e.event_type,
       case
-        when not care.needed or flywheel.json_flaw(e.value, s.max_json_depth) is not null then e.value
-        else flywheel.canonical_json(e.value)
-      end as value,
-      case when care.needed then flywheel.json_flaw(e.value, s.max_json_depth) end as flaw
-    from care, settings as s, jsonb_array_elements(events) with ordinality as e
+        when starts_with(coalesce(e.app_source, e.source_app), 'phoenix_')
+          then substr(coalesce(e.app_source, e.source_app), 9)
+        else coalesce(e.app_source, e.source_app)
+      end as app_source,
+      coalesce(e.payload, e.data, '{}') as payload,
+      coalesce(nullif(e.metadata, 'null'), '{}') as metadata,
+      e.event_id,
+      coalesce(e.user_id, publisher::text) as user_id,
+      e."timestamp",
+      e.correlation_id,
+      e.causation_id,
+      e.session_id
+    from rows from (
+      jsonb_array_elements(events),
+      jsonb_to_recordset(events) as (
+        event_type text, app_source text, source_app text, payload jsonb, data jsonb, metadata jsonb, event_id text,
+        user_id text, "timestamp" text, correlation_id text, causation_id text, session_id text
+      )
+    ) with ordinality as e (
+      value, event_type, app_source, source_app, payload, data, metadata, event_id,
+      user_id, "timestamp", correlation_id, causation_id, session_id, ordinality
+    )
+    offset 0
   ),
-  fields as materialized (
-    select
-      s.ord,
-      s.value,
-      s.flaw,
-      jsonb_typeof(s.value) = 'object' as is_object,
-      s.value ->> 'event_type' as event_type,
-      regexp_replace(coalesce(s.value ->> 'app_source', s.value ->> 'source_app'), '^phoenix_', '') as app_source,
-      coalesce(s.value -> 'payload', s.value -> 'data', '{}') as payload,
-      coalesce(nullif(s.value -> 'metadata', 'null'), '{}') as metadata,
-      s.value ->> 'event_id' as event_id,
-      s.value ->> 'user_id' as user_id,
-      -- A time without an offset is UTC, whatever the session's time zone.
-      case
-        when s.value ->> 'timestamp' ~ '(Z|[+-]\d\d(:?\d\d)?)$' then s.value ->> 'timestamp'
-        else (s.value ->> 'timestamp') || 'Z'
-      end as "timestamp",
-      coalesce(
-        s.value ->> 'timestamp'
-          ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$',
-        true
-      ) as is_iso
-    from sent as s
-  ),
-  checked as materialized (
+  checked as (
     select
       f.*,
       case
-        when f.flaw is not null then array['event=' || f.flaw]
-        when not f.is_object then array['event=must be an object']
+        when flaws ? f.ord::text then array['event=' || (flaws ->> f.ord::text)]
         else array_remove(
           array[
             case
@@ -362,37 +385,41 @@ as $$
               when jsonb_typeof(f.metadata) <> 'object' then 'metadata=must be an object'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'event_id', 'null')) not in ('string', 'null')
-                or not pg_input_is_valid(coalesce(f.event_id, gen_random_uuid()::text), 'uuid')
+              when f.event_id is not null
+                and (jsonb_typeof(f.value -> 'event_id') <> 'string' or not pg_input_is_valid(f.event_id, 'uuid'))
                 then 'event_id=must be a UUID'
             end,
             case
-              when f.user_id is null and publisher is null
+              when f.user_id is null
                 then 'user_id=is required with a secret key'
-              when not pg_input_is_valid(coalesce(f.user_id, publisher::text), 'uuid')
-                or jsonb_typeof(coalesce(f.value -> 'user_id', '""')) not in ('string', 'null')
+              when jsonb_typeof(f.value -> 'user_id') not in ('string', 'null') or not pg_input_is_valid(f.user_id, 'uuid')
                 then 'user_id=must be a UUID'
-              when lower(f.user_id) <> publisher::text
+              when publisher is not null and f.user_id::uuid <> publisher
                 then 'user_id=is not yours: a user publishes as themself'
             end,
             case
-              when not f.is_iso
-                or not pg_input_is_valid(coalesce(f."timestamp", 'now'), 'timestamptz')
+              when f."timestamp" is not null
+                and (
+                  not pg_input_is_valid(f."timestamp", 'timestamptz')
+                  -- What every JavaScript client sends needs no regular expression.
+                  or f."timestamp" not like '____-__-__T__:__:__.___Z'
+                  and f."timestamp" !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
+                )
                 then 'timestamp=must be an ISO 8601 date and time'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'correlation_id', 'null')) not in ('string', 'null')
-                or length(f.value ->> 'correlation_id') > 200
+              when f.correlation_id is not null
+                and (jsonb_typeof(f.value -> 'correlation_id') <> 'string' or length(f.correlation_id) > 200)
                 then 'correlation_id=must be text of 200 characters at most'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'causation_id', 'null')) not in ('string', 'null')
-                or length(f.value ->> 'causation_id') > 200
+              when f.causation_id is not null
+                and (jsonb_typeof(f.value -> 'causation_id') <> 'string' or length(f.causation_id) > 200)
                 then 'causation_id=must be text of 200 characters at most'
             end,
             case
-              when jsonb_typeof(coalesce(f.value -> 'session_id', 'null')) not in ('string', 'null')
-                or length(f.value ->> 'session_id') > 200
+              when f.session_id is not null
+                and (jsonb_typeof(f.value -> 'session_id') <> 'string' or length(f.session_id) > 200)
                 then 'session_id=must be text of 200 characters at most'
             end,
             case
@@ -406,113 +433,112 @@ as $$
           null
         )
       end
-      || coalesce(
-        (select array_agg(i.value ->> 'field' || '=' || (i.value ->> 'message'))
-         from jsonb_array_elements(refused -> (f.ord - 1)::text) as i),
-        '{}'
-      ) as issues
+      || case
+        when refused ? (f.ord - 1)::text then array(
+          select format('%s=%s', i.value ->> 'field', i.value ->> 'message')
+          from jsonb_array_elements(refused -> (f.ord - 1)::text) as i
+        )
+        else '{}'
+      end as issues
     from fields as f
+    offset 0
+  ),
+  typed as (
+    select
+      c.*,
+      case when c.issues = '{}' then c.user_id::uuid end as owner,
+      case when c.issues = '{}' then c."timestamp"::timestamptz end as happened_at
+    from checked as c
+    offset 0
   )
   select
-    c.ord,
-    r.user_id,
-    case when r.fine then c.event_id::uuid end,
-    c.event_type,
-    c.app_source,
-    c.payload,
-    c.metadata,
-    c.value ->> 'correlation_id',
-    c.value ->> 'causation_id',
-    c.value ->> 'session_id',
-    r."timestamp",
+    t.ord,
+    t.owner,
+    case when t.issues = '{}' then t.event_id::uuid end,
+    t.event_type,
+    t.app_source,
+    t.payload,
+    t.metadata,
+    t.correlation_id,
+    t.causation_id,
+    t.session_id,
+    t.happened_at,
     -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
     -- separated by the unit separator, which none of them can contain.
     case
-      when r.fine then sha256(
+      when t.issues = '{}' then sha256(
         convert_to(
-          concat_ws(
-            chr(31), r.user_id, c.event_type, c.app_source, c.payload, extract(epoch from r."timestamp")
-          ),
+          concat_ws(chr(31), t.owner, t.event_type, t.app_source, t.payload, extract(epoch from t.happened_at)),
           'UTF8'
         )
       )
     end,
     case
-      when r."timestamp" > clock_timestamp() + s.future_tolerance
-        then array[format('timestamp=is more than %s seconds ahead', extract(epoch from s.future_tolerance)::integer)]
-      else c.issues
+      when t.happened_at > clock_timestamp() + settings.future_tolerance
+        then array[
+          format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
+        ]
+      else t.issues
     end
-  from settings as s, checked as c,
-    lateral (
-      select
-        c.issues = '{}' as fine,
-        case when c.issues = '{}' then coalesce(c.user_id::uuid, publisher) end as user_id,
-        case when c.issues = '{}' then c."timestamp"::timestamptz end as "timestamp"
-    ) as r
-  order by c.ord
+  from typed as t;
+end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb) is
   'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
 
 -- store/append_events.sql
-create function flywheel.append_events(
-  incoming flywheel.incoming_event[],
-  dedup_window interval,
-  received_at timestamptz
-)
+create function flywheel.append_events(incoming flywheel.incoming_event[], dedup_window interval)
 returns setof flywheel.verdict
-language sql
+language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
-  with sent as materialized (
+#variable_conflict use_column
+declare
+  received_at timestamptz;
+begin
+  -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
+  -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
+  -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at)
+  select i.user_id, count(*), clock_timestamp(), clock_timestamp()
+  from unnest(incoming) as i
+  group by i.user_id
+  order by i.user_id
+  on conflict (user_id) do update
+  set
+    version = s.version + excluded.version,
+    pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
+    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end;
+
+  received_at := clock_timestamp();
+
+  return query
+  with judged as materialized (
     select
       i.*,
-      coalesce(i.event_id, gen_random_uuid()) as id
-    from unnest(incoming) as i
-  ),
-  judged as materialized (
-    select
-      s.*,
-      st.version as base,
+      coalesce(i.event_id, gen_random_uuid()) as id,
+      st.version - count(*) over (partition by i.user_id) as base,
+      coalesce(case when e.event_hash is null then f.event_id else i.event_id end) as first_id,
       case
-        when e.event_hash is not null and e.event_hash <> s.fingerprint then 'rejected'
-        when e.event_hash is not null then 'duplicate'
-        when f.event_id is not null then 'duplicate'
+        when e.event_hash <> i.fingerprint then 'rejected'
+        when e.event_hash is not null or f.event_id is not null then 'duplicate'
         when row_number() over (
-          partition by s.user_id, s.fingerprint, e.event_hash is null, f.event_id is null
-          order by s.ord
+          partition by i.user_id, i.fingerprint, e.event_hash is null, f.event_id is null
+          order by i.ord
         ) > 1 then 'duplicate'
         else 'accepted'
-      end as verdict,
-      case when e.event_hash is null then f.event_id else s.event_id end as first_id
-    from sent as s
+      end as status
+    from unnest(incoming) as i
     join flywheel.streams as st
-      on st.user_id = s.user_id
+      on st.user_id = i.user_id
     left join public.phoenix_events as e
-      on e.user_id = s.user_id and e.event_id = s.event_id
+      on e.user_id = i.user_id and e.event_id = i.event_id
     left join flywheel.fingerprints as f
-      on f.user_id = s.user_id
-      and f.fingerprint = s.fingerprint
-      and (f.permanent or f.seen_at > append_events.received_at - append_events.dedup_window)
-  ),
-  bumped as (
-    update flywheel.streams as s
-    set
-      version = s.version + n.events,
-      pending_since = case
-        when s.version = s.processed_version then append_events.received_at
-        else s.pending_since
-      end,
-      -- A lease or a wait after a failure stands; its end brings the worker back.
-      available_at = case
-        when s.attempts > 0 then s.available_at
-        else append_events.received_at
-      end
-    from (
-      select j.user_id, count(*) as events from judged as j where j.verdict = 'accepted' group by j.user_id
-    ) as n
-    where s.user_id = n.user_id
+      on f.user_id = i.user_id
+      and f.fingerprint = i.fingerprint
+      and (f.permanent or f.seen_at > received_at - dedup_window)
   ),
   appended as (
     insert into public.phoenix_events (
@@ -524,37 +550,84 @@ as $$
       j.base + row_number() over (partition by j.user_id order by j.ord),
       j.id, j.event_type, j.app_source, j.payload, j.metadata,
       j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", append_events.received_at),
-      append_events.received_at,
+      coalesce(j."timestamp", received_at),
+      received_at,
       j.fingerprint
     from judged as j
-    where j.verdict = 'accepted'
+    where j.status = 'accepted'
   ),
   remembered as (
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at, permanent)
     select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), append_events.received_at, j."timestamp" is not null
+      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), received_at, j."timestamp" is not null
     from judged as j
-    where j.verdict = 'accepted' or (j.verdict = 'duplicate' and j."timestamp" is null)
+    where j.status = 'accepted' or (j.status = 'duplicate' and j."timestamp" is null)
     order by j.user_id, j.fingerprint, j.ord
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at
+  ),
+  -- What was reserved for events that were not appended is given back.
+  given_back as (
+    update flywheel.streams as s
+    set
+      version = s.version - n.surplus,
+      available_at = case
+        when s.attempts = 0 and s.version - n.surplus = s.processed_version then s.wake_at
+        else s.available_at
+      end
+    from (
+      select j.user_id, count(*) as surplus from judged as j where j.status <> 'accepted' group by j.user_id
+    ) as n
+    where s.user_id = n.user_id
   )
   select
     j.ord,
     case
-      when j.verdict = 'duplicate' then coalesce(
+      when j.status = 'duplicate' then coalesce(
         j.first_id,
-        first_value(j.id) over (partition by j.user_id, j.fingerprint, j.verdict = 'rejected' order by j.ord)
+        first_value(j.id) over (partition by j.user_id, j.fingerprint, j.status = 'rejected' order by j.ord)
       )
       else j.id
     end,
-    j.verdict
-  from judged as j
+    j.status
+  from judged as j;
+end
 $$;
 
-comment on function flywheel.append_events(flywheel.incoming_event[], interval, timestamptz) is
-  'Deduplicates and appends publications without issues, in their order, to streams that the caller has locked; no two of them may share a user and an event_id. rejected: the event_id stands for another content.';
+comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
+  'Deduplicates and appends publications without issues, in their order; no two of them may share a user and an event_id. The streams stay locked until the transaction ends. Returns a verdict on each.';
+
+-- store/expect_version.sql
+create function flywheel.expect_version(incoming flywheel.incoming_event[], expected jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  users uuid[] := array(select distinct i.user_id from unnest(incoming) as i);
+  actual bigint;
+begin
+  if cardinality(users) <> 1 or not pg_input_is_valid(expected::text, 'bigint') then
+    raise exception using
+      errcode = 'PT400',
+      message = 'expected_version must be a whole number, and goes with valid events of one user.',
+      detail = 'invalid_expected_version';
+  end if;
+
+  insert into flywheel.streams (user_id) values (users[1]) on conflict do nothing;
+  select s.version into actual from flywheel.streams as s where s.user_id = users[1] for no key update;
+
+  if actual <> expected::bigint then
+    raise exception using
+      errcode = 'PT409',
+      message = format('The stream is at version %s, not %s.', actual, expected),
+      detail = 'wrong_expected_version';
+  end if;
+end
+$$;
+
+comment on function flywheel.expect_version(flywheel.incoming_event[], jsonb) is
+  'Locks the one user''s stream and raises PT409 wrong_expected_version unless it is at the expected version.';
 
 -- store/publish.sql
 create function flywheel.publish(body jsonb, publisher uuid default null, refused jsonb default '{}')
@@ -572,12 +645,7 @@ declare
   end;
   incoming flywheel.incoming_event[];
   fine flywheel.incoming_event[];
-  users uuid[];
-  wave flywheel.incoming_event[];
   verdicts flywheel.verdict[] := '{}';
-  expected bigint;
-  actual bigint;
-  results jsonb;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -591,105 +659,81 @@ begin
       message = format('A publication holds 1 to %s events.', settings.max_batch_events),
       detail = case when jsonb_array_length(events) = 0 then 'no_events' else 'too_many_events' end;
   end if;
-  if octet_length(events::text) > settings.max_batch_bytes then
+  -- The binary form is a cheap first look. What counts is the text, without the spaces that jsonb writes after commas and
+  -- colons, which no publisher has to send.
+  if pg_column_size(events) > settings.max_batch_bytes / 2
+    and octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes
+  then
     raise exception using
       errcode = 'PT413',
       message = format('A publication holds %s bytes at most.', settings.max_batch_bytes),
       detail = 'body_too_large';
   end if;
 
-  select
-    array_agg(e order by e.ord),
-    array_agg(e order by e.ord) filter (where e.issues = '{}'),
-    array_agg(distinct e.user_id) filter (where e.issues = '{}')
-  into incoming, fine, users
-  from flywheel.read_envelopes(events, publisher, refused) as e;
-
-  if fine is not null then
-    -- One user's events commit in version order because the stream stays locked from here to the commit;
-    -- whatever is read about these users below is therefore final. Ordered, so that two batches cannot deadlock.
-    insert into flywheel.streams (user_id)
-    select u.user_id from unnest(users) as u (user_id)
-    where not exists (select from flywheel.streams as s where s.user_id = u.user_id)
-    order by u.user_id
-    on conflict do nothing;
-
-    perform from flywheel.streams as s where s.user_id = any (users) order by s.user_id for no key update;
-  end if;
+  incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
+  fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
 
   if body ? 'expected_version' then
-    if cardinality(users) is distinct from 1 or not pg_input_is_valid(body ->> 'expected_version', 'bigint') then
-      raise exception using
-        errcode = 'PT400',
-        message = 'expected_version must be a whole number, and goes with valid events of one user.',
-        detail = 'invalid_expected_version';
-    end if;
-    expected := (body ->> 'expected_version')::bigint;
-    select s.version into actual from flywheel.streams as s where s.user_id = users[1];
-    if actual <> expected then
-      raise exception using
-        errcode = 'PT409',
-        message = format('The stream is at version %s, not %s.', actual, expected),
-        detail = 'wrong_expected_version';
-    end if;
+    perform flywheel.expect_version(fine, body -> 'expected_version');
   end if;
 
-  -- Two events of one user with one event_id depend on each other: such a batch, which is rare, goes event by event.
-  for wave in
-    select array_agg(f order by f.ord)
-    from unnest(fine) as f
-    cross join (
-      select count(distinct (x.user_id, x.event_id)) < count(*) as entangled
-      from unnest(fine) as x
-      where x.event_id is not null
-    ) as all_of_them
-    group by case when entangled then f.ord end
-    order by min(f.ord)
-  loop
-    verdicts := verdicts || array(
-      select v::flywheel.verdict
-      from flywheel.append_events(wave, settings.dedup_window, clock_timestamp()) as v
+  if exists (
+    select from unnest(fine) as f where f.event_id is not null group by f.user_id, f.event_id having count(*) > 1
+  ) then
+    -- Events of one user with one event_id depend on each other: such a batch, which is rare, goes event by event.
+    for place in 1 .. cardinality(fine) loop
+      verdicts := verdicts || array(
+        select v::flywheel.verdict from flywheel.append_events(fine[place:place], settings.dedup_window) as v
+      );
+    end loop;
+  elsif fine <> '{}' then
+    verdicts := array(
+      select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
     );
-  end loop;
+  end if;
 
-  with answers as (
+  return (
     select
-      i.ord,
-      coalesce(a.status, 'rejected') as status,
-        jsonb_build_object(
-          'event_id', coalesce(a.event_id, i.event_id),
-          'status', coalesce(a.status, 'rejected')
-        )
-        || jsonb_strip_nulls(jsonb_build_object('error', case
-            when a.status = 'rejected' then jsonb_build_object(
-              'code', 'event_id_reused',
-              'message', 'This event_id stands for an event with another content.'
-            )
-            when a.status is null then jsonb_build_object(
-              'code', 'invalid_event',
-              'message', 'The event was refused.',
-              'issues', (
-                select jsonb_agg(
-                  jsonb_build_object('field', split_part(issue, '=', 1), 'message', substr(issue, strpos(issue, '=') + 1))
-                )
-                from unnest(i.issues) as issue
+      jsonb_build_object(
+        'accepted', count(*) filter (where v.status = 'accepted'),
+        'duplicates', count(*) filter (where v.status = 'duplicate'),
+        'rejected', count(*) filter (where coalesce(v.status, 'rejected') = 'rejected'),
+        'results', jsonb_agg(
+          case
+            when v.status in ('accepted', 'duplicate')
+              then jsonb_build_object('event_id', v.event_id, 'status', v.status)
+            when v.status = 'rejected' then jsonb_build_object(
+              'event_id', v.event_id,
+              'status', v.status,
+              'error', jsonb_build_object(
+                'code', 'event_id_reused',
+                'message', 'This event_id stands for an event with another content.'
               )
             )
-          end)) as answer
+            else jsonb_build_object(
+              'event_id', i.event_id,
+              'status', 'rejected',
+              'error', jsonb_build_object(
+                'code', 'invalid_event',
+                'message', 'The event was refused.',
+                'issues', (
+                  select jsonb_agg(
+                    jsonb_build_object(
+                      'field', split_part(issue, '=', 1),
+                      'message', substr(issue, strpos(issue, '=') + 1)
+                    )
+                  )
+                  from unnest(i.issues) as issue
+                )
+              )
+            )
+          end
+          order by i.ord
+        )
+      )
     from unnest(incoming) as i
-    left join unnest(verdicts) as a on a.ord = i.ord
-  )
-  select
-    jsonb_build_object(
-      'accepted', count(*) filter (where r.status = 'accepted'),
-      'duplicates', count(*) filter (where r.status = 'duplicate'),
-      'rejected', count(*) filter (where r.status = 'rejected'),
-      'results', jsonb_agg(r.answer order by r.ord)
-    )
-  into results
-  from answers as r;
-
-  return results;
+    left join unnest(verdicts) as v on v.ord = i.ord
+  );
 end
 $$;
 
@@ -716,6 +760,174 @@ $$;
 
 comment on function public.publish_events(jsonb) is
   'POST events without the functions: publishes one event or { "events": [ … ] } of the signed-in user, or of any user for service_role, with the same body and the same answer. A payload that its catalogue schema refuses is set aside with its error when it is folded.';
+
+-- store/read_stream.sql
+create function flywheel.read_stream(
+  owner uuid,
+  from_version bigint default null,
+  backwards boolean default false,
+  max_events integer default 100
+)
+returns setof public.phoenix_events
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select e.*
+  from (
+    (
+      select f.*
+      from public.phoenix_events as f
+      where not backwards
+        and f.user_id = owner
+        and f.version >= coalesce(from_version, 1)
+      order by f.version
+      limit max_events
+    )
+    union all
+    (
+      select b.*
+      from public.phoenix_events as b
+      where backwards
+        and b.user_id = owner
+        and b.version <= coalesce(from_version, 9223372036854775807)
+      order by b.version desc
+      limit max_events
+    )
+  ) as e
+  order by case when backwards then -e.version else e.version end
+$$;
+
+comment on function flywheel.read_stream(uuid, bigint, boolean, integer) is
+  'A page of one user''s events: from a version on, itself included, forwards or backwards. Without a version from the stream''s start, or its end. The next page begins beside the last version of this one.';
+
+-- store/audit.sql
+create table flywheel.audit (
+  audit_id bigint generated always as identity primary key,
+  at timestamptz not null default clock_timestamp(),
+  action text not null,
+  subject_hash bytea,
+  by_role text not null,
+  details jsonb not null default '{}'
+);
+
+alter table flywheel.audit enable row level security;
+
+comment on table flywheel.audit is
+  'Who erased or took along whose data, and when. Append-only for every API role; holds nothing personal.';
+comment on column flywheel.audit.audit_id is 'Order of the entries.';
+comment on column flywheel.audit.at is 'When it was done.';
+comment on column flywheel.audit.action is 'The function that did it.';
+comment on column flywheel.audit.subject_hash is
+  'SHA-256 of the user''s id as text: whoever knows the id finds the entry, and nobody finds the id by it.';
+comment on column flywheel.audit.by_role is 'The role that the caller had assumed.';
+comment on column flywheel.audit.details is 'How many rows of each table, and the reason given, which names nobody.';
+
+-- store/record_audit.sql
+create function flywheel.record_audit(action text, subject uuid, details jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into flywheel.audit (action, subject_hash, by_role, details)
+  values (
+    record_audit.action,
+    sha256(convert_to(record_audit.subject::text, 'UTF8')),
+    -- The role that was assumed, not the definer of the function that asks.
+    coalesce(nullif(current_setting('role', true), 'none'), session_user),
+    record_audit.details
+  )
+$$;
+
+comment on function flywheel.record_audit(text, uuid, jsonb) is 'Leaves an audit entry about what was done to a user''s data.';
+
+-- store/personal_tables.sql
+create function flywheel.personal_tables()
+returns setof regclass
+language sql
+stable
+set search_path = ''
+as $$
+  select c.oid::regclass
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_attribute as a
+    on a.attrelid = c.oid and a.attname = 'user_id' and not a.attisdropped
+  where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+    and c.relkind in ('r', 'p')
+    and not c.relispartition
+  -- What refers to others comes before them.
+  order by
+    (select count(*) from pg_catalog.pg_constraint as k where k.contype = 'f' and k.conrelid = c.oid) desc,
+    c.relname
+$$;
+
+comment on function flywheel.personal_tables() is
+  'Every table that says whose its rows are, from the catalog, so that a table added later is neither left out of an erasure nor of an export.';
+
+-- store/erase_user.sql
+create function flywheel.erase_user(user_id uuid, reason text)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  personal regclass;
+  erased bigint;
+  rows_by_table jsonb := '{}';
+begin
+  -- The stream first, as everywhere: nobody appends or commits while the rest goes.
+  perform from flywheel.streams as s where s.user_id = erase_user.user_id for update;
+
+  for personal in select t from flywheel.personal_tables() as t
+  loop
+    execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
+    get diagnostics erased = row_count;
+    rows_by_table := rows_by_table || jsonb_build_object(personal::text, erased);
+  end loop;
+
+  perform flywheel.record_audit(
+    'erase_user',
+    erase_user.user_id,
+    jsonb_build_object('reason', reason, 'rows', rows_by_table)
+  );
+  return rows_by_table;
+end
+$$;
+
+comment on function flywheel.erase_user(uuid, text) is
+  'The right to erasure: deletes everything of a user, events included, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+
+-- store/export_user.sql
+create function flywheel.export_user(user_id uuid)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  personal regclass;
+  contents jsonb;
+  contents_by_table jsonb := '{}';
+begin
+  for personal in select t from flywheel.personal_tables() as t
+  loop
+    execute format(
+      'select coalesce(jsonb_agg(to_jsonb(p) order by p), ''[]'') from %s as p where p.user_id = $1', personal
+    )
+    into contents
+    using export_user.user_id;
+    contents_by_table := contents_by_table || jsonb_build_object(personal::text, contents);
+  end loop;
+
+  perform flywheel.record_audit('export_user', export_user.user_id, '{}');
+  return contents_by_table;
+end
+$$;
+
+comment on function flywheel.export_user(uuid) is
+  'The right to take one''s data along: every row of a user, { table: [ rows, in the order of their columns ] }. Leaves an audit entry.';
 
 -- flywheel/doorbell.sql
 create table flywheel.doorbell (
@@ -924,8 +1136,7 @@ begin
           '{}'
         )::flywheel.incoming_event
       ],
-      '0',
-      marked_at
+      '0'
     );
   end if;
 
@@ -969,6 +1180,42 @@ $$;
 comment on function flywheel.backoff(integer) is
   'The wait after that many failed attempts: backoff_base doubled with each, at most backoff_max, less a random share of up to backoff_jitter.';
 
+-- flywheel/replays.sql
+create table flywheel.replays (
+  replay_id uuid primary key default gen_random_uuid(),
+  user_id uuid,
+  since timestamptz,
+  only_failed boolean not null,
+  asked_at timestamptz not null default clock_timestamp(),
+  users_total bigint not null default 0,
+  events_total bigint not null default 0,
+  users bigint not null default 0,
+  events bigint not null default 0,
+  last_user uuid not null default '00000000-0000-0000-0000-000000000000',
+  finished_at timestamptz,
+  stopped_at timestamptz
+);
+
+create index replays_running on flywheel.replays (asked_at)
+where finished_at is null and stopped_at is null;
+
+alter table flywheel.replays enable row level security;
+
+comment on table flywheel.replays is
+  'Replays that were asked for, and how far they are: workers set the users back piece by piece, whenever nothing else is due.';
+comment on column flywheel.replays.replay_id is 'Names the replay.';
+comment on column flywheel.replays.user_id is 'The one user to fold anew, or null for all.';
+comment on column flywheel.replays.since is 'Only users with events received since then.';
+comment on column flywheel.replays.only_failed is 'Only users with dead letters.';
+comment on column flywheel.replays.asked_at is 'When it was asked for.';
+comment on column flywheel.replays.users_total is 'How many users it was to set back when it was asked for.';
+comment on column flywheel.replays.events_total is 'How many events these users had.';
+comment on column flywheel.replays.users is 'Users set back so far.';
+comment on column flywheel.replays.events is 'Events of these users, to be folded anew.';
+comment on column flywheel.replays.last_user is 'Users are set back in the order of their ids: the last one.';
+comment on column flywheel.replays.finished_at is 'When the last user was set back.';
+comment on column flywheel.replays.stopped_at is 'When it was stopped; users set back until then are folded all the same.';
+
 -- flywheel/enter.sql
 create function flywheel.enter()
 returns json
@@ -993,18 +1240,35 @@ as $$
   update flywheel.worker_slots as w
   set
     token = gen_random_uuid(),
-    expires_at = clock_timestamp() + s.work_budget + s.lease_time
+    expires_at = clock_timestamp() + s.lease_time
   from free as f, flywheel.settings as s
   where w.slot = f.slot
   returning json_build_object(
     'token', w.token,
     'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
-    'linger_ms', (extract(epoch from s.linger) * 1000)::integer
+    'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
+    'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
   )
 $$;
 
 comment on function flywheel.enter() is
-  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms }, or null where settings.max_workers are at work, who will find what there is.';
+  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive.';
+
+-- flywheel/stay.sql
+create function flywheel.stay(token uuid)
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update flywheel.worker_slots as w
+  set expires_at = clock_timestamp() + s.lease_time
+  from flywheel.settings as s
+  where w.token = stay.token
+$$;
+
+comment on function flywheel.stay(uuid) is
+  'Says that the worker in this slot is alive: the slot stays its own for another settings.lease_time.';
 
 -- flywheel/lease.sql
 create function flywheel.lease(shape text)
@@ -1021,13 +1285,26 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
-  with due as (
-    select s.user_id
+  with due as materialized (
+    select
+      s.user_id,
+      s.available_at,
+      -- A token that is still there was not given back: whoever held it has died, perhaps of this user's events.
+      case when s.lease_token is null then 0 else s.attempts end as deaths
     from flywheel.streams as s
-    where s.available_at <= clock_timestamp()
+    where s.available_at <= statement_timestamp()
     order by s.available_at
     limit settings.lease_users
     for no key update skip locked
+  ),
+  -- After a worker died over them, ever fewer together: soon whoever kills stands alone and takes nobody along.
+  apart as (
+    select
+      d.user_id,
+      row_number() over so_far as place,
+      max(d.deaths) over so_far as deaths
+    from due as d
+    window so_far as (order by d.available_at, d.user_id)
   ),
   taken as (
     update flywheel.streams as s
@@ -1035,8 +1312,9 @@ begin
       lease_token = token,
       attempts = s.attempts + 1,
       available_at = clock_timestamp() + settings.lease_time
-    from due as d
-    where s.user_id = d.user_id
+    from apart as a
+    where s.user_id = a.user_id
+      and a.place <= greatest(1, settings.lease_users >> least(3 * a.deaths, 30))
     returning s.user_id
   )
   select array_agg(t.user_id) into users from taken as t;
@@ -1107,6 +1385,34 @@ $$;
 
 comment on function flywheel.lease(text) is
   'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+
+-- flywheel/extend.sql
+create function flywheel.extend(token uuid, users uuid[])
+returns json
+language sql
+security definer
+set search_path = ''
+as $$
+  -- Locked in the order in which publications lock, so that the two cannot deadlock.
+  with held as materialized (
+    select s.user_id
+    from flywheel.streams as s
+    where s.user_id = any (extend.users) and s.lease_token = extend.token
+    order by s.user_id
+    for no key update
+  ),
+  extended as (
+    update flywheel.streams as s
+    set available_at = clock_timestamp() + o.lease_time
+    from held as h, flywheel.settings as o
+    where s.user_id = h.user_id
+    returning s.user_id
+  )
+  select coalesce(json_agg(e.user_id), '[]') from extended as e
+$$;
+
+comment on function flywheel.extend(uuid, uuid[]) is
+  'Gives a lease another settings.lease_time from now for these of its users. Returns the users that the token still holds: the others were leased to somebody else, or set back.';
 
 -- flywheel/write_dead_letters.sql
 create function flywheel.write_dead_letters(set_aside jsonb, committed uuid[])
@@ -1253,8 +1559,9 @@ as $$
   where w.token = leave.token;
 
   -- Whoever leaves work behind rings for the next worker.
-  select exists (
-    select from flywheel.streams as s where s.available_at <= clock_timestamp()
+  select (
+    exists (select from flywheel.streams as s where s.available_at <= statement_timestamp())
+    or exists (select from flywheel.replays as r where r.finished_at is null and r.stopped_at is null)
   ) and flywheel.ring()
 $$;
 
@@ -1301,45 +1608,79 @@ $$;
 comment on function flywheel.queue_status() is
   'How the flywheel stands: { status: idle | processing | backlogged, pending_events, pending_users, leased_users, oldest_pending_seconds, dead_letters, processed_total }.';
 
--- flywheel/reprocess.sql
-create function flywheel.reprocess(
-  only_user uuid default null,
-  since timestamptz default null,
-  only_failed boolean default false
-)
-returns json
+-- flywheel/replayed_streams.sql
+create function flywheel.replayed_streams(replay flywheel.replays, max_users integer)
+returns table (user_id uuid, version bigint)
 language sql
+stable
+set search_path = ''
+as $$
+  select s.user_id, s.version
+  from flywheel.streams as s
+  where s.user_id > (replay).last_user
+    and s.version > 0
+    and ((replay).user_id is null or s.user_id = (replay).user_id)
+    and (
+      (replay).since is null
+      -- Receipt grows with the version: the last event tells.
+      or exists (
+        select from public.phoenix_events as e
+        where e.user_id = s.user_id and e.version = s.version and e.received_at >= (replay).since
+      )
+    )
+    and (
+      not (replay).only_failed
+      or exists (
+        select from public.phoenix_events as e
+        where e.user_id = s.user_id
+          and e.ai_processing_error is not null
+          and ((replay).since is null or e.received_at >= (replay).since)
+      )
+    )
+  order by s.user_id
+  limit max_users
+$$;
+
+comment on function flywheel.replayed_streams(flywheel.replays, integer) is
+  'The next streams that a replay is about, or all of them without a number: the one place that knows what was asked for.';
+
+-- flywheel/rewind.sql
+create function flywheel.rewind(which uuid default null)
+returns integer
+language plpgsql
 security definer
 set search_path = ''
 as $$
-  with chosen as materialized (
-    select s.user_id
-    from flywheel.streams as s
-    where (only_user is null or s.user_id = only_user)
-      and s.version > 0
-      and (
-        since is null
-        or exists (
-          select from public.phoenix_events as e
-          where e.user_id = s.user_id and e.received_at >= since
-        )
-      )
-      and (
-        not only_failed
-        or exists (
-          select from public.phoenix_events as e
-          where e.user_id = s.user_id
-            and e.ai_processing_error is not null
-            and (since is null or e.received_at >= since)
-        )
-      )
-    order by s.user_id
-    for no key update
-  ),
-  forgotten as (
-    delete from flywheel.states as st using chosen as c where st.user_id = c.user_id
-  ),
-  rewound as (
+declare
+  settings flywheel.settings;
+  replay flywheel.replays;
+  chosen uuid[];
+  rewound bigint;
+  events bigint;
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  -- One worker at a time; the others have something better to do.
+  select r.* into replay
+  from flywheel.replays as r
+  where r.finished_at is null
+    and r.stopped_at is null
+    and (which is null or r.replay_id = which)
+  order by r.asked_at
+  limit 1
+  for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+
+  chosen := array(select c.user_id from flywheel.replayed_streams(replay, settings.replay_users) as c);
+
+  -- Locked in the order in which publications lock, so that the two cannot deadlock.
+  perform from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update;
+
+  delete from flywheel.states as st where st.user_id = any (chosen);
+
+  with changed as (
     -- Without its token a lease that is out cannot commit any more.
     update flywheel.streams as s
     set
@@ -1349,15 +1690,210 @@ as $$
       wake_at = null,
       pending_since = clock_timestamp(),
       available_at = clock_timestamp()
-    from chosen as c
-    where s.user_id = c.user_id
+    where s.user_id = any (chosen)
     returning s.version
   )
-  select json_build_object('users', count(*), 'events', coalesce(sum(r.version), 0)) from rewound as r
+  select count(*), coalesce(sum(c.version), 0) into rewound, events from changed as c;
+
+  update flywheel.replays as r
+  set
+    users = r.users + rewound,
+    events = r.events + rewind.events,
+    last_user = coalesce(chosen[cardinality(chosen)], r.last_user),
+    finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
+  where r.replay_id = replay.replay_id;
+
+  return rewound;
+end
+$$;
+
+comment on function flywheel.rewind(uuid) is
+  'Sets the next settings.replay_users users of a replay, or of the oldest one under way, back to before their first event. Returns how many.';
+
+-- flywheel/reprocess.sql
+create function flywheel.reprocess(
+  only_user uuid default null,
+  since timestamptz default null,
+  only_failed boolean default false
+)
+returns json
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  replay flywheel.replays;
+begin
+  insert into flywheel.replays as r (user_id, since, only_failed)
+  values (only_user, reprocess.since, reprocess.only_failed)
+  returning r.* into replay;
+
+  update flywheel.replays as r
+  set users_total = all_of_them.users, events_total = all_of_them.events
+  from (
+    select count(*) as users, coalesce(sum(c.version), 0) as events
+    from flywheel.replayed_streams(replay, null) as c
+  ) as all_of_them
+  where r.replay_id = replay.replay_id
+  returning r.* into replay;
+
+  perform flywheel.rewind(replay.replay_id);
+
+  return json_build_object(
+    'users', replay.users_total,
+    'events', replay.events_total,
+    'replay_id', replay.replay_id
+  );
+end
 $$;
 
 comment on function flywheel.reprocess(uuid, timestamptz, boolean) is
-  'Sets users back so that their whole stream is folded anew: one user, those with events received since a time, those with dead letters, or all. A fold has no middle to start from, so it starts at the first event; effects are not written twice. Returns { users, events } rewound.';
+  'Asks for a replay: of one user, of those with events received since a time, of those with dead letters, or of all. A fold has no middle to start from, so each is folded anew from the first event; effects are not written twice. The first settings.replay_users users are set back at once, the others by the workers, piece by piece. Returns { users, events, replay_id }: what is to be folded anew.';
+
+-- flywheel/replay_progress.sql
+create function flywheel.replay_progress()
+returns json
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select json_build_object(
+    'pending_users', (
+      select count(*) from flywheel.streams as s
+      where s.available_at is not null and s.processed_version < s.counted_version
+    ),
+    'pending_events', (
+      select coalesce(sum(s.counted_version - s.processed_version), 0)
+      from flywheel.streams as s
+      where s.available_at is not null and s.processed_version < s.counted_version
+    ),
+    'replays', (
+      select coalesce(json_agg(r.progress order by r.asked_at desc), '[]')
+      from (
+        select
+          l.asked_at,
+          json_build_object(
+            'replay_id', l.replay_id,
+            'status', case
+              when l.stopped_at is not null then 'stopped'
+              when l.finished_at is not null then 'finished'
+              else 'running'
+            end,
+            'user_id', l.user_id,
+            'since', l.since,
+            'only_failed', l.only_failed,
+            'asked_at', l.asked_at,
+            'users_total', l.users_total,
+            'events_total', l.events_total,
+            'users', l.users,
+            'events', l.events,
+            'finished_at', l.finished_at,
+            'stopped_at', l.stopped_at
+          ) as progress
+        from flywheel.replays as l
+        order by l.asked_at desc
+        limit 10
+      ) as r
+    )
+  )
+$$;
+
+comment on function flywheel.replay_progress() is
+  'How the last ten replays stand, newest first: { pending_users, pending_events, replays: [ { replay_id, status: running | finished | stopped, users of users_total set back, … } ] }. pending: who was set back and is not folded up to date yet.';
+
+-- flywheel/stop_replays.sql
+create function flywheel.stop_replays()
+returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  stopped integer;
+begin
+  update flywheel.replays as r
+  set stopped_at = clock_timestamp()
+  where r.finished_at is null and r.stopped_at is null;
+  get diagnostics stopped = row_count;
+  return stopped;
+end
+$$;
+
+comment on function flywheel.stop_replays() is
+  'Stops every replay under way: nobody more is set back; who has been is folded to the end. Returns how many it stopped.';
+
+-- flywheel/pruning.sql
+create table flywheel.pruning (
+  only_row boolean primary key default true check (only_row),
+  pruned_at timestamptz not null default '-infinity'
+);
+
+insert into flywheel.pruning default values;
+
+alter table flywheel.pruning enable row level security;
+
+comment on table flywheel.pruning is 'When old fingerprints were last pruned, so that they are once in a while.';
+comment on column flywheel.pruning.only_row is 'Keeps the table to one row.';
+comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.';
+
+-- flywheel/prune.sql
+create function flywheel.prune()
+returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  settings flywheel.settings;
+  pruned integer;
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  -- Whoever finds the row locked leaves the pruning to its holder.
+  perform from flywheel.pruning as p
+  where p.pruned_at <= statement_timestamp() - settings.prune_interval
+  for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+
+  delete from flywheel.fingerprints as f
+  using (
+    select o.user_id, o.fingerprint
+    from flywheel.fingerprints as o
+    where not o.permanent
+      and o.seen_at <= statement_timestamp() - settings.dedup_window
+    order by o.seen_at
+    limit settings.prune_rows
+    for update skip locked
+  ) as old
+  where f.user_id = old.user_id and f.fingerprint = old.fingerprint;
+  get diagnostics pruned = row_count;
+
+  -- A full batch may have left more.
+  if pruned < settings.prune_rows then
+    update flywheel.pruning set pruned_at = clock_timestamp();
+  end if;
+  return pruned;
+end
+$$;
+
+comment on function flywheel.prune() is
+  'Deletes fingerprints older than the dedup window that no longer count, settings.prune_rows at most; once none is left, it rests for settings.prune_interval. Returns how many it deleted.';
+
+-- flywheel/tend.sql
+create function flywheel.tend()
+returns boolean
+language sql
+security definer
+set search_path = ''
+as $$
+  select case when flywheel.rewind() > 0 then true else flywheel.prune() > 0 end
+$$;
+
+comment on function flywheel.tend() is
+  'What a worker does when nothing is due: one bounded piece of a replay or of pruning. Returns whether there may be more to do at once.';
 
 -- access/flywheel.sql
 revoke all on schema flywheel from public;
@@ -1370,14 +1906,22 @@ grant update on flywheel.settings to service_role;
 revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
 grant execute on function
   flywheel.publish(jsonb, uuid, jsonb),
+  flywheel.read_stream(uuid, bigint, boolean, integer),
+  flywheel.erase_user(uuid, text),
+  flywheel.export_user(uuid),
   flywheel.enter(),
+  flywheel.stay(uuid),
   flywheel.lease(text),
+  flywheel.extend(uuid, uuid[]),
   flywheel.commit(uuid, text, jsonb, jsonb),
   flywheel.leave(uuid, bigint),
+  flywheel.tend(),
   flywheel.ring(),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.queue_status(),
-  flywheel.reprocess(uuid, timestamptz, boolean)
+  flywheel.reprocess(uuid, timestamptz, boolean),
+  flywheel.replay_progress(),
+  flywheel.stop_replays()
 to service_role;
 
 alter table flywheel.settings enable row level security;
