@@ -50,6 +50,9 @@
 \ir flywheel/pruning.sql
 \ir flywheel/prune.sql
 \ir flywheel/tend.sql
+\ir flywheel/read_state.sql
+\ir flywheel/refold.sql
+\ir flywheel/global_context.sql
 \ir access/flywheel.sql
 \ir access/phoenix_events.sql
 \ir access/phoenix_nudges_sent.sql

@@ -116,6 +116,8 @@ function planCompensation(
   origin: Origin,
 ): NudgesState {
   if (payload.status !== "rejected" && payload.status !== "expired") return state;
+  // Another transition to the same app took its place.
+  if (payload.reason === "superseded") return state;
   const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
   if (!type) return state;
   const source = slug(payload.source_app);
