@@ -53,7 +53,10 @@
 \ir flywheel/read_state.sql
 \ir flywheel/refold.sql
 \ir flywheel/global_context.sql
+\ir analytics/two_proportion_p_value.sql
+\ir analytics/phoenix_nudge_experiments.sql
 \ir access/flywheel.sql
 \ir access/phoenix_events.sql
 \ir access/phoenix_nudges_sent.sql
+\ir access/phoenix_nudge_experiments.sql
 \ir access/publish_events.sql
