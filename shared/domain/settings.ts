@@ -81,24 +81,24 @@ export type Settings = z.output<typeof settings>;
 
 export const defaultSettings: Settings = settings.parse({});
 
-/** A change of the settings, as the database keeps it: what was said, and from when it counts, in milliseconds since 1970. */
+/** A change of the settings, as the database keeps it: what was said, and when, in milliseconds since 1970. */
 export interface SettingsChange {
-  from: number;
+  changed_at: number;
   said: unknown;
 }
 
 /**
- * The settings in force at a time. A change counts from when it was made on, so that a replay folds each event by the
- * settings of its day.
+ * The settings in force at a time. A change counts for what happens after it, so that a replay folds each event by the
+ * settings of its day; what happens in the very millisecond of a change may have been folded before it.
  *
  * @param changes oldest first; one that the schema refuses counts as not made
  */
 export function settingsOver(changes: readonly SettingsChange[]): (at: number) => Settings {
-  const valid = changes.flatMap(({ from, said }) => {
+  const valid = changes.flatMap(({ changed_at, said }) => {
     const read = settings.safeParse(said);
-    return read.success ? [{ from, settings: read.data }] : [];
+    return read.success ? [{ changed_at, settings: read.data }] : [];
   });
-  return (at) => valid.findLast(({ from }) => from <= at)?.settings ?? defaultSettings;
+  return (at) => valid.findLast(({ changed_at }) => changed_at < at)?.settings ?? defaultSettings;
 }
 
 /** What is wrong with settings as they were said, for the operator; undefined where nothing is. */

@@ -28,7 +28,7 @@ export async function readMemory(database: Database, userId: string): Promise<Me
     await database`select flywheel.refold(${userId})`;
     return { kind: "stale" };
   }
-  const settings = settingsOver([{ from: 0, said: reactor_settings }])(Date.now());
+  const settings = settingsOver([{ changed_at: 0, said: reactor_settings }])(Date.now());
   return { kind: "fresh", states: state, settings };
 }
 

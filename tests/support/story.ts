@@ -1,9 +1,10 @@
 import type { EventEffect, NudgeEffect } from "../../shared/domain/effect.ts";
-import { type CausedEffect, fold, type State } from "../../shared/domain/fold.ts";
+import type { StoredEvent } from "../../shared/domain/events/envelope.ts";
+import { type CausedEffect, fold, type Folded, type State } from "../../shared/domain/fold.ts";
 import type { NudgeType } from "../../shared/domain/nudge-types.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { reactors as everyReactor } from "../../shared/domain/reactors/all.ts";
-import { type Settings, settings as settingsSchema } from "../../shared/domain/settings.ts";
+import { type SettingsChange, settingsOver } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { uuidV5 } from "../../shared/flywheel/uuid.ts";
 
@@ -31,11 +32,11 @@ export class Story {
   /** Wednesday, ten in the morning in Paris. */
   now = Date.parse("2025-01-15T09:00:00Z");
   state: State = {};
-  version = 0;
   readonly effects: CausedEffect[] = [];
-  /** Every event of the stream, those of the flywheel too. */
-  readonly events: Happening[] = [];
-  settings: Settings;
+  /** The user's stream, with what the flywheel appended. */
+  readonly events: StoredEvent[] = [];
+  readonly #settings: SettingsChange[];
+  readonly reactors: readonly Reactor[];
   #echoes: EventEffect[] = [];
 
   constructor(
@@ -46,11 +47,9 @@ export class Story {
     } = {},
   ) {
     this.user_id = user_id;
-    this.settings = settingsSchema.parse(settings);
+    this.#settings = [{ changed_at: 0, said: settings }];
     this.reactors = reactors;
   }
-
-  readonly reactors: readonly Reactor[];
 
   /** Something happens now. @returns the nudges that it brings */
   happens(event_type: string, app_source: string, more: Partial<Happening> = {}): StoryNudge[] {
@@ -76,6 +75,11 @@ export class Story {
     this.happens(`nudge.${step}`, "flywheel", {
       payload: { nudge_id, nudge_type, target_app, variant },
     });
+  }
+
+  /** An operator changes the settings. */
+  setting(settings: unknown): void {
+    this.#settings.push({ changed_at: this.now, said: settings });
   }
 
   get nudges(): StoryNudge[] {
@@ -107,12 +111,17 @@ export class Story {
     );
   }
 
+  /** The whole stream folded anew, in one piece. */
+  replay(): Pick<Folded, "state" | "effects"> {
+    const { state, effects } = this.#run({}, this.events);
+    return { state, effects };
+  }
+
   #append(happening: Happening): void {
-    this.events.push(happening);
-    this.version++;
-    this.#fold([{
-      version: this.version,
-      event_id: uuidV5(this.user_id, `event ${this.version}`),
+    const version = this.events.length + 1;
+    const event = {
+      version,
+      event_id: uuidV5(this.user_id, `event ${version}`),
       event_type: happening.event_type,
       app_source: happening.app_source,
       payload: happening.payload ?? {},
@@ -120,14 +129,25 @@ export class Story {
       timestamp: happening.timestamp ?? this.now,
       received_at: this.now,
       set_aside: false,
-    }]);
+    };
+    this.events.push(event);
+    this.#fold([event]);
   }
 
-  #fold(events: Parameters<typeof fold>[1]["events"]): void {
+  #fold(events: readonly StoredEvent[]): void {
+    const folded = this.#run(this.state, events);
+    this.state = folded.state;
+    this.effects.push(...folded.effects);
+    this.#echoes.push(
+      ...folded.effects.flatMap(({ effect }) => effect.kind === "event" ? [effect] : []),
+    );
+  }
+
+  #run(state: State, events: readonly StoredEvent[]): Folded {
     const folded = fold(this.reactors, {
       user_id: this.user_id,
-      state: this.state,
-      settingsAt: () => this.settings,
+      state,
+      settingsAt: settingsOver(this.#settings),
       idOf: (cause, effect) => effectId(this.user_id, cause, effect),
       events,
       now: this.now,
@@ -136,11 +156,7 @@ export class Story {
     if (folded.failure !== undefined) throw new Error(folded.failure);
     if (folded.setAside.length > 0) throw new Error(folded.setAside[0]!.error);
     // As it comes back from the database.
-    this.state = JSON.parse(JSON.stringify(folded.state));
-    this.effects.push(...folded.effects);
-    this.#echoes.push(
-      ...folded.effects.flatMap(({ effect }) => effect.kind === "event" ? [effect] : []),
-    );
+    return { ...folded, state: JSON.parse(JSON.stringify(folded.state)) };
   }
 
   #hearEchoes(): void {

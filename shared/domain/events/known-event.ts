@@ -2,7 +2,6 @@ import {
   checkPayload,
   type EventType,
   eventTypeOf,
-  isCatalogued,
   type PayloadCheck,
   type PayloadOf,
 } from "./catalogue.ts";
@@ -39,7 +38,10 @@ export function recognise(event: StoredEvent): Recognised {
     : { kind: "free", event: { ...event, event_type: normaliseText(event.event_type), payload } };
 }
 
-/** A recognised event, where the catalogue describes it: its type then tells its payload. */
-export function asKnown(event: KnownEvent | StoredEvent): KnownEvent | undefined {
-  return isCatalogued(event.event_type) ? event as KnownEvent : undefined;
+/**
+ * A recognised event, to `switch` on its type: in the case of a catalogue's name its payload has that type. An event of a free type
+ * never has such a name, and so comes to the default.
+ */
+export function asKnown(event: KnownEvent | StoredEvent): KnownEvent {
+  return event as KnownEvent;
 }

@@ -17,8 +17,10 @@ export const activity: Reactor<Activity> = {
   react(state, event) {
     const app = appOf(event);
     if (!app) return { state };
+    const times = [...state[app] ?? [], event.timestamp];
     // What happened before may arrive late.
-    const times = [...state[app] ?? [], event.timestamp].sort((a, b) => a - b).slice(-kept);
+    if ((times.at(-2) ?? -Infinity) > event.timestamp) times.sort((a, b) => a - b);
+    if (times.length > kept) times.shift();
     return { state: { ...state, [app]: times } };
   },
 };
@@ -28,12 +30,13 @@ export function readActivity(states: State): Activity {
   return stateOf(activity, states);
 }
 
+const noActivity: ReadonlySet<string> = new Set(
+  [accountEvents, flywheelEvents].flatMap((events) => Object.keys(events)),
+);
+
 /** The app that the user did something in; signing in, paying or complaining is none, nor is what the flywheel tells. */
 export function appOf({ app_source, event_type }: ReactorEvent): App | undefined {
-  if (!isApp(app_source)) return undefined;
-  const isOther = Object.hasOwn(accountEvents, event_type) ||
-    Object.hasOwn(flywheelEvents, event_type);
-  return isOther ? undefined : app_source;
+  return isApp(app_source) && !noActivity.has(event_type) ? app_source : undefined;
 }
 
 /** How many of an app's last times, three at most, lie after a time. */

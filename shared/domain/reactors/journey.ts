@@ -44,7 +44,7 @@ export const journey: Reactor<Journey> = {
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
-    return { state: known && isStep(known) && completes(known) ? fold(state, known) : state };
+    return { state: isStep(known) && completes(known) ? fold(state, known) : state };
   },
 };
 

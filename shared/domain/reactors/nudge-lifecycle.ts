@@ -65,6 +65,7 @@ export function follow(
  * pointless. A held-out nudge converts as it stands. One that was seen and not followed stays as it is.
  */
 export function meetTargets(open: readonly OpenNudge[], event: ReactorEvent): Outcome {
+  if (!open.some(({ nudge_type }) => isTargetOf(nudge_type, event))) return { open, effects: [] };
   const effects: Effect[] = [];
   const left = open.filter((nudge) => {
     if (!isTargetOf(nudge.nudge_type, event)) return true;

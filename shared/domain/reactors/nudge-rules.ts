@@ -1,20 +1,22 @@
 import type { App } from "../apps.ts";
-import type { KnownEvent } from "../events/known-event.ts";
+import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { type NudgeType, nudgeTypes } from "../nudge-types.ts";
-import type { ReactorEvent, State } from "../reactor.ts";
+import type { Context, ReactorEvent, State } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
 import { appOf, readActivity, timesSince } from "./activity.ts";
 import { readJourney } from "./journey.ts";
 import { anxietyIn, feelsLow, moodOf, readWellbeing } from "./wellbeing.ts";
 
-/** What a rule looks at: what just happened and what is known since. */
-export interface Situation {
-  readonly event: ReactorEvent;
-  /** The same event, where the catalogue describes it. */
-  readonly known: KnownEvent | undefined;
+/** What the rules look at: what just happened, and what is known since. */
+interface Situation {
+  readonly event: KnownEvent;
   /** The reactors' memory, with that event. */
   readonly states: State;
   readonly settings: Settings["nudges"];
+  /** How often, three at most, the user did something in an app lately. */
+  readonly times: Readonly<Record<"cv" | "letters" | "rise", number>>;
+  /** When the user chose a job, if that was lately. */
+  readonly chosenAt: number | undefined;
 }
 
 interface NudgeRule {
@@ -37,11 +39,9 @@ const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   wellbeing_support: {
     target_app: "rise",
     // Only a user who has just said how they feel is answered; nobody is reminded of a bad day.
-    fits: ({ known, states, settings }) =>
-      known !== undefined && (
-        (anxietyIn(known) ?? 0) >= settings.high_anxiety ||
-        moodOf(known) !== undefined && feelsLow(readWellbeing(states), settings)
-      ),
+    fits: ({ event, states, settings }) =>
+      (anxietyIn(event) ?? 0) >= settings.high_anxiety ||
+      moodOf(event) !== undefined && feelsLow(readWellbeing(states), settings),
     // Logging the next mood is no answer to the invitation.
     isTarget: ({ event_type }) => restful.has(event_type),
   },
@@ -55,27 +55,42 @@ const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   },
   letters_to_cv: {
     target_app: "cv",
-    fits: (situation) => countOf("letters", situation) >= 1 && countOf("cv", situation) === 0,
+    fits: ({ times }) => times.letters >= 1 && times.cv === 0,
   },
   cv_to_letters: {
     target_app: "letters",
-    fits: (situation) => countOf("cv", situation) >= 3 && countOf("letters", situation) === 0,
+    fits: ({ times }) => times.cv >= 3 && times.letters === 0,
   },
   ecosystem_to_rise: {
     target_app: "rise",
-    fits: (situation) =>
-      countOf("cv", situation) >= 1 && countOf("letters", situation) >= 1 &&
-      countOf("rise", situation) === 0,
+    fits: ({ times }) => times.cv >= 1 && times.letters >= 1 && times.rise === 0,
   },
   letters_to_rise: {
     target_app: "rise",
-    fits: (situation) => countOf("letters", situation) >= 2 && countOf("rise", situation) === 0,
+    fits: ({ times }) => times.letters >= 2 && times.rise === 0,
   },
   journey_stalled: { target_app: "aube" },
 };
 
 /** The nudges that what just happened calls for, the most pressing first. */
-export function nudgesFor(situation: Situation): NudgeType[] {
+export function nudgesFor(
+  event: ReactorEvent,
+  { states, settings: { nudges: settings } }: Pick<Context, "states" | "settings">,
+): NudgeType[] {
+  const since = event.received_at - inMs(settings.recent_days);
+  const activity = readActivity(states);
+  const chosenAt = readJourney(states).steps.métier_choisi?.at;
+  const situation: Situation = {
+    event: asKnown(event),
+    states,
+    settings,
+    times: {
+      cv: timesSince(activity, "cv", since),
+      letters: timesSince(activity, "letters", since),
+      rise: timesSince(activity, "rise", since),
+    },
+    chosenAt: chosenAt !== undefined && chosenAt > since ? chosenAt : undefined,
+  };
   return nudgeTypes.filter((type) => rules[type].fits?.(situation));
 }
 
@@ -104,15 +119,7 @@ export function compensationFor(target_app: string): NudgeType | undefined {
   }
 }
 
-/** How often, three at most, the user did something in an app lately. */
-function countOf(app: App, { event, states, settings }: Situation): number {
-  const since = event.received_at - inMs(settings.recent_days);
-  return timesSince(readActivity(states), app, since);
-}
-
 /** Whether a job was chosen lately and nothing done in an app since. */
-function hasChosenWithout(app: App, { event, states, settings }: Situation): boolean {
-  const chosenAt = readJourney(states).steps.métier_choisi?.at;
-  return chosenAt !== undefined && chosenAt > event.received_at - inMs(settings.recent_days) &&
-    timesSince(readActivity(states), app, chosenAt) === 0;
+function hasChosenWithout(app: App, { states, chosenAt }: Situation): boolean {
+  return chosenAt !== undefined && timesSince(readActivity(states), app, chosenAt) === 0;
 }

@@ -51,7 +51,7 @@ export const nudges: Reactor<NudgesState> = {
   react(before, event, context) {
     const known = asKnown(event);
     const settings = context.settings.nudges;
-    if (known?.event_type.startsWith("nudge.")) {
+    if (known.event_type.startsWith("nudge.")) {
       const { open, dismissed } = follow(before.open, known, settings);
       return { state: { ...before, open, dismissed: count(before.dismissed, dismissed) } };
     }
@@ -65,7 +65,7 @@ export const nudges: Reactor<NudgesState> = {
       causation_id: event.event_id,
       ...(event.correlation_id !== null && { correlation_id: event.correlation_id }),
     };
-    if (known?.event_type === "transition_écosystème") {
+    if (known.event_type === "transition_écosystème") {
       state = planCompensation(state, known, origin);
     }
     if (app_source === undefined) return { state, effects };
@@ -79,9 +79,8 @@ export const nudges: Reactor<NudgesState> = {
         isUnderWay && isRecent ? { ...origin, at } : undefined,
       );
     }
-    const situation = { event, known, states: context.states, settings };
-    return nudgesFor(situation).reduce(
-      (reaction, type) => decide(reaction, type, event.received_at, { app_source }, context),
+    return nudgesFor(event, context).reduce(
+      (reaction, type) => decide(reaction, type, event.received_at, origin, context),
       { state, effects },
     );
   },

@@ -41,7 +41,7 @@ export interface Profile {
 }
 
 /** How much a profile keeps of any list, and of any text in characters. */
-export const kept = { items: 20, jobs: 10, text: 120, narrative: 600 } as const;
+export const kept = { items: 20, jobs: 5, text: 100, narrative: 300 } as const;
 
 /** Folds an event into a profile. What is said later replaces what was said before; what is left out stays. */
 export function foldProfile(profile: Profile, event: KnownEvent): Profile {
@@ -102,10 +102,7 @@ export const profile: Reactor<Profile> = {
   name: "profile",
   version: 1,
   initial: {},
-  react(state, event) {
-    const known = asKnown(event);
-    return { state: known ? foldProfile(state, known) : state };
-  },
+  react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
 
 /** What is known of a user, from what the reactors remember. */

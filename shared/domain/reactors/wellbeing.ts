@@ -16,9 +16,8 @@ export const wellbeing: Reactor<Wellbeing> = {
   version: 1,
   initial: { moods: [] },
   react(state, event) {
-    const known = asKnown(event);
-    const mood = known && moodOf(known);
-    if (mood == null) return { state };
+    const mood = moodOf(asKnown(event));
+    if (mood === undefined) return { state };
     const moods = [...state.moods, { at: event.timestamp, mood }].sort((a, b) => a.at - b.at);
     return { state: { moods: moods.slice(-kept) } };
   },
