@@ -2,6 +2,8 @@
 \ir extensions.sql
 \ir flywheel/schema.sql
 \ir flywheel/settings.sql
+\ir flywheel/settings_changes.sql
+\ir flywheel/remember_settings.sql
 \ir store/phoenix_events.sql
 \ir store/streams.sql
 \ir store/states.sql
@@ -35,6 +37,8 @@
 \ir flywheel/extend.sql
 \ir flywheel/write_dead_letters.sql
 \ir flywheel/write_nudges.sql
+\ir flywheel/write_nudge_changes.sql
+\ir flywheel/write_events.sql
 \ir flywheel/commit.sql
 \ir flywheel/leave.sql
 \ir flywheel/queue_status.sql
@@ -46,7 +50,13 @@
 \ir flywheel/pruning.sql
 \ir flywheel/prune.sql
 \ir flywheel/tend.sql
+\ir flywheel/read_state.sql
+\ir flywheel/refold.sql
+\ir flywheel/global_context.sql
+\ir analytics/two_proportion_p_value.sql
+\ir analytics/phoenix_nudge_experiments.sql
 \ir access/flywheel.sql
 \ir access/phoenix_events.sql
 \ir access/phoenix_nudges_sent.sql
+\ir access/phoenix_nudge_experiments.sql
 \ir access/publish_events.sql

@@ -1,3 +1,4 @@
+import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { markNudge, nudgeId, nudgeSteps, pendingNudges } from "../../shared/flywheel/nudges.ts";
 import { createApp } from "../../shared/platform/http/app.ts";
 import { callerOf } from "../../shared/platform/http/auth.ts";
@@ -8,8 +9,16 @@ import { openServices } from "../../shared/platform/services.ts";
 const { database } = openServices("nudges");
 const app = createApp("nudges");
 
-app.get("/", async (context) => {
+// Browsers read no answer without the two.
+const retainedHeaders = [
+  ...RETAINED_304_HEADERS,
+  "access-control-allow-origin",
+  "access-control-expose-headers",
+];
+
+app.get("/", etag({ retainedHeaders }), async (context) => {
   const { userId } = await callerOf(context, "user");
+  context.header("cache-control", "private, no-cache");
   return context.json(await pendingNudges(database, userId));
 });
 

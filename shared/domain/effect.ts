@@ -1,13 +1,25 @@
 import { z } from "zod";
+import { nudgeTypes } from "./nudge-types.ts";
 
 const text = z.string().min(1);
+
+/**
+ * What an effect goes back to, where its cause alone does not say: a timer has no event, yet something began it.
+ * Otherwise the cause's own event and correlation stand.
+ */
+const origin = {
+  causation_id: text.optional(),
+  correlation_id: text.optional(),
+};
 
 /** A nudge towards another app. */
 export const nudgeEffect = z.object({
   kind: z.literal("nudge"),
-  nudge_type: text,
+  ...origin,
+  nudge_type: z.enum(nudgeTypes),
   app_source: text,
   target_app: text,
+  /** The wording's name, or `holdout` for a nudge that is recorded and not shown. */
   variant: text,
   title: text,
   message: text,
@@ -17,10 +29,30 @@ export const nudgeEffect = z.object({
   expires_at: z.int(),
 });
 
+/** What became of a nudge, where it is the fold that knows. */
+export const nudgeChangeEffect = z.object({
+  kind: z.literal("nudge_change"),
+  nudge_id: z.guid(),
+  change: z.enum(["converted", "expired", "cancelled"]),
+});
+
+/** An event that the flywheel itself appends to the user's stream. */
+export const eventEffect = z.object({
+  kind: z.literal("event"),
+  ...origin,
+  event_type: text,
+  app_source: text,
+  payload: z.record(z.string(), z.unknown()),
+  /** What it tells of, such as a nudge's id: tells it from other events of its type and cause. */
+  subject: text,
+});
+
 /** What follows from an event: data, until the commit writes it. */
-export const effect = z.discriminatedUnion("kind", [nudgeEffect]);
+export const effect = z.discriminatedUnion("kind", [nudgeEffect, nudgeChangeEffect, eventEffect]);
 
 export type NudgeEffect = z.output<typeof nudgeEffect>;
+export type NudgeChangeEffect = z.output<typeof nudgeChangeEffect>;
+export type EventEffect = z.output<typeof eventEffect>;
 export type Effect = z.output<typeof effect>;
 
 /**
@@ -31,5 +63,9 @@ export function effectName(effect: Effect): string {
   switch (effect.kind) {
     case "nudge":
       return `nudge:${effect.nudge_type}`;
+    case "nudge_change":
+      return `nudge_change:${effect.change}:${effect.nudge_id}`;
+    case "event":
+      return `event:${effect.event_type}:${effect.subject}`;
   }
 }

@@ -2,10 +2,10 @@ import { type Effect, effect as effectSchema } from "./effect.ts";
 import type { StoredEvent } from "./events/envelope.ts";
 import { recognise } from "./events/known-event.ts";
 import { jsonFlaw } from "./json-flaw.ts";
-import type { Reaction, Reactor } from "./reactor.ts";
+import { type Context, type Reaction, type Reactor, type State, stateOf } from "./reactor.ts";
+import type { Settings } from "./settings.ts";
 
-/** What each reactor remembers of a user, by reactor name. */
-export type State = Readonly<Record<string, unknown>>;
+export type { State };
 
 /** What made an effect: an event, or a timer, which has no event. */
 export interface Cause {
@@ -22,7 +22,12 @@ export interface CausedEffect {
 
 /** One user's backlog, and how far to go with it. */
 export interface Backlog {
+  user_id: string;
   state: State;
+  /** The settings in force at a time, milliseconds since 1970. */
+  settingsAt: (time: number) => Settings;
+  /** The id of an effect by its cause: the same in every replay. */
+  idOf: (cause: Cause, effect: Effect) => string;
   /** The next events in order, without a gap. */
   events: readonly StoredEvent[];
   /** Until when timers have come due; undefined where more events wait behind these. */
@@ -122,14 +127,20 @@ class Run {
       return this.#aside(event, `refused: ${why}`);
     }
 
+    const cause = {
+      event_id: event.event_id,
+      correlation_id: event.correlation_id,
+      at: event.received_at,
+    };
     const state: Record<string, unknown> = { ...this.state };
+    const context = this.#contextOf(cause, state);
     const effects: Effect[] = [];
     const failures: string[] = [];
     for (const reactor of this.reactors) {
       try {
         const reaction = this.#checked(
           reactor,
-          reactor.react(stateOf(reactor, state), recognised.event),
+          reactor.react(stateOf(reactor, state), recognised.event, context),
         );
         state[reactor.name] = reaction.state;
         effects.push(...reaction.effects ?? []);
@@ -142,7 +153,7 @@ class Run {
 
     this.state = state;
     this.version = event.version;
-    this.#cause(effects, event.event_id, event.correlation_id, event.received_at);
+    this.#cause(effects, cause);
     if (error !== undefined || event.set_aside) {
       this.setAside.push({ version: event.version, error });
     }
@@ -158,15 +169,16 @@ class Run {
       const { reactor, at } = due;
       try {
         if (attempt === "beyond") throw new Error("no worker survived its timer");
+        const cause = { event_id: undefined, correlation_id: null, at };
         const { state, effects = [] } = this.#checked(
           reactor,
-          reactor.wake!(stateOf(reactor, this.state), at),
+          reactor.wake!(stateOf(reactor, this.state), at, this.#contextOf(cause, this.state)),
         );
         if ((timerOf(reactor, state) ?? Infinity) <= at) {
           throw new Error("its timer does not move on");
         }
         this.state = { ...this.state, [reactor.name]: state };
-        this.#cause(effects, undefined, null, at);
+        this.#cause(effects, cause);
       } catch (error) {
         const message = `${reactor.name}: ${messageOf(error)}`;
         if (attempt === "early") throw new Error(message);
@@ -214,19 +226,19 @@ class Run {
     this.setAside.push({ version: event.version, error });
   }
 
-  #cause(
-    effects: readonly Effect[],
-    event_id: string | undefined,
-    correlation_id: string | null,
-    at: number,
-  ): void {
-    const cause = { event_id, correlation_id, at };
+  #cause(effects: readonly Effect[], cause: Cause): void {
     this.effects.push(...effects.map((effect) => ({ effect, cause })));
   }
-}
 
-function stateOf(reactor: Reactor, state: State): unknown {
-  return state[reactor.name] ?? reactor.initial;
+  #contextOf(cause: Cause, states: State): Context {
+    const { user_id, settingsAt, idOf } = this.backlog;
+    return {
+      user_id,
+      settings: settingsAt(cause.at),
+      states,
+      idOf: (effect) => idOf(cause, effect),
+    };
+  }
 }
 
 /** When a reactor wants to be woken; @throws where it says nonsense */

@@ -1,8 +1,7 @@
 import postgres from "postgres";
-import { type Effect, effectName } from "../domain/effect.ts";
-import type { Cause, Folded } from "../domain/fold.ts";
+import type { Folded } from "../domain/fold.ts";
 import type { Database } from "../platform/database.ts";
-import { uuidV5 } from "./uuid.ts";
+import { effectId } from "./effect-id.ts";
 
 /** One user's folded backlog. */
 export interface Result {
@@ -75,11 +74,11 @@ function toEffects(results: readonly Result[]): Record<string, unknown[]> {
     for (const { effect, cause } of folded.effects) {
       const { kind, ...what } = effect;
       (rows[kind] ??= []).push({
+        causation_id: cause.event_id,
+        correlation_id: cause.correlation_id,
         ...what,
         user_id,
         effect_id: effectId(user_id, cause, effect),
-        causation_id: cause.event_id,
-        correlation_id: cause.correlation_id,
         at: cause.at,
       });
     }
@@ -88,14 +87,4 @@ function toEffects(results: readonly Result[]): Record<string, unknown[]> {
     }
   }
   return rows;
-}
-
-/**
- * The same effect of the same cause has the same id in every replay. A timer has no event: its user and its time name it.
- */
-function effectId(user_id: string, cause: Cause, effect: Effect): string {
-  const name = effectName(effect);
-  return cause.event_id === undefined
-    ? uuidV5(user_id, `${name}@${cause.at}`)
-    : uuidV5(cause.event_id, name);
 }

@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../domain/events/envelope.ts";
 import type { State } from "../domain/fold.ts";
+import { flawOf, type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 
 type EventRow = [
@@ -33,20 +34,29 @@ export interface Lease {
   /** Every event received until then is here or behind what is here, milliseconds since 1970. */
   leased_at: number;
   max_attempts: number;
+  /** The reactors' settings in force at a time. */
+  settingsAt: (time: number) => Settings;
+  /** What is wrong with the settings said last, which then do not count. */
+  settingsFlaw: string | undefined;
   streams: LeasedStream[];
 }
 
 type LeaseRow =
-  & Omit<Lease, "streams">
-  & { streams: (Omit<LeasedStream, "events"> & { events: EventRow[] })[] };
+  & Omit<Lease, "streams" | "settingsAt" | "settingsFlaw">
+  & {
+    settings: SettingsChange[];
+    streams: (Omit<LeasedStream, "events"> & { events: EventRow[] })[];
+  };
 
 /** Takes the users whose backlog or timer is due: @returns nothing where no stream is. */
 export async function lease(database: Database, shape: string): Promise<Lease | undefined> {
   const [row] = await database<{ lease: LeaseRow | null }[]>`select flywheel.lease(${shape})`;
   if (!row?.lease) return undefined;
-  const { streams, ...rest } = row.lease;
+  const { streams, settings, ...rest } = row.lease;
   return {
     ...rest,
+    settingsAt: settingsOver(settings),
+    settingsFlaw: flawOf(settings.at(-1)?.said),
     streams: streams.map((stream) => ({ ...stream, events: stream.events.map(readEvent) })),
   };
 }

@@ -1,26 +1,20 @@
 import { z } from "zod";
-import { asUser, type Database } from "../platform/database.ts";
+import type { Database } from "../platform/database.ts";
 
 /** What a user can do with a nudge. */
 export const nudgeSteps = ["shown", "clicked", "dismissed"] as const;
 export type NudgeStep = (typeof nudgeSteps)[number];
 
-/** A user's nudges that have neither been seen nor expired, oldest first. */
+/** A user's nudges that have neither been seen nor expired, oldest first. One short query: apps ask for them all the time. */
 export function pendingNudges(database: Database, userId: string) {
-  return asUser(database, { sub: userId }, (sql) =>
-    sql`
-      select
-        nudge_id, nudge_type, target_app, title, message, cta_label, cta_url, variant, sent_at as created_at, expires_at
-      from public.phoenix_nudges_sent
-      where user_id = ${userId}
-        and shown_at is null
-        and clicked_at is null
-        and dismissed_at is null
-        and cancelled_at is null
-        and expires_at > now()
-      order by sent_at
-      limit 100
-    `);
+  return database`
+    select
+      nudge_id, nudge_type, target_app, title, message, cta_label, cta_url, variant, sent_at as created_at, expires_at
+    from public.phoenix_nudges_sent
+    where user_id = ${userId} and status = 'pending' and expires_at > now()
+    order by sent_at
+    limit 100
+  `;
 }
 
 export const nudgeId = z.guid();
@@ -35,7 +29,7 @@ export async function markNudge(
   const [row] = await database`
     select
       nudge_id, nudge_type, app_source, target_app, title, message, cta_label, cta_url, variant, sent_at as created_at, expires_at,
-      shown_at, clicked_at, dismissed_at, converted_at, success
+      shown_at, clicked_at, dismissed_at, converted_at, success, status
     from flywheel.mark_nudge(${userId}, ${nudge}, ${step})
   `;
   return row;

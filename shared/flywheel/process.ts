@@ -110,6 +110,11 @@ async function tend(database: Database): Promise<boolean> {
 }
 
 function account(leased: Lease, { results, committed }: Worked, total: Total, log: Log): void {
+  if (leased.settingsFlaw !== undefined) {
+    log("warn", "reactor_settings are refused: those before them count", {
+      flaw: leased.settingsFlaw,
+    });
+  }
   if (committed.users.length < results.length) {
     log("warn", "leases had ended before the commit", {
       users: results.length - committed.users.length,

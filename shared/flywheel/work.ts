@@ -1,7 +1,9 @@
-import { fold } from "../domain/fold.ts";
+import type { Effect } from "../domain/effect.ts";
+import { type Cause, fold } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import type { Database } from "../platform/database.ts";
 import { commit, type Committed, type Result, Unwritable } from "./commit.ts";
+import { effectId } from "./effect-id.ts";
 import type { Lease, LeasedStream } from "./lease.ts";
 
 /** What became of a lease. */
@@ -78,6 +80,7 @@ function foldStream(
   careful = false,
 ): Result {
   const folded = fold(reactors, {
+    ...contextOf(lease, user_id),
     state,
     events,
     now: events.length === behind ? lease.leased_at : undefined,
@@ -94,14 +97,28 @@ function foldStream(
 /** A stream as it was, but for the first event's failure. */
 function failed(
   reactors: readonly Reactor[],
-  { max_attempts }: Lease,
+  lease: Lease,
   { user_id, attempts, version, state, events: [first] }: LeasedStream,
   reason: string,
 ): Result {
-  const folded = fold(reactors, { state, events: [], now: undefined, attempt: "early" });
-  if (!first || attempts < max_attempts) {
+  const folded = fold(reactors, {
+    ...contextOf(lease, user_id),
+    state,
+    events: [],
+    now: undefined,
+    attempt: "early",
+  });
+  if (!first || attempts < lease.max_attempts) {
     return { user_id, version, folded: { ...folded, failure: reason } };
   }
   const setAside = [{ version: first.version, error: reason }];
   return { user_id, version: first.version, folded: { ...folded, setAside } };
+}
+
+function contextOf({ settingsAt }: Lease, user_id: string) {
+  return {
+    user_id,
+    settingsAt,
+    idOf: (cause: Cause, effect: Effect) => effectId(user_id, cause, effect),
+  };
 }

@@ -66,12 +66,15 @@ export type Database = {
           "cta_label": string;
           "cta_url": string;
           "dismissed_at": string | null;
+          "expired_at": string | null;
           "expires_at": string;
+          "held_out": boolean | null;
           "message": string;
           "nudge_id": string;
           "nudge_type": string;
           "sent_at": string;
           "shown_at": string | null;
+          "status": string | null;
           "success": boolean | null;
           "target_app": string;
           "title": string;
@@ -89,12 +92,15 @@ export type Database = {
           "cta_label": string;
           "cta_url": string;
           "dismissed_at"?: string | null;
+          "expired_at"?: string | null;
           "expires_at": string;
+          "held_out"?: never;
           "message": string;
           "nudge_id": string;
           "nudge_type": string;
           "sent_at"?: string;
           "shown_at"?: string | null;
+          "status"?: never;
           "success"?: never;
           "target_app": string;
           "title": string;
@@ -111,12 +117,15 @@ export type Database = {
           "cta_label"?: string;
           "cta_url"?: string;
           "dismissed_at"?: string | null;
+          "expired_at"?: string | null;
           "expires_at"?: string;
+          "held_out"?: never;
           "message"?: string;
           "nudge_id"?: string;
           "nudge_type"?: string;
           "sent_at"?: string;
           "shown_at"?: string | null;
+          "status"?: never;
           "success"?: never;
           "target_app"?: string;
           "title"?: string;
@@ -127,7 +136,21 @@ export type Database = {
       };
     };
     Views: {
-      [_ in never]: never;
+      "phoenix_nudge_experiments": {
+        Row: {
+          "clicked": number | null;
+          "conversion_rate": number | null;
+          "converted": number | null;
+          "nudge_type": string;
+          "p_value": number | null;
+          "sent": number | null;
+          "shown": number | null;
+          "uplift_vs_holdout": number | null;
+          "variant": string;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       "publish_events": { Args: { "events": Json }; Returns: Json };

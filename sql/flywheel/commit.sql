@@ -74,6 +74,12 @@ begin
   if effects ? 'nudge' then
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
+  if effects ? 'nudge_change' then
+    perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
+  end if;
+  if effects ? 'event' then
+    perform flywheel.write_events(effects -> 'event', committed);
+  end if;
 
   return json_build_object('users', to_json(committed), 'nudges', nudges);
 end

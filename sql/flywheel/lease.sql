@@ -61,6 +61,18 @@ begin
         'token', token,
         'leased_at', floor(extract(epoch from leased_at) * 1000),
         'max_attempts', settings.max_attempts,
+        'settings', (
+          select
+            json_agg(
+              json_build_object(
+                'changed_at',
+                case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
+                'said', c.reactor_settings
+              )
+              order by c.changed_at
+            )
+          from flywheel.settings_changes as c
+        ),
         'streams', json_agg(
           json_build_object(
             'user_id', s.user_id,
@@ -112,4 +124,4 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';

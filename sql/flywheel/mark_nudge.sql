@@ -19,12 +19,8 @@ begin
     dismissed_at = case when step = 'dismissed' then marked_at else n.dismissed_at end
   where n.user_id = owner
     and n.nudge_id = nudge
-    and case step
-      when 'shown' then n.shown_at is null
-      when 'clicked' then n.clicked_at is null and n.dismissed_at is null
-      when 'dismissed' then n.dismissed_at is null and n.clicked_at is null
-    end
-    and n.cancelled_at is null
+    and n.status = any (case when step = 'shown' then array['pending'] else array['pending', 'shown'] end)
+    and n.expires_at > marked_at
   returning n.* into changed;
 
   if changed.nudge_id is not null then
@@ -36,7 +32,12 @@ begin
           gen_random_uuid(),
           'nudge.' || step,
           'flywheel',
-          jsonb_build_object('nudge_id', nudge, 'nudge_type', changed.nudge_type, 'target_app', changed.target_app),
+          jsonb_build_object(
+            'nudge_id', nudge,
+            'nudge_type', changed.nudge_type,
+            'target_app', changed.target_app,
+            'variant', changed.variant
+          ),
           '{}',
           changed.correlation_id,
           nudge::text,
@@ -51,9 +52,11 @@ begin
   end if;
 
   return query
-  select n.* from public.phoenix_nudges_sent as n where n.user_id = owner and n.nudge_id = nudge;
+  select n.*
+  from public.phoenix_nudges_sent as n
+  where n.user_id = owner and n.nudge_id = nudge and not n.held_out;
 end
 $$;
 
 comment on function flywheel.mark_nudge(uuid, uuid, text) is
-  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its state does not allow, changes nothing. Returns the nudge, or no row where the owner has no such nudge.';
+  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its status does not allow, changes nothing. Returns the nudge, or no row where the owner was given no such nudge.';

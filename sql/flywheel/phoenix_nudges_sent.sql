@@ -17,25 +17,41 @@ create table public.phoenix_nudges_sent (
   dismissed_at timestamptz,
   converted_at timestamptz,
   cancelled_at timestamptz,
+  expired_at timestamptz,
   expires_at timestamptz not null,
   success boolean generated always as (converted_at is not null) stored,
+  held_out boolean generated always as (variant = 'holdout') stored,
+  status text generated always as (
+    case
+      when converted_at is not null then 'converted'
+      when variant = 'holdout' then 'held_out'
+      when dismissed_at is not null then 'dismissed'
+      when clicked_at is not null then 'clicked'
+      when cancelled_at is not null then 'cancelled'
+      when expired_at is not null then 'expired'
+      when shown_at is not null then 'shown'
+      else 'pending'
+    end
+  ) stored,
   primary key (user_id, nudge_id),
   check (expires_at > sent_at)
 );
 
 create index phoenix_nudges_sent_pending on public.phoenix_nudges_sent (user_id, sent_at)
-where shown_at is null and clicked_at is null and dismissed_at is null and cancelled_at is null;
+where status = 'pending';
 
 alter table public.phoenix_nudges_sent enable row level security;
 
 comment on table public.phoenix_nudges_sent is
   'Every nudge that the flywheel decided on, and what became of it.';
 comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
-comment on column public.phoenix_nudges_sent.nudge_id is 'UUIDv5 of the event that caused it and the nudge''s type, so that no replay makes it twice.';
+comment on column public.phoenix_nudges_sent.nudge_id is
+  'UUIDv5 of the event that caused it, or of its user and the timer''s time, and the nudge''s type, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
 comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';
-comment on column public.phoenix_nudges_sent.variant is 'The wording of the experiment that the user is in.';
+comment on column public.phoenix_nudges_sent.variant is
+  'The wording of the experiment that the user is in; holdout for a nudge that is recorded and not shown.';
 comment on column public.phoenix_nudges_sent.title is 'What the user reads first, in French.';
 comment on column public.phoenix_nudges_sent.message is 'What the user reads next, in French.';
 comment on column public.phoenix_nudges_sent.cta_label is 'The text of its button, in French.';
@@ -46,7 +62,12 @@ comment on column public.phoenix_nudges_sent.sent_at is 'When the flywheel decid
 comment on column public.phoenix_nudges_sent.shown_at is 'When the user first saw it.';
 comment on column public.phoenix_nudges_sent.clicked_at is 'When the user followed it.';
 comment on column public.phoenix_nudges_sent.dismissed_at is 'When the user put it away.';
-comment on column public.phoenix_nudges_sent.converted_at is 'When the user did what it led to.';
+comment on column public.phoenix_nudges_sent.converted_at is
+  'When the user did what it led to: after a click, within settings.reactor_settings.nudges.conversion_days; of the holdout, after the decision.';
 comment on column public.phoenix_nudges_sent.cancelled_at is 'When it became pointless before it was seen.';
+comment on column public.phoenix_nudges_sent.expired_at is 'When its time was over before it was followed.';
 comment on column public.phoenix_nudges_sent.expires_at is 'When it is no longer shown.';
 comment on column public.phoenix_nudges_sent.success is 'Whether it converted.';
+comment on column public.phoenix_nudges_sent.held_out is 'Whether it is recorded and not shown.';
+comment on column public.phoenix_nudges_sent.status is
+  'Where it stands: pending, shown, clicked, dismissed, converted, cancelled, expired or held_out.';

@@ -19,6 +19,7 @@ create table flywheel.settings (
   prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
   prune_rows integer not null default 5000 check (prune_rows between 1 and 100000),
   replay_users integer not null default 500 check (replay_users between 1 and 10000),
+  reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
   check (backoff_base <= backoff_max)
 );
 
@@ -51,3 +52,5 @@ comment on column flywheel.settings.prune_interval is 'How long pruning rests on
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
   'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
+comment on column flywheel.settings.reactor_settings is
+  'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';

@@ -18,11 +18,13 @@ as $$
       message text, cta_label text, cta_url text, causation_id text, correlation_id text, at bigint, expires_at bigint
     )
     where e.user_id = any (committed)
+      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it.
+      and to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
     on conflict do nothing
-    returning 1
+    returning held_out
   )
-  select count(*) from written
+  select count(*) from written as w where not w.held_out
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
-  'Writes the nudges of committed users, each once, whatever is replayed. Times in milliseconds since 1970. Returns how many were new.';
+  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time is over. Times in milliseconds since 1970. Returns how many are new and not held out.';

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { StoredEvent } from "../../shared/domain/events/envelope.ts";
 import { type Backlog, fold, type Folded, shapeOf } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { foldingOf } from "../support/flywheel.ts";
 
 type Numbers = { seen: readonly number[] };
 
@@ -43,7 +44,14 @@ function told(...payloads: number[]): StoredEvent[] {
 }
 
 function run(reactors: readonly Reactor[], backlog: Partial<Backlog>): Folded {
-  return fold(reactors, { state: {}, events: [], now: undefined, attempt: "early", ...backlog });
+  return fold(reactors, {
+    ...foldingOf("6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+    state: {},
+    events: [],
+    now: undefined,
+    attempt: "early",
+    ...backlog,
+  });
 }
 
 describe("a reactor that fails", () => {

@@ -51,7 +51,7 @@ describe("With the doorbell alone", () => {
     expect(await nudgesOf(stack, user)).toEqual(["cv_to_letters"]);
   });
 
-  test("a user is nudged once a day, however much they do", async () => {
+  test("a user gets a nudge of a type once a day, however much they do", async () => {
     const user_id = crypto.randomUUID();
     for (let visit = 1; visit <= 3; visit++) {
       const events = Array.from({ length: 20 }, (_, n) => ({
@@ -63,8 +63,8 @@ describe("With the doorbell alone", () => {
       await settled(stack);
     }
     const { data } = await stack.service().from("phoenix_nudges_sent").select("nudge_type")
-      .eq("user_id", user_id);
-    expect(data).toEqual([{ nudge_type: "letters_to_cv" }]);
+      .eq("user_id", user_id).order("nudge_type");
+    expect(data).toEqual([{ nudge_type: "letters_to_cv" }, { nudge_type: "letters_to_rise" }]);
   });
 
   test("a burst by many users at once is handled whole", async () => {
@@ -184,7 +184,7 @@ describe("Of several workers", () => {
     const [nudges] = await sql`
       select count(*)::int as nudges, count(distinct user_id)::int as users
       from public.phoenix_nudges_sent where user_id = any (${users})`;
-    expect(nudges).toEqual({ nudges: 40, users: 40 });
+    expect(nudges, "one to CV and one to Rise each").toEqual({ nudges: 80, users: 40 });
     expect(stack.lines.filter(({ text }) => text.includes("leases had ended"))).toEqual([]);
   });
 
@@ -209,6 +209,6 @@ describe("Of several workers", () => {
     expect(rung!.times).toBeGreaterThan(0);
     const [nudges] = await sql`
       select count(*)::int as nudges from public.phoenix_nudges_sent where user_id = any (${users})`;
-    expect(nudges!.nudges).toBe(300);
+    expect(nudges!.nudges, "one to CV and one to Rise each").toBe(600);
   });
 });

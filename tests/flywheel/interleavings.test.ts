@@ -9,7 +9,7 @@ import { work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { isSoak } from "../support/soak.ts";
-import { counting, drain, event, nudgeAt, pass, publish } from "../support/flywheel.ts";
+import { counting, drain, event, foldingOf, nudgeAt, pass, publish } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let connections: Database[];
@@ -222,6 +222,7 @@ class Run {
     });
     // One quiet fold of the whole log is what all of that must have come to.
     const quiet = fold(reactors, {
+      ...foldingOf(user),
       state: {},
       events: log,
       now: Date.now() + 60_000,

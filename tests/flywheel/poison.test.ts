@@ -163,10 +163,16 @@ describe("an event at which a reactor throws", () => {
 describe("what a reactor returns and nobody can write", () => {
   const cyclic: Record<string, unknown> = {};
   cyclic.self = cyclic;
-  const expiredAtBirth = (at: number) => ({
+  const refused = (at: number) => ({
     state: {},
-    effects: [{ ...nudgeAt(at), expires_at: at - 1 }],
+    effects: [{ ...nudgeAt(at), title: "Refusé" }],
   });
+
+  beforeAll(() =>
+    base.admin`
+      alter table public.phoenix_nudges_sent add constraint refused_here check (title <> 'Refusé')
+    `
+  );
 
   test.each<[string, (at: number) => unknown, RegExp]>([
     ["nothing", () => undefined, /^stumbling: returned no reaction$/],
@@ -182,7 +188,7 @@ describe("what a reactor returns and nobody can write", () => {
         },
       },
     }), /^stumbling: .*function$/],
-    ["an effect that the database refuses", expiredAtBirth, /violates check constraint/],
+    ["an effect that the database refuses", refused, /violates check constraint/],
   ])("fails its own event alone: %s", async (_, odd, error) => {
     const user = await oddUser();
     const others = await soundUsers(5);

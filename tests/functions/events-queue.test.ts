@@ -124,7 +124,7 @@ describe("The queue, in the order of these sentences,", () => {
     expect(await work()).toMatchObject({
       processed: 3,
       users: 2,
-      nudges: 2,
+      nudges: 3,
       transitions: 0,
       failed: 0,
       remaining: 0,
@@ -142,8 +142,8 @@ describe("The queue, in the order of these sentences,", () => {
     const { error } = await user!.client.rpc("publish_events", {
       events: {
         events: [
-          { event_type: "mood.logged", app_source: "rise", payload: { mood_score: 99 } },
-          { event_type: "mood.logged", app_source: "rise", payload: { mood_score: 9 } },
+          { event_type: "mood.logged", app_source: "website", payload: { mood_score: 99 } },
+          { event_type: "mood.logged", app_source: "website", payload: { mood_score: 9 } },
         ],
       },
     });

@@ -29,6 +29,7 @@ const markedSchema = nudgeSchema.extend({
   dismissed_at: time,
   converted_at: time,
   success: z.boolean(),
+  status: z.string(),
 });
 
 async function pending(as: TestUser): Promise<Nudge[]> {

@@ -15,6 +15,7 @@ const unsharded = [
   "flywheel.pruning",
   "flywheel.replays",
   "flywheel.settings",
+  "flywheel.settings_changes",
   "flywheel.worker_slots",
 ];
 

@@ -1,5 +1,8 @@
 import type postgres from "postgres";
+import type { Backlog } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { defaultSettings } from "../../shared/domain/settings.ts";
+import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { type Publication, publish as publishBody } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -30,6 +33,15 @@ export function publishText(database: Database, text: string): Promise<Publicati
 /** Works as one worker until nothing is due. */
 export function drain(database: Database, reactors: readonly Reactor[]) {
   return processQueue(database, { log: () => {}, reactors });
+}
+
+/** What a fold needs to know of its user besides what happened. */
+export function foldingOf(user_id: string): Pick<Backlog, "user_id" | "settingsAt" | "idOf"> {
+  return {
+    user_id,
+    settingsAt: () => defaultSettings,
+    idOf: (cause, effect) => effectId(user_id, cause, effect),
+  };
 }
 
 /** Remembers how often it saw which version, and makes an effect of every event. */

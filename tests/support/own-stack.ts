@@ -1,5 +1,6 @@
 import type { LogLine } from "../../supabase/local/log.ts";
 import { type Stack, type StackOptions, startStack } from "../../supabase/local/stack.ts";
+import { withoutHoldout } from "./holdout.ts";
 import { clientsOf, type TestStack } from "./stack.ts";
 import { tempFolder } from "./temp-folder.ts";
 
@@ -10,7 +11,7 @@ export interface OwnStack extends TestStack, AsyncDisposable {
   lines: readonly LogLine[];
 }
 
-/** Boots the whole backend, without the sweep where nothing else is said. */
+/** Boots the whole backend, without the sweep where nothing else is said, and with nobody in a holdout. */
 export async function ownStack(options: Partial<StackOptions> = {}): Promise<OwnStack> {
   const folder = await tempFolder();
   const lines: LogLine[] = [];
@@ -21,6 +22,7 @@ export async function ownStack(options: Partial<StackOptions> = {}): Promise<Own
       log: (line) => lines.push(line),
       ...options,
     });
+    await withoutHoldout(stack.env);
     return {
       ...clientsOf(stack.env),
       stack,

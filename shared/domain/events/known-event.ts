@@ -34,3 +34,11 @@ export function recognise(event: StoredEvent): Recognised {
     ? { kind: "known", event: event as KnownEvent }
     : { kind: "free", event };
 }
+
+/**
+ * A recognised event, to `switch` on its type: in the case of a catalogue's name its payload has that type. An event of a free type
+ * never has such a name, and so comes to the default.
+ */
+export function asKnown(event: KnownEvent | StoredEvent): KnownEvent {
+  return event as KnownEvent;
+}

@@ -1,49 +1,125 @@
 import type { App } from "../apps.ts";
-import { day } from "../duration.ts";
+import { asKnown, type KnownEvent } from "../events/known-event.ts";
+import { type NudgeType, nudgeTypes } from "../nudge-types.ts";
+import type { Context, ReactorEvent, State } from "../reactor.ts";
+import { inMs, type Settings } from "../settings.ts";
+import { appOf, readActivity, timesSince } from "./activity.ts";
+import { readJourney } from "./journey.ts";
+import { anxietyIn, feelsLow, moodOf, readWellbeing } from "./wellbeing.ts";
 
-/** The last events of each app that a user did something in: their times in milliseconds since 1970, oldest first. */
-export type Activity = Readonly<Partial<Record<App, readonly number[]>>>;
+/** What the rules look at: what just happened, and what is known since. */
+interface Situation {
+  readonly event: KnownEvent;
+  /** The reactors' memory, with that event. */
+  readonly states: State;
+  readonly settings: Settings["nudges"];
+  /** How often, three at most, the user did something in an app lately. */
+  readonly times: Readonly<Record<"cv" | "letters" | "rise", number>>;
+  /** When the user chose a job, if that was lately. */
+  readonly chosenAt: number | undefined;
+}
 
-/** How many of an app's last events {@link Activity} keeps: what the most demanding rule counts. */
-export const activityKept = 3;
-
-/** When which nudge helps. */
-export interface NudgeRule {
-  readonly nudge_type: string;
+interface NudgeRule {
+  /** Where the nudge leads. */
   readonly target_app: App;
-  readonly title: string;
-  readonly message: string;
-  readonly cta_label: string;
-  /** Whether the nudge fits what the user did until `now`. */
-  fits(activity: Activity, now: number): boolean;
+  /** Whether what just happened calls for it; absent where only a timer or another event does. */
+  fits?(situation: Situation): boolean;
+  /** Whether an event is what the nudge leads to; absent where any activity in the target app is. */
+  isTarget?(event: ReactorEvent): boolean;
 }
 
-const recent = 30 * day;
+const restful: ReadonlySet<string> = new Set([
+  "meditation.completed",
+  "coaching_session.started",
+  "coaching_session.completed",
+  "journal.entry_created",
+]);
 
-/** How many of an app's last events lie within the 30 days before now. */
-function eventsIn(activity: Activity, app: App, now: number): number {
-  return (activity[app] ?? []).filter((at) => at > now - recent).length;
-}
-
-export const nudgeRules: readonly NudgeRule[] = [
-  {
-    nudge_type: "letters_to_cv",
+const rules: Readonly<Record<NudgeType, NudgeRule>> = {
+  wellbeing_support: {
+    target_app: "rise",
+    // Only a user who has just said how they feel is answered; nobody is reminded of a bad day.
+    fits: ({ event, states, settings }) =>
+      (anxietyIn(event) ?? 0) >= settings.high_anxiety ||
+      moodOf(event) !== undefined && feelsLow(readWellbeing(states), settings),
+    // Logging the next mood is no answer to the invitation.
+    isTarget: ({ event_type }) => restful.has(event_type),
+  },
+  aube_to_cv: {
     target_app: "cv",
-    title: "Optimisez vos chances avec Phoenix CV !",
-    message:
-      "Vos lettres sont prêtes. Complétez-les par un CV accordé à l'offre et lisible par les recruteurs.",
-    cta_label: "Créer mon CV",
-    fits: (activity, now) =>
-      eventsIn(activity, "letters", now) >= 1 && eventsIn(activity, "cv", now) === 0,
+    fits: (situation) => hasChosenWithout("cv", situation),
   },
-  {
-    nudge_type: "cv_to_letters",
+  aube_to_letters: {
     target_app: "letters",
-    title: "Votre CV mérite une lettre à sa hauteur",
-    message:
-      "Phoenix Letters rédige avec vous une lettre de motivation qui reprend les points forts de votre CV.",
-    cta_label: "Rédiger ma lettre",
-    fits: (activity, now) =>
-      eventsIn(activity, "cv", now) >= 3 && eventsIn(activity, "letters", now) === 0,
+    fits: (situation) => hasChosenWithout("letters", situation),
   },
-];
+  letters_to_cv: {
+    target_app: "cv",
+    fits: ({ times }) => times.letters >= 1 && times.cv === 0,
+  },
+  cv_to_letters: {
+    target_app: "letters",
+    fits: ({ times }) => times.cv >= 3 && times.letters === 0,
+  },
+  ecosystem_to_rise: {
+    target_app: "rise",
+    fits: ({ times }) => times.cv >= 1 && times.letters >= 1 && times.rise === 0,
+  },
+  letters_to_rise: {
+    target_app: "rise",
+    fits: ({ times }) => times.letters >= 2 && times.rise === 0,
+  },
+  journey_stalled: { target_app: "aube" },
+};
+
+/** The nudges that what just happened calls for, the most pressing first. */
+export function nudgesFor(
+  event: ReactorEvent,
+  { states, settings: { nudges: settings } }: Pick<Context, "states" | "settings">,
+): NudgeType[] {
+  const since = event.received_at - inMs(settings.recent_days);
+  const activity = readActivity(states);
+  const chosenAt = readJourney(states).steps.métier_choisi?.at;
+  const situation: Situation = {
+    event: asKnown(event),
+    states,
+    settings,
+    times: {
+      cv: timesSince(activity, "cv", since),
+      letters: timesSince(activity, "letters", since),
+      rise: timesSince(activity, "rise", since),
+    },
+    chosenAt: chosenAt !== undefined && chosenAt > since ? chosenAt : undefined,
+  };
+  return nudgeTypes.filter((type) => rules[type].fits?.(situation));
+}
+
+/** Where nudges of a type lead. */
+export function targetOf(type: NudgeType): App {
+  return rules[type].target_app;
+}
+
+/** Whether an event is what nudges of a type lead to. */
+export function isTargetOf(type: NudgeType, event: ReactorEvent): boolean {
+  const { target_app, isTarget } = rules[type];
+  return isTarget ? isTarget(event) : appOf(event) === target_app;
+}
+
+/** The nudge that invites a user to an app which did not take them over. */
+export function compensationFor(target_app: string): NudgeType | undefined {
+  switch (target_app) {
+    case "cv":
+      return "aube_to_cv";
+    case "letters":
+      return "aube_to_letters";
+    case "rise":
+      return "ecosystem_to_rise";
+    default:
+      return undefined;
+  }
+}
+
+/** Whether a job was chosen lately and nothing done in an app since. */
+function hasChosenWithout(app: App, { states, chosenAt }: Situation): boolean {
+  return chosenAt !== undefined && timesSince(readActivity(states), app, chosenAt) === 0;
+}

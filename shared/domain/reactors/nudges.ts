@@ -1,56 +1,220 @@
-import { apps, isApp } from "../apps.ts";
-import { day } from "../duration.ts";
+import { type App, apps, isApp } from "../apps.ts";
 import type { NudgeEffect } from "../effect.ts";
-import type { Reactor, ReactorEvent } from "../reactor.ts";
-import { type Activity, activityKept, type NudgeRule, nudgeRules } from "./nudge-rules.ts";
+import { asKnown, type EventOf } from "../events/known-event.ts";
+import { armOf, holdout } from "../experiment.ts";
+import type { NudgeType } from "../nudge-types.ts";
+import { afterQuietHours } from "../quiet-hours.ts";
+import type { Context, Reaction, Reactor } from "../reactor.ts";
+import { inMs, type Settings } from "../settings.ts";
+import { appOf } from "./activity.ts";
+import { currentStep, readJourney } from "./journey.ts";
+import { expire, follow, isWaiting, meetTargets, type OpenNudge } from "./nudge-lifecycle.ts";
+import { compensationFor, nudgesFor, targetOf } from "./nudge-rules.ts";
+import { type Wording, wordings } from "./nudge-wordings.ts";
+import { readProfile } from "./profile.ts";
 
+/** Times in milliseconds since 1970. */
 interface NudgesState {
-  readonly activity: Activity;
-  /** When a nudge of each type was last made, milliseconds since 1970. */
-  readonly sent: Readonly<Record<string, number>>;
+  readonly open: readonly OpenNudge[];
+  /** When nudges were decided on, within the period that is counted. */
+  readonly sent: readonly number[];
+  /** When one of each type was last decided on. */
+  readonly last: PerType<number>;
+  /** How often each type was dismissed. */
+  readonly dismissed: PerType<number>;
+  /** What a timer is to decide on. */
+  readonly planned: PerType<Plan>;
 }
 
-const lifetime = 7 * day;
+type PerType<Value> = Readonly<Partial<Record<NudgeType, Value>>>;
 
-/** Makes the nudges whose rule fits what the user just did: at most one of a type in 24 hours. */
+/** What a nudge goes back to, and where it is best shown. */
+interface Origin {
+  readonly app_source: App;
+  readonly causation_id?: string;
+  readonly correlation_id?: string;
+}
+
+interface Plan extends Origin {
+  readonly at: number;
+}
+
+/**
+ * Decides on nudges and follows them to their end: {@link nudgeTypes} says which there are, `nudge-rules.ts` when they
+ * fit, `nudge-lifecycle.ts` what becomes of them. It sees to it that nobody is nudged too often or at night.
+ */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 1,
-  initial: { activity: {}, sent: {} },
-  react(state, event) {
-    if (!isApp(event.app_source)) return { state };
-    const now = event.received_at;
-    const activity = remember(state.activity, event.app_source, event.timestamp);
-    const due = nudgeRules.filter((rule) =>
-      rule.fits(activity, now) && now - (state.sent[rule.nudge_type] ?? -Infinity) >= day
-    );
-    return {
-      state: {
-        activity,
-        sent: { ...state.sent, ...Object.fromEntries(due.map((rule) => [rule.nudge_type, now])) },
-      },
-      effects: due.map((rule) => nudgeOf(rule, event, now)),
+  version: 2,
+  initial: { open: [], sent: [], last: {}, dismissed: {}, planned: {} },
+
+  react(before, event, context) {
+    const known = asKnown(event);
+    const settings = context.settings.nudges;
+    if (known.event_type.startsWith("nudge.")) {
+      const { open, dismissed } = follow(before.open, known, settings);
+      return { state: { ...before, open, dismissed: count(before.dismissed, dismissed) } };
+    }
+
+    const { open, effects } = meetTargets(before.open, event);
+    let state = open.length < before.open.length ? { ...before, open } : before;
+
+    const app_source = appOf(event);
+    const origin = {
+      app_source: app_source ?? "aube",
+      causation_id: event.event_id,
+      ...(event.correlation_id !== null && { correlation_id: event.correlation_id }),
     };
+    if (known.event_type === "transition_écosystème") {
+      state = planCompensation(state, known, origin);
+    }
+    if (app_source === undefined) return { state, effects };
+    if (app_source === "aube") {
+      const at = Math.max(event.received_at, event.timestamp + inMs(settings.stalled_days));
+      const isRecent = event.timestamp > event.received_at - inMs(settings.recent_days);
+      const isUnderWay = currentStep(readJourney(context.states)) !== undefined;
+      state = plan(
+        state,
+        "journey_stalled",
+        isUnderWay && isRecent ? { ...origin, at } : undefined,
+      );
+    }
+    return nudgesFor(event, context).reduce(
+      (reaction, type) => decide(reaction, type, event.received_at, origin, context),
+      { state, effects },
+    );
+  },
+
+  wakeAt({ open, planned }) {
+    const times = [
+      ...open.map(({ until }) => until),
+      ...Object.values(planned).map(({ at }) => at),
+    ];
+    return times.length > 0 ? Math.min(...times) : undefined;
+  },
+
+  wake(before, now, context) {
+    const { open, effects } = expire(before.open, now);
+    let reaction: Required<Reaction<NudgesState>> = { state: { ...before, open }, effects };
+    for (const [type, due] of Object.entries(before.planned) as [NudgeType, Plan][]) {
+      if (due.at > now) continue;
+      const at = afterQuietHours(now, context.settings.nudges.quiet_hours);
+      const { state, effects } = reaction;
+      reaction = at > now
+        ? { state: plan(state, type, { ...due, at }), effects }
+        : decide({ state: plan(state, type, undefined), effects }, type, now, due, context);
+    }
+    return reaction;
   },
 };
 
-/** The activity with one more event; events of before arrive late, so the times are kept in order. */
-function remember(activity: Activity, app: keyof Activity, at: number): Activity {
-  const times = [...activity[app] ?? [], at].sort((a, b) => a - b).slice(-activityKept);
-  return { ...activity, [app]: times };
+/** An app that did not take the user over is made up for by an invitation. */
+function planCompensation(
+  state: NudgesState,
+  { payload, received_at }: EventOf<"transition_écosystème">,
+  origin: Origin,
+): NudgesState {
+  if (payload.status !== "rejected" && payload.status !== "expired") return state;
+  // Another transition to the same app took its place.
+  if (payload.reason === "superseded") return state;
+  const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
+  if (!type) return state;
+  const source = slug(payload.source_app);
+  return plan(state, type, {
+    ...origin,
+    at: received_at,
+    app_source: isApp(source) ? source : origin.app_source,
+  });
 }
 
-function nudgeOf(rule: NudgeRule, event: ReactorEvent, now: number): NudgeEffect {
+/** The reaction with one more nudge, where the user has not had enough of them. */
+function decide(
+  { state, effects }: Required<Reaction<NudgesState>>,
+  type: NudgeType,
+  now: number,
+  origin: Origin,
+  context: Context,
+): Required<Reaction<NudgesState>> {
+  const settings = context.settings.nudges;
+  const sent = state.sent.filter((at) => at > now - inMs(settings.period_days));
+  const isTooMuch = sent.length >= settings.max_in_period ||
+    (state.last[type] ?? -Infinity) > now - inMs(settings.same_type_days) ||
+    (state.dismissed[type] ?? 0) >= settings.max_dismissals ||
+    state.open.some((nudge) => nudge.nudge_type === type && isWaiting(nudge));
+  if (isTooMuch) return { state, effects };
+
+  const nudge = nudgeOf(type, now, origin, context);
+  const isHeldOut = nudge.variant === holdout;
+  const open: OpenNudge = {
+    nudge_id: context.idOf(nudge),
+    nudge_type: type,
+    variant: nudge.variant,
+    sent_at: now,
+    ...(origin.correlation_id !== undefined && { correlation_id: origin.correlation_id }),
+    until: isHeldOut ? now + inMs(settings.conversion_days) : nudge.expires_at,
+  };
+  return {
+    state: {
+      ...state,
+      open: [...state.open, open],
+      sent: [...sent, now],
+      last: { ...state.last, [type]: now },
+    },
+    effects: [...effects, nudge],
+  };
+}
+
+function nudgeOf(
+  type: NudgeType,
+  now: number,
+  origin: Origin,
+  { user_id, settings: { nudges: settings }, states }: Context,
+): NudgeEffect {
+  const target_app = targetOf(type);
+  const variant = variantOf(user_id, type, settings);
+  const words = wordings[type][variant] ?? Object.values(wordings[type])[0]!;
+  const wording: Wording = words({
+    métier: readProfile(states).choix?.métier,
+    step: currentStep(readJourney(states)),
+  });
+  const { app_source, causation_id, correlation_id } = origin;
   return {
     kind: "nudge",
-    nudge_type: rule.nudge_type,
-    app_source: event.app_source,
-    target_app: rule.target_app,
-    variant: "default",
-    title: rule.title,
-    message: rule.message,
-    cta_label: rule.cta_label,
-    cta_url: apps[rule.target_app].url,
-    expires_at: now + lifetime,
+    ...(causation_id !== undefined && { causation_id }),
+    ...(correlation_id !== undefined && { correlation_id }),
+    nudge_type: type,
+    app_source,
+    target_app,
+    variant,
+    ...wording,
+    cta_url: apps[target_app].url,
+    expires_at: now + inMs(settings.lifetime_days),
   };
+}
+
+/** The wording that a user gets, or the holdout: the same for ever, as long as the experiment is divided the same way. */
+function variantOf(user_id: string, type: NudgeType, settings: Settings["nudges"]): string {
+  const said = settings.experiments[type];
+  const variants = Object.keys(wordings[type]);
+  return armOf(user_id, type, {
+    holdout: said?.holdout ?? settings.holdout,
+    weights: Object.fromEntries(
+      variants.map((variant) => [variant, said?.weights?.[variant] ?? 1]),
+    ),
+  });
+}
+
+function plan(state: NudgesState, type: NudgeType, due: Plan | undefined): NudgesState {
+  const { [type]: before, ...others } = state.planned;
+  if (!due) return before ? { ...state, planned: others } : state;
+  return { ...state, planned: { ...others, [type]: due } };
+}
+
+function count(counts: PerType<number>, type: NudgeType | undefined): PerType<number> {
+  return type ? { ...counts, [type]: (counts[type] ?? 0) + 1 } : counts;
+}
+
+/** An app's name without the prefix that Aube's documents put before it. */
+function slug(app: string | null | undefined): string {
+  return (app ?? "").replace(/^phoenix_/, "");
 }

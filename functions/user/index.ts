@@ -1,0 +1,63 @@
+import type { Context } from "hono";
+import { dashboardOf, journeyOf } from "../../shared/domain/dashboard.ts";
+import type { State } from "../../shared/domain/reactor.ts";
+import { defaultSettings, type Settings } from "../../shared/domain/settings.ts";
+import { readGlobalContext, readMemory } from "../../shared/flywheel/user.ts";
+import { createCache } from "../../shared/platform/cache.ts";
+import { type AppEnv, createApp } from "../../shared/platform/http/app.ts";
+import { callerOf } from "../../shared/platform/http/auth.ts";
+import { HttpError } from "../../shared/platform/http/error.ts";
+import { openServices } from "../../shared/platform/services.ts";
+
+const { database, redis } = openServices("user");
+const cache = createCache(redis);
+const app = createApp("user");
+
+const contextSeconds = 60;
+
+app.get("/:user_id/journey", async (context) => {
+  const { states, settings } = await memoryFor(context);
+  return context.json(journeyOf(states, Date.now(), settings));
+});
+
+app.get("/:user_id/dashboard", async (context) => {
+  const { userId, states, settings } = await memoryFor(context);
+  const everybody = await cache.getOrLoad(
+    "dashboard:global-context",
+    contextSeconds,
+    () => readGlobalContext(database),
+  );
+  return context.json(dashboardOf(userId, states, Date.now(), settings, everybody));
+});
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * What is remembered of the user in the address, for themself or a secret key. Who has just signed up has no memory yet, but is there.
+ *
+ * @throws HttpError 403 for another user, 404 where nobody knows the user, 503 while they are folded anew
+ */
+async function memoryFor(
+  context: Context<AppEnv, "/:user_id/*">,
+): Promise<{ userId: string; states: State; settings: Settings }> {
+  const caller = await callerOf(context, "user", "secret");
+  const userId = context.req.param("user_id").toLowerCase();
+  if (caller.kind === "user" && caller.userId !== userId) {
+    throw new HttpError(403, "forbidden", "A user sees their own pages alone.");
+  }
+  const memory = uuid.test(userId)
+    ? await readMemory(database, userId)
+    : { kind: "unknown" as const };
+  switch (memory.kind) {
+    case "fresh":
+      return { userId, ...memory };
+    case "stale":
+      context.header("retry-after", "2");
+      throw new HttpError(503, "being_rebuilt", "This page is being rebuilt. Try again shortly.");
+    case "unknown":
+      if (caller.kind === "user") return { userId, states: {}, settings: defaultSettings };
+      throw new HttpError(404, "user_not_found", "There is no such user.");
+  }
+}
+
+export default { fetch: app.fetch };

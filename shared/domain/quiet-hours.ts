@@ -1,0 +1,57 @@
+import { minute } from "./duration.ts";
+
+/** A part of the day, `21:00` to `08:00`, on the clocks of a time zone. It may reach over midnight. */
+export interface QuietHours {
+  readonly from: string;
+  readonly until: string;
+  readonly time_zone: string;
+}
+
+const minutesOfDay = 24 * 60;
+
+/**
+ * The first moment from `at` on that is not in the quiet hours: `at` itself, or their end by the clocks there, whether or
+ * not they are put forward or back meanwhile.
+ *
+ * @param at milliseconds since 1970
+ */
+export function afterQuietHours(at: number, quiet: QuietHours): number {
+  const from = read(quiet.from);
+  const until = read(quiet.until);
+  const isQuiet = (time: number) =>
+    from <= until ? time >= from && time < until : time >= from || time < until;
+
+  const clock = clockAt(at, quiet.time_zone);
+  if (!isQuiet(clock)) return at;
+  const end = at - at % minute + wrap(until - clock) * minute;
+  const off = wrap(clockAt(end, quiet.time_zone) - until + minutesOfDay / 2) - minutesOfDay / 2;
+  // Where the clocks skip the end itself, the first time after the gap.
+  const corrected = end - off * minute;
+  return isQuiet(clockAt(corrected, quiet.time_zone)) ? end : corrected;
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** The minutes since midnight that clocks there show. */
+function clockAt(at: number, timeZone: string): number {
+  let format = formats.get(timeZone);
+  if (!format) {
+    format = new Intl.DateTimeFormat("en-GB", {
+      timeZone,
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+    });
+    formats.set(timeZone, format);
+  }
+  return read(format.format(at));
+}
+
+function read(clock: string): number {
+  const [hours = 0, minutes = 0] = clock.split(":").map(Number);
+  return hours * 60 + minutes;
+}
+
+function wrap(minutes: number): number {
+  return (minutes + minutesOfDay) % minutesOfDay;
+}

@@ -1,0 +1,45 @@
+import { type App, isApp } from "../apps.ts";
+import { accountEvents } from "../events/account.ts";
+import { flywheelEvents } from "../events/flywheel.ts";
+import { type Reactor, type ReactorEvent, type State, stateOf } from "../reactor.ts";
+
+/** When a user last did something in each app: milliseconds since 1970, oldest first. */
+export type Activity = Readonly<Partial<Record<App, readonly number[]>>>;
+
+/** How many of an app's last times {@link Activity} keeps: what the most demanding rule counts. */
+const kept = 3;
+
+/** Remembers when the user did something in which app. */
+export const activity: Reactor<Activity> = {
+  name: "activity",
+  version: 1,
+  initial: {},
+  react(state, event) {
+    const app = appOf(event);
+    if (!app) return { state };
+    const times = [...state[app] ?? [], event.timestamp];
+    // What happened before may arrive late.
+    if ((times.at(-2) ?? -Infinity) > event.timestamp) times.sort((a, b) => a - b);
+    if (times.length > kept) times.shift();
+    return { state: { ...state, [app]: times } };
+  },
+};
+
+/** What the user did, from what the reactors remember. */
+export function readActivity(states: State): Activity {
+  return stateOf(activity, states);
+}
+
+const noActivity: ReadonlySet<string> = new Set(
+  [accountEvents, flywheelEvents].flatMap((events) => Object.keys(events)),
+);
+
+/** The app that the user did something in; signing in, paying or complaining is none, nor is what the flywheel tells. */
+export function appOf({ app_source, event_type }: ReactorEvent): App | undefined {
+  return isApp(app_source) && !noActivity.has(event_type) ? app_source : undefined;
+}
+
+/** How many of an app's last times, three at most, lie after a time. */
+export function timesSince(activity: Activity, app: App, since: number): number {
+  return (activity[app] ?? []).filter((at) => at > since).length;
+}

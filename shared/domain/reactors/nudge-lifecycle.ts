@@ -1,0 +1,117 @@
+import { holdout } from "../experiment.ts";
+import type { Effect } from "../effect.ts";
+import type { KnownEvent } from "../events/known-event.ts";
+import type { NudgeType } from "../nudge-types.ts";
+import type { ReactorEvent } from "../reactor.ts";
+import { inMs, type Settings } from "../settings.ts";
+import { isTargetOf, targetOf } from "./nudge-rules.ts";
+
+/** A nudge that something may still become of. Times in milliseconds since 1970. */
+export interface OpenNudge {
+  readonly nudge_id: string;
+  readonly nudge_type: NudgeType;
+  readonly variant: string;
+  readonly sent_at: number;
+  readonly correlation_id?: string;
+  readonly shown?: true;
+  readonly clicked_at?: number;
+  /** When nothing more can become of it. */
+  readonly until: number;
+}
+
+/** What became of the open nudges. */
+export interface Outcome {
+  open: readonly OpenNudge[];
+  effects: readonly Effect[];
+}
+
+/** Whether the user has still to see it, or would have, were it not held out. */
+export function isWaiting({ shown }: OpenNudge): boolean {
+  return !shown;
+}
+
+/** Follows what the user did with a nudge. @returns the type that was dismissed, too */
+export function follow(
+  open: readonly OpenNudge[],
+  event: KnownEvent,
+  settings: Settings["nudges"],
+): { open: readonly OpenNudge[]; dismissed?: NudgeType } {
+  // Whoever else claims that a nudge was clicked was not asked.
+  if (event.app_source !== "flywheel") return { open };
+  switch (event.event_type) {
+    case "nudge.shown":
+    case "nudge.clicked":
+    case "nudge.dismissed": {
+      const nudge = open.find(({ nudge_id }) => nudge_id === event.payload.nudge_id);
+      if (!nudge || nudge.clicked_at !== undefined) return { open };
+      const others = open.filter((each) => each !== nudge);
+      if (event.event_type === "nudge.dismissed") {
+        return { open: others, dismissed: nudge.nudge_type };
+      }
+      if (event.event_type === "nudge.shown") {
+        return { open: [...others, { ...nudge, shown: true }] };
+      }
+      const clicked_at = event.timestamp;
+      const until = clicked_at + inMs(settings.conversion_days);
+      return { open: [...others, { ...nudge, shown: true, clicked_at, until }] };
+    }
+    default:
+      return { open };
+  }
+}
+
+/**
+ * Ends the open nudges that an event is the target of: one that was clicked is converted, one that nobody has seen yet
+ * pointless. A held-out nudge converts as it stands. One that was seen and not followed stays as it is.
+ */
+export function meetTargets(open: readonly OpenNudge[], event: ReactorEvent): Outcome {
+  if (!open.some(({ nudge_type }) => isTargetOf(nudge_type, event))) return { open, effects: [] };
+  const effects: Effect[] = [];
+  const left = open.filter((nudge) => {
+    if (!isTargetOf(nudge.nudge_type, event)) return true;
+    const { event_type } = event;
+    const since = nudge.variant === holdout ? nudge.sent_at : nudge.clicked_at;
+    if (since !== undefined) {
+      // What happened before and only arrived late was not brought about by the nudge.
+      if (event.timestamp < since) return true;
+      effects.push(...change(nudge, "converted", { event_type }));
+      return false;
+    }
+    if (nudge.shown) return true;
+    effects.push(...change(nudge, "cancelled", { reason: `${event_type} came first` }));
+    return false;
+  });
+  return { open: left, effects };
+}
+
+/** Ends the nudges whose time is over: one that was not followed has expired. */
+export function expire(open: readonly OpenNudge[], now: number): Outcome {
+  const over = open.filter(({ until }) => until <= now);
+  return {
+    open: open.filter(({ until }) => until > now),
+    effects: over
+      .filter(({ variant, clicked_at }) => variant !== holdout && clicked_at === undefined)
+      .flatMap((nudge) =>
+        change(nudge, "expired", { reason: nudge.shown ? "not followed" : "not seen" })
+      ),
+  };
+}
+
+/** A change of a nudge, and the event that tells of it. */
+function change(
+  { nudge_id, nudge_type, variant, correlation_id }: OpenNudge,
+  what: "converted" | "expired" | "cancelled",
+  more: Readonly<Record<string, string>>,
+): Effect[] {
+  return [
+    { kind: "nudge_change", nudge_id, change: what },
+    {
+      kind: "event",
+      event_type: `nudge.${what}`,
+      app_source: "flywheel",
+      payload: { nudge_id, nudge_type, target_app: targetOf(nudge_type), variant, ...more },
+      subject: nudge_id,
+      ...(correlation_id !== undefined && { correlation_id }),
+    },
+  ];
+}

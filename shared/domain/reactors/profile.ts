@@ -1,0 +1,213 @@
+import { asKnown, type KnownEvent } from "../events/known-event.ts";
+import { namesOf } from "../events/profile.ts";
+import { type Reactor, type State, stateOf } from "../reactor.ts";
+
+/** A job, and how it was rated, each from 0 to 1. */
+export interface Job {
+  readonly métier: string;
+  readonly score_compatibilité?: number;
+  readonly score_ia_résistance?: number;
+  /** How the job stands towards AI, in Aube's words. */
+  readonly ia_narrative?: string;
+}
+
+/**
+ * Who a user is for the next app: what they said and what was found out about them. What nobody said is not there.
+ * Lists are short and their items too, whatever was sent: see {@link kept}.
+ */
+export interface Profile {
+  readonly valeurs?: readonly string[];
+  readonly motivations?: readonly string[];
+  /** Every skill. */
+  readonly compétences?: readonly string[];
+  /** Skills to put forward, as Aube or the chosen job says. */
+  readonly compétences_à_valoriser?: readonly string[];
+  /** Strengths to put forward. */
+  readonly skills_to_highlight?: readonly string[];
+  /** The Big Five traits, each from 0 to 1. */
+  readonly big_five?: Readonly<Record<string, number>>;
+  /** Holland's interests, the dominant ones first. */
+  readonly riasec?: readonly string[];
+  /** The recommended jobs, best first. */
+  readonly recommandations?: readonly Job[];
+  /** The jobs whose resistance to AI was estimated, the latest last. */
+  readonly validations?: readonly Job[];
+  /** The job chosen last, with what is known of it. */
+  readonly choix?: Job;
+  /** 0 is calm, 1 is very anxious; as said last. */
+  readonly anxiety_level?: number;
+  /** Where a comparison with an offer showed that the user may grow. */
+  readonly gaps?: readonly string[];
+}
+
+/** How much a profile keeps of any list, and of any text in characters. */
+export const kept = { items: 20, jobs: 5, text: 100, narrative: 300 } as const;
+
+/** Folds an event into a profile. What is said later replaces what was said before; what is left out stays. */
+export function foldProfile(profile: Profile, event: KnownEvent): Profile {
+  switch (event.event_type) {
+    case "exploration_commencée":
+      return merge(profile, { motivations: texts(event.payload.motivations) });
+    case "valeurs_explorées":
+      return merge(profile, { valeurs: names(event.payload.valeurs) });
+    case "compétences_révélées": {
+      const { payload } = event;
+      return merge(profile, {
+        compétences: names([
+          ...payload.compétences ?? [],
+          ...payload.compétences_transférables ?? [],
+        ]),
+        compétences_à_valoriser: names(payload.compétences_à_valoriser),
+        skills_to_highlight: names(payload.skills_to_highlight),
+      });
+    }
+    case "tests_psychométriques_complétés": {
+      const { personality_insights, big_five, riasec, anxiety_level } = event.payload;
+      return merge(profile, {
+        big_five: traits(big_five ?? personality_insights?.big_five),
+        riasec: interests(riasec ?? personality_insights?.riasec),
+        anxiety_level,
+      });
+    }
+    case "mood.logged":
+      return merge(profile, { anxiety_level: event.payload.anxiety_level });
+    case "recommandations_générées":
+      return merge(profile, {
+        recommandations: (event.payload.recommandations ?? []).flatMap((recommendation) => {
+          const [métier] = namesOf([recommendation]);
+          if (métier === undefined) return [];
+          return [jobOf(métier, typeof recommendation === "string" ? {} : recommendation)];
+        }).slice(0, kept.jobs),
+      });
+    case "validation_ia_effectuée":
+      return foldValidation(profile, event.payload);
+    case "métier_choisi": {
+      const { payload } = event;
+      const known = knownOf(profile, cut(payload.métier));
+      return merge(profile, {
+        choix: { ...known, ...jobOf(payload.métier, payload) },
+        compétences_à_valoriser: texts(payload.compétences_à_valoriser),
+        skills_to_highlight: texts(payload.skills_to_highlight),
+      });
+    }
+    case "mirror_match.performed":
+      return merge(profile, { gaps: texts(event.payload.gaps) });
+    default:
+      return profile;
+  }
+}
+
+/** Remembers who the user is, for the apps that they move on to. */
+export const profile: Reactor<Profile> = {
+  name: "profile",
+  version: 1,
+  initial: {},
+  react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
+};
+
+/** What is known of a user, from what the reactors remember. */
+export function readProfile(states: State): Profile {
+  return stateOf(profile, states);
+}
+
+interface Validation {
+  readonly métier?: string | null | undefined;
+  readonly score_ia_résistance?: number | null | undefined;
+  readonly score_résistance?: number | null | undefined;
+  readonly ia_resistance_score?: number | null | undefined;
+  readonly ia_narrative?: string | null | undefined;
+}
+
+/** An estimate that names no job is about the one that the user looks at: the chosen one, or the best recommended. */
+function foldValidation(profile: Profile, said: Validation): Profile {
+  const métier = said.métier || profile.choix?.métier || profile.recommandations?.[0]?.métier;
+  if (!métier) return profile;
+  const job = jobOf(métier, {
+    score_ia_résistance: said.score_ia_résistance ?? said.score_résistance ??
+      said.ia_resistance_score,
+    ia_narrative: said.ia_narrative,
+  });
+  const others = (profile.validations ?? []).filter((each) => each.métier !== job.métier);
+  return merge(profile, {
+    validations: [...others, job].slice(-kept.jobs),
+    choix: profile.choix?.métier === job.métier ? { ...profile.choix, ...job } : undefined,
+  });
+}
+
+/** What was found out about a job before the user chose it; what Aube estimated last counts. */
+function knownOf(profile: Profile, métier: string): Job {
+  const about = (jobs: readonly Job[] = []) => jobs.find((job) => job.métier === métier);
+  return { ...about(profile.recommandations), ...about(profile.validations), métier };
+}
+
+interface Rating {
+  readonly score_compatibilité?: number | null | undefined;
+  readonly score_ia_résistance?: number | null | undefined;
+  readonly ia_narrative?: string | null | undefined;
+}
+
+function jobOf(métier: string, rating: Rating): Job {
+  const { score_compatibilité, score_ia_résistance, ia_narrative } = rating;
+  return {
+    métier: cut(métier),
+    ...(score_compatibilité != null && { score_compatibilité }),
+    ...(score_ia_résistance != null && { score_ia_résistance }),
+    ...(ia_narrative && { ia_narrative: cut(ia_narrative, kept.narrative) }),
+  };
+}
+
+/** The profile with what was said; what was not said, or said empty, changes nothing. */
+function merge(
+  profile: Profile,
+  said: { readonly [Key in keyof Profile]: Profile[Key] | null | undefined },
+): Profile {
+  const entries = Object.entries(said).filter(([, value]) =>
+    value != null && !(Array.isArray(value) && value.length === 0)
+  );
+  return entries.length === 0 ? profile : { ...profile, ...Object.fromEntries(entries) };
+}
+
+function names(things: Parameters<typeof namesOf>[0]): string[] {
+  return texts(namesOf(things));
+}
+
+/** Each text once, in its order. */
+function texts(said: readonly string[] | null | undefined): string[] {
+  const clean = (said ?? []).map((text) => cut(text)).filter((text) => text !== "");
+  return [...new Set(clean)].slice(0, kept.items);
+}
+
+function cut(text: string, length: number = kept.text): string {
+  const trimmed = text.trim();
+  // By code points, so that no character is cut in half.
+  return trimmed.length <= length ? trimmed : [...trimmed].slice(0, length - 1).join("") + "…";
+}
+
+const bigFive = [
+  "openness",
+  "conscientiousness",
+  "extraversion",
+  "agreeableness",
+  "neuroticism",
+] as const;
+
+function traits(
+  said: Readonly<Record<string, unknown>> | null | undefined,
+): Record<string, number> | undefined {
+  const known = bigFive.flatMap((trait) => {
+    const value = said?.[trait];
+    return typeof value === "number" ? [[trait, value] as const] : [];
+  });
+  return known.length > 0 ? Object.fromEntries(known) : undefined;
+}
+
+/** A Holland code has three letters: of interests with scores, the three highest. */
+function interests(said: readonly string[] | Record<string, unknown> | null | undefined): string[] {
+  if (!said) return [];
+  if (Array.isArray(said)) return texts(said);
+  return Object.entries(said)
+    .flatMap(([name, score]) => typeof score === "number" && score > 0 ? [{ name, score }] : [])
+    .sort((a, b) => b.score - a.score)
+    .slice(0, 3)
+    .map(({ name }) => cut(name));
+}

@@ -1,0 +1,282 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { day, minute } from "../../../shared/domain/duration.ts";
+import { progressOf, reportJourney } from "../../../shared/domain/journey-report.ts";
+import { journeySteps, readJourney } from "../../../shared/domain/reactors/journey.ts";
+import { defaultSettings } from "../../../shared/domain/settings.ts";
+import { Story } from "../../support/story.ts";
+
+type Step = (typeof journeySteps)[number];
+
+/** Takes steps with Aube, each so many minutes after the one before. */
+function given(...steps: [step: Step, minutesLater?: number, payload?: Record<string, unknown>][]) {
+  const story = new Story();
+  for (const [step, minutesLater = 0, payload = {}] of steps) {
+    take(story, step, minutesLater, payload);
+  }
+  return story;
+}
+
+function take(story: Story, step: Step, minutesLater = 0, payload: Record<string, unknown> = {}) {
+  story.passes(minutesLater * minute);
+  const required = step === "métier_choisi" ? { métier: "Data Scientist" } : {};
+  story.happens(step, "aube", { payload: { ...required, ...payload } });
+}
+
+function reportOf(story: Story, minutesLater = 0) {
+  return reportJourney(
+    readJourney(story.state),
+    story.now + minutesLater * minute,
+    defaultSettings.journey,
+  );
+}
+
+describe("the journey's report", () => {
+  test("is the one of Aube's document for its steps", () => {
+    const story = given(
+      ["exploration_commencée"],
+      ["valeurs_explorées", 12.5],
+      ["recommandations_générées", 32.7, { durée_minutes: 8.2 }],
+    );
+    expect(reportOf(story)).toEqual({
+      progression: {
+        étapes_complétées: [
+          "exploration_commencée",
+          "valeurs_explorées",
+          "recommandations_générées",
+        ],
+        temps_par_étape: { valeurs_explorées: 12.5, recommandations_générées: 8.2 },
+        points_de_sortie: [],
+        blocages_identifiés: ["valeurs_explorées"],
+      },
+      durée_totale_minutes: 45.2,
+      statut_actuel: "recommandations_reçues",
+      recommandations_ux: ["Optimiser durée étapes longues"],
+    });
+  });
+
+  test("says of a user without an exploration that it has not begun", () => {
+    expect(reportOf(new Story())).toEqual({
+      progression: {
+        étapes_complétées: [],
+        temps_par_étape: {},
+        points_de_sortie: [],
+        blocages_identifiés: [],
+      },
+      durée_totale_minutes: 0,
+      statut_actuel: "non_commencé",
+      recommandations_ux: ["Améliorer fluidité parcours"],
+    });
+  });
+
+  test("takes the app's own minutes before the time between two steps", () => {
+    const story = given(
+      ["exploration_commencée", 0, { durée_minutes: 2 }],
+      ["valeurs_explorées", 0, { durée_minutes: 7.25 }],
+      ["compétences_révélées", 30, { durée_minutes: 9 }],
+    );
+    const { progression, durée_totale_minutes } = reportOf(story);
+    expect(progression.temps_par_étape).toEqual({
+      exploration_commencée: 2,
+      valeurs_explorées: 7.3,
+      compétences_révélées: 9,
+    });
+    expect(durée_totale_minutes).toBe(39.3);
+  });
+
+  test("finds a blockage beyond ten minutes on a step, not at ten", () => {
+    const story = given(
+      ["exploration_commencée"],
+      ["valeurs_explorées", 10],
+      ["compétences_révélées", 10.1],
+    );
+    expect(reportOf(story).progression.blocages_identifiés).toEqual(["compétences_révélées"]);
+    expect(reportOf(story).recommandations_ux).toEqual(["Optimiser durée étapes longues"]);
+  });
+
+  test("finds the step at which the user is stuck, and where they left", () => {
+    const story = given(["exploration_commencée"], ["valeurs_explorées", 1], [
+      "compétences_révélées",
+      1,
+    ]);
+    expect(reportOf(story, 9).progression).toMatchObject({
+      blocages_identifiés: [],
+      points_de_sortie: [],
+    });
+    expect(reportOf(story, 11).progression).toMatchObject({
+      blocages_identifiés: ["tests_psychométriques_complétés"],
+      points_de_sortie: [],
+    });
+    expect(reportOf(story, 61)).toMatchObject({
+      progression: { blocages_identifiés: [], points_de_sortie: ["tests_psychométriques"] },
+      recommandations_ux: ["Raccourcir tests psychométriques"],
+    });
+  });
+
+  test("remembers where a user left who came back, and counts no minute of the time away", () => {
+    const story = given(
+      ["exploration_commencée"],
+      ["valeurs_explorées", 5],
+      ["compétences_révélées", 2 * 24 * 60],
+      ["tests_psychométriques_complétés", 4],
+    );
+    expect(reportOf(story)).toMatchObject({
+      progression: {
+        temps_par_étape: { valeurs_explorées: 5, tests_psychométriques_complétés: 4 },
+        points_de_sortie: ["compétences"],
+      },
+      durée_totale_minutes: 9,
+      recommandations_ux: ["Améliorer fluidité parcours"],
+    });
+  });
+
+  test("knows no exit after the job was chosen", () => {
+    const story = given(["exploration_commencée"], ["métier_choisi", 5]);
+    expect(reportOf(story, 10_000).progression.points_de_sortie).toEqual([]);
+  });
+});
+
+describe("progress", () => {
+  test.each(journeySteps.map((step, index) => [step, [0, 14, 28, 42, 57, 71, 85, 100][index]!]))(
+    "at %s is %i %, whatever was skipped",
+    (step, percent) => {
+      expect(progressOf(readJourney(given([step]).state))).toBe(percent);
+      const all = journeySteps.slice(0, journeySteps.indexOf(step) + 1);
+      expect(progressOf(readJourney(given(...all.map((each): [Step] => [each])).state)))
+        .toBe(percent);
+    },
+  );
+
+  test("is none before the first step", () => {
+    expect(progressOf(readJourney({}))).toBe(0);
+  });
+});
+
+describe("steps", () => {
+  test("out of order are told in the order of their times", () => {
+    const story = new Story();
+    const at = (minutes: number) => story.now - 60 * minute + minutes * minute;
+    const happen = (step: Step, minutes: number) =>
+      story.happens(step, "aube", { timestamp: at(minutes), payload: {} });
+    happen("compétences_révélées", 20);
+    happen("exploration_commencée", 0);
+    happen("valeurs_explorées", 12);
+    expect(reportOf(story)).toMatchObject({
+      progression: {
+        étapes_complétées: ["exploration_commencée", "valeurs_explorées", "compétences_révélées"],
+        temps_par_étape: { valeurs_explorées: 12, compétences_révélées: 8 },
+      },
+      durée_totale_minutes: 20,
+    });
+  });
+
+  test("give the same report in whatever order they arrive", () => {
+    const base = new Story().now;
+    const step = fc.record({
+      step: fc.constantFrom(...journeySteps.slice(0, 6)),
+      minutes: fc.integer({ min: 0, max: 600 }),
+      durée: fc.option(fc.integer({ min: 0, max: 90 }), { nil: undefined }),
+    });
+    const shuffled = fc.array(step, { maxLength: 12 }).chain((steps) =>
+      fc.tuple(fc.constant(steps), fc.shuffledSubarray(steps, { minLength: steps.length }))
+    );
+    const report = (steps: { step: Step; minutes: number; durée: number | undefined }[]) => {
+      const story = new Story();
+      for (const { step, minutes, durée } of steps) {
+        story.happens(step, "aube", {
+          timestamp: base - day + minutes * minute,
+          payload: durée === undefined ? {} : { durée_minutes: durée },
+        });
+      }
+      return reportOf(story);
+    };
+    fc.assert(
+      fc.property(shuffled, ([steps, otherwise]) => {
+        expect(report(otherwise)).toEqual(report(steps));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("repeated are completed once, and their minutes add up", () => {
+    const story = given(
+      ["exploration_commencée"],
+      ["valeurs_explorées", 3, { durée_minutes: 3 }],
+      ["valeurs_explorées", 4, { durée_minutes: 4 }],
+      ["compétences_révélées", 2],
+      ["valeurs_explorées", 1],
+    );
+    expect(reportOf(story)).toMatchObject({
+      progression: {
+        étapes_complétées: ["exploration_commencée", "valeurs_explorées", "compétences_révélées"],
+        temps_par_étape: { valeurs_explorées: 7, compétences_révélées: 6 },
+      },
+      statut_actuel: "compétences_révélées",
+    });
+  });
+
+  test("begin a new exploration after a job was chosen", () => {
+    const story = given(
+      ["exploration_commencée"],
+      ["métier_choisi", 5],
+      ["exploration_commencée", 60],
+      ["valeurs_explorées", 2],
+    );
+    expect(reportOf(story)).toMatchObject({
+      progression: { étapes_complétées: ["exploration_commencée", "valeurs_explorées"] },
+      durée_totale_minutes: 2,
+    });
+  });
+
+  test("begin no new exploration by a start that arrives late", () => {
+    const story = given(["valeurs_explorées"], ["métier_choisi", 5]);
+    story.happens("exploration_commencée", "aube", { timestamp: story.now - 8 * minute });
+    expect(reportOf(story)).toMatchObject({
+      progression: {
+        étapes_complétées: ["exploration_commencée", "valeurs_explorées", "métier_choisi"],
+      },
+      statut_actuel: "métier_choisi",
+    });
+  });
+
+  test("of another parcours begin anew, and those of the one before are history", () => {
+    const story = given(
+      ["exploration_commencée", 0, { parcours_id: "one" }],
+      ["valeurs_explorées", 5, { parcours_id: "one" }],
+      ["exploration_commencée", 5, { parcours_id: "two" }],
+    );
+    story.happens("compétences_révélées", "aube", {
+      timestamp: story.now - minute,
+      payload: { parcours_id: "one" },
+    });
+    expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
+  });
+});
+
+describe("the last step", () => {
+  test.each(["requested", "notified", "rejected", "expired"])(
+    "is not taken by a transition that is %s",
+    (status) => {
+      const story = given(["métier_choisi"]);
+      story.happens("transition_écosystème", "flywheel", {
+        payload: { target_app: "cv", status },
+      });
+      expect(progressOf(readJourney(story.state))).toBe(85);
+    },
+  );
+
+  test.each(["accepted", "completed", undefined])(
+    "is taken by a transition that is %s, and costs the user no minute",
+    (status) => {
+      const story = given(["exploration_commencée"], ["métier_choisi", 5]);
+      story.passes(30 * minute);
+      story.happens("transition_écosystème", "flywheel", { payload: { target_app: "cv", status } });
+      expect(reportOf(story)).toMatchObject({
+        progression: { temps_par_étape: { métier_choisi: 5 } },
+        durée_totale_minutes: 5,
+        statut_actuel: "transition_écosystème",
+      });
+      expect(progressOf(readJourney(story.state))).toBe(100);
+    },
+  );
+});

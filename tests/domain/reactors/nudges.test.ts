@@ -1,0 +1,350 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { day, hour, minute } from "../../../shared/domain/duration.ts";
+import { nudgeTypes } from "../../../shared/domain/nudge-types.ts";
+import { journeySteps } from "../../../shared/domain/reactors/journey.ts";
+import { wordings } from "../../../shared/domain/reactors/nudge-wordings.ts";
+import { nudges } from "../../../shared/domain/reactors/nudges.ts";
+import { Story, typesOf } from "../../support/story.ts";
+
+const heldOut = { nudges: { holdout: 1 } };
+
+/** A user with a nudge from Letters to CV. */
+function nudged(settings?: unknown) {
+  const story = settings === undefined ? new Story() : new Story({ settings });
+  const [nudge] = story.happens("letter.generated", "letters", { correlation_id: "visit-7" });
+  return { story, nudge: nudge! };
+}
+
+describe("a nudge that the user has not seen", () => {
+  test("is cancelled by what it would have led to, and the event tells why", () => {
+    const { story, nudge } = nudged();
+    story.happens("cv.uploaded", "cv");
+    expect(story.outcomes).toEqual(["cancelled letters_to_cv"]);
+    expect(story.appended).toMatchObject([{
+      event_type: "nudge.cancelled",
+      app_source: "flywheel",
+      payload: {
+        nudge_id: nudge.nudge_id,
+        nudge_type: "letters_to_cv",
+        target_app: "cv",
+        variant: nudge.variant,
+        reason: "cv.uploaded came first",
+      },
+      correlation_id: "visit-7",
+      caused_by: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    }]);
+  });
+
+  test("expires after seven days", () => {
+    const { story, nudge } = nudged();
+    expect(nudge.expires_at).toBe(story.now + 7 * day);
+    story.passes(7 * day - 1);
+    expect(story.outcomes).toEqual([]);
+    story.passes(1);
+    expect(story.outcomes).toEqual(["expired letters_to_cv"]);
+    expect(story.appended[0]).toMatchObject({
+      event_type: "nudge.expired",
+      payload: { reason: "not seen" },
+      correlation_id: "visit-7",
+    });
+  });
+
+  test("is not made a second time", () => {
+    const { story } = nudged();
+    story.passes(2 * day);
+    expect(typesOf(story.happens("letter.generated", "letters"))).toEqual(["letters_to_rise"]);
+  });
+});
+
+describe("a nudge that the user has seen", () => {
+  test("and not followed expires, and is not cancelled by what it would have led to", () => {
+    const { story, nudge } = nudged();
+    story.does("shown", nudge);
+    story.happens("cv.uploaded", "cv");
+    expect(story.outcomes).toEqual([]);
+    story.passes(7 * day);
+    expect(story.outcomes).toContain("expired letters_to_cv");
+    expect(story.appended[0]!.payload.reason).toBe("not followed");
+  });
+
+  test("converts where it was clicked and its target reached within seven days", () => {
+    const { story, nudge } = nudged();
+    story.passes(6 * day);
+    story.does("clicked", nudge);
+    story.passes(7 * day - 1);
+    story.happens("template.selected", "cv");
+    expect(story.outcomes).toEqual(["converted letters_to_cv"]);
+    expect(story.appended[0]).toMatchObject({
+      event_type: "nudge.converted",
+      payload: { nudge_id: nudge.nudge_id, event_type: "template.selected" },
+    });
+    story.happens("cv.generated", "cv");
+    expect(story.outcomes).toHaveLength(1);
+  });
+
+  test("does not convert after seven days, nor expire once it was clicked", () => {
+    const { story, nudge } = nudged();
+    story.does("clicked", nudge);
+    story.passes(7 * day);
+    story.happens("template.selected", "cv");
+    expect(story.outcomes).toEqual([]);
+  });
+
+  test("does not convert by what had happened before and arrives late", () => {
+    const { story, nudge } = nudged();
+    story.passes(hour);
+    story.does("clicked", nudge);
+    story.happens("cv.uploaded", "cv", { timestamp: story.now - minute });
+    expect(story.outcomes).toEqual([]);
+    story.happens("cv.generated", "cv");
+    expect(story.outcomes).toEqual(["converted letters_to_cv"]);
+  });
+
+  test("does not convert by a sign-in to the target app", () => {
+    const { story, nudge } = nudged();
+    story.does("clicked", nudge);
+    story.happens("user.login", "cv");
+    expect(story.outcomes).toEqual([]);
+  });
+
+  test("and dismissed is over", () => {
+    const { story, nudge } = nudged();
+    story.does("dismissed", nudge);
+    story.happens("cv.uploaded", "cv");
+    story.passes(30 * day);
+    expect(story.outcomes.filter((outcome) => outcome.endsWith("letters_to_cv"))).toEqual([]);
+  });
+
+  test("is not clicked by whoever else says so", () => {
+    const { story, nudge } = nudged();
+    story.happens("nudge.clicked", "cv", { payload: { nudge_id: nudge.nudge_id } });
+    story.happens("cv.uploaded", "cv");
+    expect(story.outcomes).toEqual(["cancelled letters_to_cv"]);
+  });
+});
+
+test("support for one's wellbeing converts by a pause, not by the next mood", () => {
+  const story = new Story();
+  const low = { payload: { mood_score: 2, anxiety_level: 0.8 } };
+  const [nudge] = story.happens("mood.logged", "rise", low);
+  story.does("clicked", nudge);
+  story.happens("mood.logged", "rise", low);
+  expect(story.outcomes).toEqual([]);
+  story.happens("meditation.completed", "rise");
+  expect(story.outcomes).toEqual(["converted wellbeing_support"]);
+});
+
+describe("a held-out nudge", () => {
+  test("is recorded as such, with the words that the user would have read", () => {
+    const { nudge } = nudged(heldOut);
+    expect(nudge).toMatchObject({
+      variant: "holdout",
+      title: "Optimisez vos chances avec Phoenix CV !",
+    });
+  });
+
+  test("converts by the target action within seven days of the decision", () => {
+    const { story } = nudged(heldOut);
+    story.passes(7 * day - 1);
+    story.happens("cv.uploaded", "cv");
+    expect(story.outcomes).toEqual(["converted letters_to_cv"]);
+    expect(story.appended[0]!.payload.variant).toBe("holdout");
+  });
+
+  test("is forgotten after that without a word", () => {
+    const { story } = nudged(heldOut);
+    story.passes(7 * day);
+    story.happens("cv.uploaded", "cv");
+    expect(story.appended).toEqual([]);
+  });
+
+  test("counts like any other, so that both arms are chosen alike", () => {
+    const decide = (settings: unknown) => {
+      const story = new Story({ settings });
+      for (let n = 0; n < 20; n++) {
+        story.happens(n % 2 ? "letter.generated" : "cv.uploaded", n % 2 ? "letters" : "cv");
+        story.passes(5 * hour);
+      }
+      return story.nudges.map(({ nudge_type, expires_at }) => [nudge_type, expires_at]);
+    };
+    expect(decide({ nudges: { holdout: 1 } })).toEqual(decide({ nudges: { holdout: 0 } }));
+  });
+});
+
+describe("nobody gets", () => {
+  test("more than three nudges in seven days", () => {
+    const story = new Story();
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    story.happens("letter.generated", "letters");
+    expect(story.happens("letter.generated", "letters")).toEqual([]);
+    expect(typesOf(story.nudges)).toEqual(["aube_to_cv", "aube_to_letters", "letters_to_cv"]);
+    story.passes(7 * day - 1);
+    expect(story.happens("letter.generated", "letters")).toEqual([]);
+    story.passes(1);
+    expect(story.happens("letter.generated", "letters")).not.toEqual([]);
+  });
+
+  test("two nudges of a type in a day", () => {
+    const { story, nudge } = nudged();
+    story.does("shown", nudge);
+    story.passes(day - 1);
+    expect(typesOf(story.happens("letter.generated", "letters"))).not.toContain("letters_to_cv");
+    story.passes(1);
+    expect(typesOf(story.happens("letter.generated", "letters"))).toContain("letters_to_cv");
+  });
+
+  test("a type that they dismissed twice", () => {
+    const { story, nudge } = nudged();
+    story.does("dismissed", nudge);
+    story.passes(8 * day);
+    const [again] = story.happens("letter.generated", "letters");
+    expect(again!.nudge_type).toBe("letters_to_cv");
+    story.does("dismissed", again);
+    story.passes(20 * day);
+    expect(typesOf(story.happens("letter.generated", "letters"))).not.toContain("letters_to_cv");
+  });
+
+  test("more than the settings allow", () => {
+    const story = new Story({ settings: { nudges: { holdout: 0, max_in_period: 0 } } });
+    story.happens("letter.generated", "letters");
+    expect(story.nudges).toEqual([]);
+  });
+});
+
+const happening = fc.oneof(
+  fc.constantFrom(...journeySteps).map((step) => [step, "aube"] as const),
+  fc.constantFrom("cv.uploaded", "cv.generated", "page.vue").map((type) => [type, "cv"] as const),
+  fc.constantFrom("letter.generated", "page.vue").map((type) => [type, "letters"] as const),
+  fc.constantFrom("mood.logged", "meditation.completed", "goal.set")
+    .map((type) => [type, "rise"] as const),
+);
+const life = fc.array(
+  fc.record({
+    happening,
+    mood: fc.integer({ min: 1, max: 10 }),
+    status: fc.constantFrom("requested", "accepted", "rejected", "expired"),
+    pause: fc.oneof(fc.nat(hour), fc.nat(4 * day)),
+    reaction: fc.constantFrom("shown", "clicked", "dismissed", undefined),
+  }),
+  { maxLength: 40 },
+);
+
+/** Lives a life: whatever happens, and what the user does with their last nudge. */
+function live(moments: typeof life extends fc.Arbitrary<infer Moments> ? Moments : never): Story {
+  const story = new Story({ settings: {} });
+  for (const { happening: [event_type, app], mood, status, pause, reaction } of moments) {
+    story.passes(pause);
+    story.happens(event_type, event_type === "transition_écosystème" ? "flywheel" : app, {
+      payload: { métier: "Coach", mood_score: mood, target_app: "cv", status },
+    });
+    const last = story.nudges.findLast(({ variant }) => variant !== "holdout");
+    if (reaction && last) story.does(reaction, last);
+  }
+  story.passes(20 * day);
+  return story;
+}
+
+describe("in every life", () => {
+  test("what the flywheel tells brings no nudge, and it stops talking", () => {
+    fc.assert(
+      fc.property(life, (moments) => {
+        const story = live(moments);
+        const causes = new Set(story.effects.map(({ cause }) => cause.event_id));
+        for (const { event_type, event_id } of story.events) {
+          if (event_type.startsWith("nudge.")) expect(causes).not.toContain(event_id);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("every nudge ends once at most, and its end is told once with its cause", () => {
+    fc.assert(
+      fc.property(life, (moments) => {
+        const story = live(moments);
+        const ended = story.effects.flatMap(({ effect }) =>
+          effect.kind === "nudge_change" ? [effect.nudge_id] : []
+        );
+        expect(new Set(ended).size).toBe(ended.length);
+        expect(story.appended.map(({ payload }) => payload.nudge_id)).toEqual(ended);
+        expect(new Set(story.appended.map(({ event_id }) => event_id)).size).toBe(ended.length);
+        const made = new Set(story.nudges.map(({ nudge_id }) => nudge_id));
+        expect(made.size).toBe(story.nudges.length);
+        for (const nudge_id of ended) expect(made).toContain(nudge_id);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("the caps hold", () => {
+    fc.assert(
+      fc.property(life, (moments) => {
+        const sent = live(moments).effects.flatMap(({ effect, cause }) =>
+          effect.kind === "nudge" ? [{ type: effect.nudge_type, at: cause.at }] : []
+        );
+        for (const { type, at } of sent) {
+          const before = sent.filter((other) => other.at <= at && other.at > at - 7 * day);
+          expect(before.length).toBeLessThanOrEqual(3);
+          const same = before.filter((other) => other.type === type && other.at > at - day);
+          expect(same).toHaveLength(1);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("the same life gives the same state and effects, told in one piece or in many", () => {
+    fc.assert(
+      fc.property(life, (moments) => {
+        const one = live(moments);
+        const other = live(moments);
+        expect(other.effects).toEqual(one.effects);
+        expect(other.state).toEqual(one.state);
+        const replayed = one.replay();
+        expect(replayed.state).toEqual(one.state);
+        expect(replayed.effects).toEqual(one.effects);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("every wording", () => {
+  const all = nudgeTypes.flatMap((type) =>
+    Object.entries(wordings[type]).flatMap(([variant, words]) =>
+      [undefined, "Data Scientist"].flatMap((métier) =>
+        [undefined, ...journeySteps].map((step) => ({ type, variant, ...words({ métier, step }) }))
+      )
+    )
+  );
+
+  test("is short, whole and set as French is", () => {
+    for (const { title, message, cta_label } of all) {
+      expect(title.length).toBeLessThanOrEqual(60);
+      expect(message.length).toBeLessThanOrEqual(300);
+      expect(cta_label.length).toBeLessThanOrEqual(30);
+      for (const text of [title, message, cta_label]) {
+        expect(text).not.toMatch(/undefined|null|\s{2}|"|^\s|\s$/);
+        // A space before the marks that have one in French, none before the others.
+        expect(text).not.toMatch(/\S[!?:;»]|\s[.,]/);
+      }
+      expect(message).toMatch(/^\p{Lu}.*[.?]$/u);
+    }
+  });
+
+  test("is one of at least two, none of which is called like the holdout", () => {
+    for (const type of nudgeTypes) {
+      const variants = Object.keys(wordings[type]);
+      expect(variants.length).toBeGreaterThanOrEqual(2);
+      expect(variants).not.toContain("holdout");
+    }
+  });
+});
+
+test("the reactor is woken at the earliest of its times", () => {
+  const { story } = nudged();
+  story.happens("exploration_commencée", "aube");
+  const state = story.state.nudges as Parameters<NonNullable<typeof nudges.wakeAt>>[0];
+  expect(nudges.wakeAt!(state)).toBe(story.now + 3 * day);
+});

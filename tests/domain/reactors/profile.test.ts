@@ -1,0 +1,140 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { kept, readProfile } from "../../../shared/domain/reactors/profile.ts";
+import { Story } from "../../support/story.ts";
+
+function given(...events: [event_type: string, payload: Record<string, unknown>, app?: string][]) {
+  const story = new Story();
+  for (const [event_type, payload, app = "aube"] of events) {
+    story.happens(event_type, app, { payload });
+  }
+  return readProfile(story.state);
+}
+
+describe("a profile", () => {
+  test("is what the user's exploration found out", () => {
+    const profile = given(
+      ["exploration_commencée", { motivations: ["Recherche sens", "Évolution compétences"] }],
+      ["valeurs_explorées", { valeurs: ["autonomie", { nom: "créativité" }] }],
+      ["compétences_révélées", {
+        compétences: ["Python", { name: "Machine Learning" }],
+        compétences_transférables: ["Communication", "Python"],
+        compétences_à_valoriser: ["Python"],
+        skills_to_highlight: ["Analytique"],
+      }],
+      ["tests_psychométriques_complétés", {
+        big_five: { openness: 0.8, conscientiousness: 0.9, neuroticism: null },
+        riasec: ["Investigative", "Realistic"],
+        anxiety_level: 0.3,
+      }],
+      ["recommandations_générées", {
+        recommandations: [
+          { métier: "Data Scientist", score_compatibilité: 0.87, score_ia_résistance: 0.6 },
+          "Coach",
+          { titre: "Designer UX" },
+          {},
+        ],
+      }],
+      ["validation_ia_effectuée", {
+        métier: "Data Scientist",
+        score_résistance: 0.72,
+        ia_narrative: "Résiste bien.",
+      }],
+      ["métier_choisi", { métier: "Data Scientist" }],
+    );
+    expect(profile).toEqual({
+      motivations: ["Recherche sens", "Évolution compétences"],
+      valeurs: ["autonomie", "créativité"],
+      compétences: ["Python", "Machine Learning", "Communication"],
+      compétences_à_valoriser: ["Python"],
+      skills_to_highlight: ["Analytique"],
+      big_five: { openness: 0.8, conscientiousness: 0.9 },
+      riasec: ["Investigative", "Realistic"],
+      anxiety_level: 0.3,
+      recommandations: [
+        { métier: "Data Scientist", score_compatibilité: 0.87, score_ia_résistance: 0.6 },
+        { métier: "Coach" },
+        { métier: "Designer UX" },
+      ],
+      validations: [
+        { métier: "Data Scientist", score_ia_résistance: 0.72, ia_narrative: "Résiste bien." },
+      ],
+      choix: {
+        métier: "Data Scientist",
+        score_compatibilité: 0.87,
+        score_ia_résistance: 0.72,
+        ia_narrative: "Résiste bien.",
+      },
+    });
+  });
+
+  test("has nothing that nobody said", () => {
+    expect(given(["valeurs_explorées", {}], ["compétences_révélées", { compétences: [] }]))
+      .toEqual({});
+    expect(given(["métier_choisi", { métier: "Coach" }])).toEqual({ choix: { métier: "Coach" } });
+  });
+
+  test("keeps what was said where a later event leaves it out, and replaces what it says anew", () => {
+    expect(given(
+      ["valeurs_explorées", { valeurs: ["autonomie"] }],
+      ["valeurs_explorées", {}],
+      ["tests_psychométriques_complétés", { anxiety_level: 0.8 }],
+      ["mood.logged", { mood_score: 6, anxiety_level: 0.2 }, "rise"],
+      ["mood.logged", { mood_score: 6 }, "rise"],
+    )).toEqual({ valeurs: ["autonomie"], anxiety_level: 0.2 });
+  });
+
+  test("forgets the scores of a job for another that is chosen instead", () => {
+    expect(
+      given(
+        ["métier_choisi", { métier: "Data Scientist", score_compatibilité: 0.87 }],
+        ["métier_choisi", { métier: "Coach", score_ia_résistance: 0.5 }],
+      ).choix,
+    ).toEqual({ métier: "Coach", score_ia_résistance: 0.5 });
+  });
+
+  test("takes an estimate that comes after the choice for the chosen job", () => {
+    expect(
+      given(
+        ["métier_choisi", { métier: "Coach", score_compatibilité: 0.7 }],
+        ["validation_ia_effectuée", { ia_resistance_score: 0.9 }],
+      ).choix,
+    ).toEqual({ métier: "Coach", score_compatibilité: 0.7, score_ia_résistance: 0.9 });
+  });
+
+  test("reads interests with scores as a Holland code, the highest first", () => {
+    const riasec = { Realistic: 20, Investigative: 90, Artistic: 45, Social: 60, Conventional: 0 };
+    expect(given(["tests_psychométriques_complétés", { personality_insights: { riasec } }]))
+      .toEqual({ riasec: ["Investigative", "Social", "Artistic"] });
+  });
+
+  test("stays small whatever is sent", () => {
+    const text = fc.string({ minLength: 200, maxLength: 500, unit: "grapheme" })
+      .filter((text) => text.length <= 500);
+    const texts = fc.array(text, { minLength: 50, maxLength: 80 });
+    fc.assert(
+      fc.property(texts, (texts) => {
+        const profile = given(
+          ["exploration_commencée", { motivations: texts }],
+          ["valeurs_explorées", { valeurs: texts }],
+          ["compétences_révélées", { compétences: texts, compétences_à_valoriser: texts }],
+          ["recommandations_générées", { recommandations: texts }],
+          ...texts.map((métier): [string, Record<string, unknown>] => [
+            "validation_ia_effectuée",
+            { métier },
+          ]),
+        );
+        for (const list of [profile.motivations, profile.valeurs, profile.compétences]) {
+          expect(list!.length).toBeLessThanOrEqual(kept.items);
+          for (const item of list!) {
+            expect([...item].length).toBeLessThanOrEqual(kept.text);
+            expect(item.isWellFormed()).toBe(true);
+          }
+        }
+        expect(profile.recommandations!.length).toBeLessThanOrEqual(kept.jobs);
+        expect(profile.validations!.length).toBeLessThanOrEqual(kept.jobs);
+      }),
+      { numRuns: 10 },
+    );
+  });
+});
