@@ -16,7 +16,8 @@ export interface Publication {
 }
 
 /**
- * Publishes one event or `{ events, expected_version? }`. Payloads are checked against the catalogue here, envelopes by the database.
+ * Publishes one event, a list of events, or `{ events, expected_version? }`. Payloads are checked against the catalogue here, envelopes
+ * by the database.
  *
  * @param body the same body as text and as it reads; the text is what is stored, so that no digit of a number is lost
  * @param publisher the user who publishes; undefined for a secret key, with which each event names its user
@@ -30,7 +31,7 @@ export async function publish(
   const refused = refusedPayloads(body.value);
   const [row] = await database<{ publish: Publication }[]>`
     select flywheel.publish(
-      ${body.text}::text::jsonb,
+      ${body.text || "{}"}::text::jsonb,
       ${publisher ?? null},
       ${JSON.stringify(refused)}::text::jsonb
     )
@@ -40,7 +41,7 @@ export async function publish(
 
 /** What the catalogue finds wrong, by the event's place in the batch. What has no payload of a type is for the envelope's rules. */
 function refusedPayloads(body: unknown): Record<number, Issue[]> {
-  const events = isObject(body) && "events" in body ? body.events : [body];
+  const events = isObject(body) ? ("events" in body ? body.events : [body]) : body;
   if (!Array.isArray(events)) return {};
   return Object.fromEntries(
     events.flatMap((event: unknown, index) => {

@@ -3,6 +3,7 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   settings flywheel.settings;

@@ -22,8 +22,7 @@ begin
   using (
     select o.user_id, o.fingerprint
     from flywheel.fingerprints as o
-    where not o.permanent
-      and o.seen_at <= statement_timestamp() - settings.dedup_window
+    where o.seen_at <= statement_timestamp() - settings.dedup_window
     order by o.seen_at
     limit settings.prune_rows
     for update skip locked

@@ -9,7 +9,7 @@ declare
   replay flywheel.replays;
   chosen uuid[];
   rewound bigint;
-  events bigint;
+  rewound_events bigint;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -46,12 +46,12 @@ begin
     where s.user_id = any (chosen)
     returning s.version
   )
-  select count(*), coalesce(sum(c.version), 0) into rewound, events from changed as c;
+  select count(*), coalesce(sum(c.version), 0) into rewound, rewound_events from changed as c;
 
   update flywheel.replays as r
   set
     users = r.users + rewound,
-    events = r.events + rewind.events,
+    events = r.events + rewound_events,
     last_user = coalesce(chosen[cardinality(chosen)], r.last_user),
     finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
   where r.replay_id = replay.replay_id;

@@ -3,10 +3,14 @@ returns setof flywheel.verdict
 language plpgsql
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
+-- The plan must not depend on what the tables held when it was made: always by index, always in the order of users.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
-  received_at timestamptz;
+  appended_at timestamptz;
 begin
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
@@ -22,7 +26,7 @@ begin
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end;
 
-  received_at := clock_timestamp();
+  appended_at := clock_timestamp();
 
   return query
   with judged as materialized (
@@ -30,12 +34,12 @@ begin
       i.*,
       coalesce(i.event_id, gen_random_uuid()) as id,
       st.version - count(*) over (partition by i.user_id) as base,
-      coalesce(case when e.event_hash is null then f.event_id else i.event_id end) as first_id,
+      seen.first_id,
       case
         when e.event_hash <> i.fingerprint then 'rejected'
-        when e.event_hash is not null or f.event_id is not null then 'duplicate'
+        when seen.first_id is not null then 'duplicate'
         when row_number() over (
-          partition by i.user_id, i.fingerprint, e.event_hash is null, f.event_id is null
+          partition by i.user_id, i.fingerprint, e.event_hash is null, seen.first_id is null
           order by i.ord
         ) > 1 then 'duplicate'
         else 'accepted'
@@ -45,10 +49,20 @@ begin
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
+    -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
+    left join public.phoenix_events as same
+      on same.user_id = i.user_id and same.event_hash = i.fingerprint and i."timestamp" is not null
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = i.fingerprint
-      and (f.permanent or f.seen_at > received_at - dedup_window)
+      and i."timestamp" is null
+      and f.seen_at > appended_at - dedup_window
+    cross join lateral (
+      select case
+        when e.event_hash is null then coalesce(same.event_id, f.event_id)
+        else i.event_id
+      end as first_id
+    ) as seen
   ),
   appended as (
     insert into public.phoenix_events (
@@ -60,18 +74,18 @@ begin
       j.base + row_number() over (partition by j.user_id order by j.ord),
       j.id, j.event_type, j.app_source, j.payload, j.metadata,
       j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", received_at),
-      received_at,
+      coalesce(j."timestamp", appended_at),
+      appended_at,
       j.fingerprint
     from judged as j
     where j.status = 'accepted'
   ),
   remembered as (
-    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at, permanent)
+    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
     select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), received_at, j."timestamp" is not null
+      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at
     from judged as j
-    where j.status = 'accepted' or (j.status = 'duplicate' and j."timestamp" is null)
+    where j."timestamp" is null and j.status <> 'rejected'
     order by j.user_id, j.fingerprint, j.ord
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at

@@ -3,6 +3,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   settings flywheel.settings;
@@ -14,6 +15,7 @@ declare
   incoming flywheel.incoming_event[];
   fine flywheel.incoming_event[];
   verdicts flywheel.verdict[] := '{}';
+  place integer;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -41,15 +43,14 @@ begin
   incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
   fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
 
-  if body ? 'expected_version' then
-    perform flywheel.expect_version(fine, body -> 'expected_version');
-  end if;
-
   if exists (
     select from unnest(fine) as f where f.event_id is not null group by f.user_id, f.event_id having count(*) > 1
   ) then
-    -- Events of one user with one event_id depend on each other: such a batch, which is rare, goes event by event.
-    for place in 1 .. cardinality(fine) loop
+    -- Events of one user with one event_id depend on each other: such a batch, which is rare, goes event by event, in order
+    -- of users, so that two batches cannot deadlock.
+    for place in
+      select f.ordinality from unnest(fine) with ordinality as f order by f.user_id, f.ordinality
+    loop
       verdicts := verdicts || array(
         select v::flywheel.verdict from flywheel.append_events(fine[place:place], settings.dedup_window) as v
       );
@@ -58,6 +59,10 @@ begin
     verdicts := array(
       select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
     );
+  end if;
+
+  if body ? 'expected_version' then
+    perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
   end if;
 
   return (

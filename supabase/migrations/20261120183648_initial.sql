@@ -27,7 +27,7 @@ create table flywheel.settings (
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
-  max_attempts integer not null default 5 check (max_attempts between 1 and 50),
+  max_attempts integer not null default 5 check (max_attempts between 2 and 50),
   backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
   backoff_jitter double precision not null default 0.2 check (backoff_jitter between 0 and 1),
@@ -91,6 +91,7 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
+create index phoenix_events_event_hash on public.phoenix_events (user_id, event_hash);
 create index phoenix_events_timestamp on public.phoenix_events ("timestamp");
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
@@ -182,23 +183,19 @@ create table flywheel.fingerprints (
   fingerprint bytea not null,
   event_id uuid not null,
   seen_at timestamptz not null,
-  permanent boolean not null,
   primary key (user_id, fingerprint)
 )
 with (fillfactor = 90);
 
-create index fingerprints_seen_at on flywheel.fingerprints (seen_at)
-where not permanent;
+create index fingerprints_seen_at on flywheel.fingerprints (seen_at);
 
 alter table flywheel.fingerprints enable row level security;
 
-comment on table flywheel.fingerprints is 'Which publications were seen, and as which event: the memory of deduplication.';
+comment on table flywheel.fingerprints is 'Which publications without a publisher''s timestamp were seen lately, and as which event. Pruned after the dedup window. With a timestamp a fingerprint counts for ever: the log remembers it by phoenix_events.event_hash.';
 comment on column flywheel.fingerprints.user_id is 'Whose event.';
 comment on column flywheel.fingerprints.fingerprint is 'SHA-256; flywheel.read_envelopes() says over what.';
 comment on column flywheel.fingerprints.event_id is 'The first publication''s event_id.';
 comment on column flywheel.fingerprints.seen_at is 'The last publication of it; the dedup window runs from here.';
-comment on column flywheel.fingerprints.permanent is
-  'True where the publisher gave a timestamp: such a fingerprint counts for ever. Others are pruned after the window.';
 
 -- store/incoming_event.sql
 create type flywheel.incoming_event as (
@@ -496,7 +493,7 @@ set plan_cache_mode = 'force_generic_plan'
 as $$
 #variable_conflict use_column
 declare
-  received_at timestamptz;
+  appended_at timestamptz;
 begin
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
@@ -512,7 +509,7 @@ begin
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end;
 
-  received_at := clock_timestamp();
+  appended_at := clock_timestamp();
 
   return query
   with judged as materialized (
@@ -520,12 +517,12 @@ begin
       i.*,
       coalesce(i.event_id, gen_random_uuid()) as id,
       st.version - count(*) over (partition by i.user_id) as base,
-      coalesce(case when e.event_hash is null then f.event_id else i.event_id end) as first_id,
+      seen.first_id,
       case
         when e.event_hash <> i.fingerprint then 'rejected'
-        when e.event_hash is not null or f.event_id is not null then 'duplicate'
+        when seen.first_id is not null then 'duplicate'
         when row_number() over (
-          partition by i.user_id, i.fingerprint, e.event_hash is null, f.event_id is null
+          partition by i.user_id, i.fingerprint, e.event_hash is null, seen.first_id is null
           order by i.ord
         ) > 1 then 'duplicate'
         else 'accepted'
@@ -535,10 +532,20 @@ begin
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
+    -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
+    left join public.phoenix_events as same
+      on same.user_id = i.user_id and same.event_hash = i.fingerprint and i."timestamp" is not null
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = i.fingerprint
-      and (f.permanent or f.seen_at > received_at - dedup_window)
+      and i."timestamp" is null
+      and f.seen_at > appended_at - dedup_window
+    cross join lateral (
+      select case
+        when e.event_hash is null then coalesce(same.event_id, f.event_id)
+        else i.event_id
+      end as first_id
+    ) as seen
   ),
   appended as (
     insert into public.phoenix_events (
@@ -550,18 +557,18 @@ begin
       j.base + row_number() over (partition by j.user_id order by j.ord),
       j.id, j.event_type, j.app_source, j.payload, j.metadata,
       j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", received_at),
-      received_at,
+      coalesce(j."timestamp", appended_at),
+      appended_at,
       j.fingerprint
     from judged as j
     where j.status = 'accepted'
   ),
   remembered as (
-    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at, permanent)
+    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
     select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), received_at, j."timestamp" is not null
+      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at
     from judged as j
-    where j.status = 'accepted' or (j.status = 'duplicate' and j."timestamp" is null)
+    where j."timestamp" is null and j.status <> 'rejected'
     order by j.user_id, j.fingerprint, j.ord
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at
@@ -598,13 +605,18 @@ comment on function flywheel.append_events(flywheel.incoming_event[], interval) 
   'Deduplicates and appends publications without issues, in their order; no two of them may share a user and an event_id. The streams stay locked until the transaction ends. Returns a verdict on each.';
 
 -- store/expect_version.sql
-create function flywheel.expect_version(incoming flywheel.incoming_event[], expected jsonb)
+create function flywheel.expect_version(
+  incoming flywheel.incoming_event[],
+  verdicts flywheel.verdict[],
+  expected jsonb
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
   users uuid[] := array(select distinct i.user_id from unnest(incoming) as i);
+  accepted bigint := (select count(*) from unnest(verdicts) as v where v.status = 'accepted');
   actual bigint;
 begin
   if cardinality(users) <> 1 or not pg_input_is_valid(expected::text, 'bigint') then
@@ -614,10 +626,10 @@ begin
       detail = 'invalid_expected_version';
   end if;
 
-  insert into flywheel.streams (user_id) values (users[1]) on conflict do nothing;
-  select s.version into actual from flywheel.streams as s where s.user_id = users[1] for no key update;
+  select s.version - accepted into actual from flywheel.streams as s where s.user_id = users[1];
 
-  if actual <> expected::bigint then
+  -- Whoever repeats a call whose answer was lost finds the stream ahead by their own events, and changes nothing.
+  if accepted > 0 and actual <> expected::bigint then
     raise exception using
       errcode = 'PT409',
       message = format('The stream is at version %s, not %s.', actual, expected),
@@ -626,8 +638,8 @@ begin
 end
 $$;
 
-comment on function flywheel.expect_version(flywheel.incoming_event[], jsonb) is
-  'Locks the one user''s stream and raises PT409 wrong_expected_version unless it is at the expected version.';
+comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.verdict[], jsonb) is
+  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it.';
 
 -- store/publish.sql
 create function flywheel.publish(body jsonb, publisher uuid default null, refused jsonb default '{}')
@@ -673,10 +685,6 @@ begin
   incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
   fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
 
-  if body ? 'expected_version' then
-    perform flywheel.expect_version(fine, body -> 'expected_version');
-  end if;
-
   if exists (
     select from unnest(fine) as f where f.event_id is not null group by f.user_id, f.event_id having count(*) > 1
   ) then
@@ -690,6 +698,10 @@ begin
     verdicts := array(
       select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
     );
+  end if;
+
+  if body ? 'expected_version' then
+    perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
   end if;
 
   return (
@@ -1862,8 +1874,7 @@ begin
   using (
     select o.user_id, o.fingerprint
     from flywheel.fingerprints as o
-    where not o.permanent
-      and o.seen_at <= statement_timestamp() - settings.dedup_window
+    where o.seen_at <= statement_timestamp() - settings.dedup_window
     order by o.seen_at
     limit settings.prune_rows
     for update skip locked

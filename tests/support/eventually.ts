@@ -1,12 +1,12 @@
 const WITHIN_MS = 20_000;
-const PAUSE_MS = 25;
+const PAUSE_MS = 10;
 
 /**
  * Asks again and again until the answer is neither a failure nor false nor undefined, and returns it.
  *
  * @throws the last failure once 20 s have passed
  */
-export async function eventually<T>(ask: () => Promise<T>): Promise<NonNullable<T>> {
+export async function eventually<T>(ask: () => T | Promise<T>): Promise<NonNullable<T>> {
   const deadline = performance.now() + WITHIN_MS;
   while (true) {
     let failure: unknown = new Error("it never came true");

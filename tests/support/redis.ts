@@ -1,12 +1,12 @@
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis as RedisClient } from "ioredis";
 import { describe } from "vitest";
+import { freePort } from "../../supabase/local/ports.ts";
 import { findRedisServer, redisServerArguments } from "../../supabase/local/redis/find-redis.ts";
 import { createRedisFront } from "../../supabase/local/redis/front.ts";
+import { eventually } from "./eventually.ts";
 
 /** A real Redis of a test's own, on a free port, with its data in a temporary folder. */
 export interface TestRedis {
@@ -41,7 +41,7 @@ export async function startRedis(): Promise<TestRedis> {
   const program = findRedisServer();
   if (!program) throw new Error("redis-server is not installed");
   const dataFolder = await mkdtemp(join(tmpdir(), "phoenix-redis-"));
-  const port = await freePort();
+  const port = freePort();
   const start = () => spawnRedis(program, redisServerArguments({ port, dataFolder }), port);
 
   let server = await start();
@@ -67,7 +67,7 @@ export async function startUpstash(): Promise<TestUpstash> {
   const front = createRedisFront({ redisUrl: redis.url, token });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, front.fetch);
   const url = `http://127.0.0.1:${server.addr.port}`;
-  await until(async () => (await fetch(`${url}/health`).then(drained)).ok);
+  await eventually(async () => (await fetch(`${url}/health`).then(drained)).ok);
   return {
     redis,
     url,
@@ -78,26 +78,6 @@ export async function startUpstash(): Promise<TestUpstash> {
       await redis.stop();
     },
   };
-}
-
-/** A port of 127.0.0.1 that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
-
-/** Waits until something holds, for a generous while. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error("still does not hold after 20 s");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function drained(response: Response): Promise<Response> {

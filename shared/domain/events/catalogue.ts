@@ -71,15 +71,33 @@ export function checkPayload(eventType: string, payload: unknown): PayloadCheck 
       message: `must not nest deeper than ${maximumDepth} levels`,
     }]);
   }
-  const schema = schemaOf.get(normaliseText(eventType));
-  if (!schema) return { ok: true, payload: normalised };
+  return judge(normaliseText(eventType), normalised);
+}
 
-  const result = schema.safeParse(normalised);
+/**
+ * The same check for a payload that the store keeps: it is in NFC already, and so is its type.
+ *
+ * @returns the very payload that was given
+ */
+export function checkStoredPayload(
+  eventType: string,
+  payload: Record<string, unknown>,
+): PayloadCheck {
+  return judge(eventType, payload);
+}
+
+function judge(eventType: string, payload: Record<string, unknown>): PayloadCheck {
+  const schema = schemaOf.get(eventType);
+  if (!schema) return { ok: true, payload };
+  const result = schema.safeParse(payload);
   const issues = result.success ? [] : issuesOf(result.error.issues);
-  const seen = new Set(issues.map(({ field }) => field));
-  issues.push(...scoreIssues(normalised).filter(({ field }) => !seen.has(field)));
+  const offScale = scoreIssues(payload);
+  if (offScale.length > 0) {
+    const seen = new Set(issues.map(({ field }) => field));
+    issues.push(...offScale.filter(({ field }) => !seen.has(field)));
+  }
   // Not zod's copy: it leaves out a key named `__proto__`, and every key that was sent is kept.
-  return issues.length > 0 ? refused(issues) : { ok: true, payload: normalised };
+  return issues.length > 0 ? refused(issues) : { ok: true, payload };
 }
 
 function refused(issues: Issue[]): PayloadCheck {

@@ -1,12 +1,11 @@
 import {
-  checkPayload,
+  checkStoredPayload,
   type EventType,
-  eventTypeOf,
+  isCatalogued,
   type PayloadCheck,
   type PayloadOf,
 } from "./catalogue.ts";
 import type { StoredEvent } from "./envelope.ts";
-import { normaliseText } from "./normalise.ts";
 
 /** A stored event of a given type, whose payload was checked. */
 export type EventOf<Type extends EventType> =
@@ -23,19 +22,17 @@ export type Recognised =
   | { kind: "refused"; issues: Extract<PayloadCheck, { ok: false }>["issues"] };
 
 /**
- * Reads a stored event for the reactors.
+ * Reads a stored event for the reactors. The store keeps types and payloads in NFC.
  *
- * @returns a catalogued event with its typed payload; an event of a free type, in NFC;
+ * @returns a catalogued event with its typed payload; an event of a free type;
  * or the issues of an event whose payload the catalogue refuses.
  */
 export function recognise(event: StoredEvent): Recognised {
-  const check = checkPayload(event.event_type, event.payload);
+  const check = checkStoredPayload(event.event_type, event.payload);
   if (!check.ok) return { kind: "refused", issues: check.issues };
-  const { payload } = check;
-  const type = eventTypeOf(event.event_type);
-  return type
-    ? { kind: "known", event: { ...event, event_type: type, payload } as KnownEvent }
-    : { kind: "free", event: { ...event, event_type: normaliseText(event.event_type), payload } };
+  return isCatalogued(event.event_type)
+    ? { kind: "known", event: event as KnownEvent }
+    : { kind: "free", event };
 }
 
 /**

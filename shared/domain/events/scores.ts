@@ -39,27 +39,40 @@ export function scoreIssues(
   path: PropertyKey[] = [],
   issues: Issue[] = [],
 ): Issue[] {
-  for (const [key, child] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
-    if (issues.length >= maximumIssues) break;
-    if (typeof child === "number" && typeof key === "string") {
-      const scale = scaleOf(key);
-      if (scale && !(child >= scale.min && child <= scale.max)) {
-        issues.push({ field: fieldAt([...path, key]), message: `must be ${expected(scale)}` });
-      }
-    } else if (typeof child === "object" && child !== null) {
-      path.push(key);
-      scoreIssues(child, path, issues);
-      path.pop();
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      if (typeof value[index] === "object") check(index, value[index], path, issues);
+    }
+  } else {
+    for (const [key, child] of Object.entries(value)) {
+      if (typeof child === "object" || typeof child === "number") check(key, child, path, issues);
     }
   }
   return issues;
 }
 
-function scaleOf(key: string): Scale | undefined {
-  for (const rule of rules) {
-    if (rule.keys.test(key)) return rule.scale;
+function check(key: string | number, child: unknown, path: PropertyKey[], issues: Issue[]): void {
+  if (issues.length >= maximumIssues) return;
+  if (typeof child === "number") {
+    const scale = scaleOf(String(key));
+    if (scale && !(child >= scale.min && child <= scale.max)) {
+      issues.push({ field: fieldAt([...path, key]), message: `must be ${expected(scale)}` });
+    }
+  } else if (typeof child === "object" && child !== null) {
+    path.push(key);
+    scoreIssues(child, path, issues);
+    path.pop();
   }
-  return undefined;
+}
+
+/** Publishers use few keys, and each means the same every time. Bounded, because they choose them. */
+const scalesByKey = new Map<string, Scale | undefined>();
+
+function scaleOf(key: string): Scale | undefined {
+  if (scalesByKey.has(key)) return scalesByKey.get(key);
+  const scale = rules.find((rule) => rule.keys.test(key))?.scale;
+  if (scalesByKey.size < 10_000) scalesByKey.set(key, scale);
+  return scale;
 }
 
 const self = { $ref: "#/$defs/scores" } as const;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { call, receiver, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { call, receiver, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -57,7 +58,7 @@ describe("signing keys", () => {
     expect(await (await call(qstash.url, "GET", "/v2/keys")).json()).toEqual(rotated);
 
     await qstash.client.publish({ url: `${destination.url}/rotated`, body: "b" });
-    await until(() => destination.to("/rotated").length > 0);
+    await eventually(() => destination.to("/rotated").length > 0);
     const signature = destination.to("/rotated")[0]?.headers.get("upstash-signature") ?? "";
     await expect(receiver.verify({ signature, body: "b" })).resolves.toBe(true);
   });

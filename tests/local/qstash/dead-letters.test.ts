@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { call, pause, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { call, pause, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -33,7 +34,9 @@ async function die(paths: string[], options: { label?: string } = {}): Promise<s
       ...options,
     });
   }
-  await until(async () => (await dlq.listMessages()).messages.length === before + paths.length);
+  await eventually(async () =>
+    (await dlq.listMessages()).messages.length === before + paths.length
+  );
   const { messages } = await dlq.listMessages();
   return paths.map((path) => messages.find(({ url }) => url.endsWith(path))?.dlqId ?? "");
 }
@@ -100,10 +103,10 @@ describe("dead letters", () => {
     broken = false;
     const { responses } = await dlq.retry(one);
     expect(responses).toEqual([{ messageId: expect.stringMatching(/^msg_/) }]);
-    await until(() => destination.to("/x").length === 2);
+    await eventually(() => destination.to("/x").length === 2);
     expect(destination.to("/x")[1]?.headers.get("upstash-retried")).toBe("0");
     expect((await dlq.retry({ all: true })).responses).toHaveLength(2);
-    await until(() => destination.to("/y").length === 2 && destination.to("/z").length === 2);
+    await eventually(() => destination.to("/y").length === 2 && destination.to("/z").length === 2);
     expect((await dlq.listMessages()).messages).toEqual([]);
     await expect(dlq.retry(one)).rejects.toMatchObject({ status: 404 });
   });
@@ -147,7 +150,7 @@ describe("messages", () => {
       callback: `${slow.url}/callback`,
       failureCallback: `${slow.url}/failure`,
     });
-    await until(() => slow.deliveries.length === 1);
+    await eventually(() => slow.deliveries.length === 1);
     await qstash.client.messages.cancel(messageId);
     cancelled.resolve();
     await pause(100);
@@ -158,7 +161,7 @@ describe("messages", () => {
   test("leave a log that pages from the newest entry to the oldest", async () => {
     const label = "paged";
     await qstash.client.publish({ url: `${destination.url}/logged`, retries: 0, label });
-    await until(async () =>
+    await eventually(async () =>
       (await qstash.client.logs({ filter: { label } })).logs[0]?.state === "FAILED"
     );
     const states: string[] = [];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { call, pause, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { call, pause, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -26,7 +27,7 @@ describe("deduplication", () => {
       headers: { "Upstash-Deduplication-Id": "once" },
     });
     expect(raw.status).toBe(202);
-    await until(() => destination.to("/once").length > 0);
+    await eventually(() => destination.to("/once").length > 0);
     await pause(50);
     expect(destination.to("/once")).toHaveLength(1);
   });
@@ -55,6 +56,8 @@ describe("deduplication", () => {
     const message = { url: `${destination.url}/window`, deduplicationId: "window" };
     const first = await fast.client.publish(message);
     expect((await fast.client.publish(message)).messageId).toBe(first.messageId);
-    await until(async () => (await fast.client.publish(message)).messageId !== first.messageId);
+    await eventually(async () =>
+      (await fast.client.publish(message)).messageId !== first.messageId
+    );
   });
 });

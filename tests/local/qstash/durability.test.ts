@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { eventually } from "../../support/eventually.ts";
 import {
   call,
   connect,
@@ -7,7 +8,6 @@ import {
   nextSigningKey,
   startDestination,
   token,
-  until,
 } from "./harness.ts";
 
 const main = fileURLToPath(new URL("../../../supabase/local/qstash/main.ts", import.meta.url));
@@ -91,21 +91,21 @@ describe.concurrent("after the process is killed", () => {
       destination: `${destination.url}/tick`,
       cron: "* * * * *",
     });
-    await until(async () => (await first.client.dlq.listMessages()).messages.length === 1);
-    await until(() => destination.to("/in-flight").length === 1);
+    await eventually(async () => (await first.client.dlq.listMessages()).messages.length === 1);
+    await eventually(() => destination.to("/in-flight").length === 1);
 
     await first.end("SIGKILL");
     killed.resolve();
     const ticks = destination.to("/tick").length;
     const second = await database.start();
 
-    await until(() => destination.to("/in-flight").length === 2);
+    await eventually(() => destination.to("/in-flight").length === 2);
     for (const { headers, body } of destination.to("/in-flight")) {
       expect(headers.get("upstash-message-id")).toBe(messageId);
       expect(body).toBe("do not lose me");
     }
-    await until(() => destination.to("/delayed").length === 1);
-    await until(() => destination.to("/tick").length > ticks);
+    await eventually(() => destination.to("/delayed").length === 1);
+    await eventually(() => destination.to("/tick").length > ticks);
 
     expect(destination.to("/queued")).toHaveLength(0);
     expect(await second.client.queue({ queueName: "paused" }).get()).toMatchObject({
@@ -114,7 +114,7 @@ describe.concurrent("after the process is killed", () => {
       lag: 2,
     });
     await second.client.queue({ queueName: "paused" }).resume();
-    await until(() => destination.to("/queued").length === 2);
+    await eventually(() => destination.to("/queued").length === 2);
     expect((await second.client.dlq.listMessages()).messages).toMatchObject([{ body: "dead" }]);
     expect((await second.client.schedules.list()).map(({ scheduleId }) => scheduleId)).toEqual([
       "tick",
@@ -143,7 +143,7 @@ describe.concurrent("after the process is killed", () => {
       expect(again).toMatchObject({ deduplicated: true });
     }
     const delivered = () => new Set(destination.deliveries.map(({ body }) => body));
-    await until(() => acknowledged.isSubsetOf(delivered()));
+    await eventually(() => acknowledged.isSubsetOf(delivered()));
   });
 
   test("rotated signing keys stay in use", async () => {
@@ -173,11 +173,11 @@ describe.concurrent("the process", () => {
     });
     const first = await database.start();
     await first.client.publish({ url: destination.url, retries: 0 });
-    await until(() => destination.deliveries.length === 1);
+    await eventually(() => destination.deliveries.length === 1);
     expect(await first.end("SIGTERM")).toMatchObject({ success: true });
     ended.resolve();
     await database.start();
-    await until(() => destination.deliveries.length === 2);
+    await eventually(() => destination.deliveries.length === 2);
     expect(destination.deliveries[1]?.headers.get("upstash-retried")).toBe("0");
   });
 

@@ -78,15 +78,6 @@ export function call(url: string, method: string, path: string, init: RequestIni
   });
 }
 
-/** Waits, for at most 10 seconds, until `condition` holds. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`still not so after 10 s: ${condition}`);
-    await pause(5);
-  }
-}
-
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,6 +1,7 @@
 import { SignatureError } from "@upstash/qstash";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { call, pause, receiver, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { call, pause, receiver, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -20,7 +21,7 @@ afterAll(async () => {
 
 /** What arrives at a path that only this message was sent to. */
 async function arrival(path: string) {
-  await until(() => destination.to(path).length > 0);
+  await eventually(() => destination.to(path).length > 0);
   const [delivery] = destination.to(path);
   if (!delivery) throw new Error("nothing arrived");
   return delivery;
@@ -108,7 +109,7 @@ describe("a published message", () => {
       timeout: 0.05,
       retries: 0,
     });
-    await until(async () => {
+    await eventually(async () => {
       const { logs } = await qstash.client.logs({ messageIds: [messageId] });
       return logs.some(({ state, error }) => state === "ERROR" && /timed? ?out/i.test(error ?? ""));
     });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { call, pause, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { call, pause, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -49,7 +50,7 @@ describe("a queue", () => {
   test("is made by the first message that is enqueued to it", async () => {
     const queue = qstash.client.queue({ queueName: "implicit" });
     await queue.enqueueJSON({ url: `${destination.url}/implicit`, body: { n: 1 } });
-    await until(() => destination.to("/implicit").length === 1);
+    await eventually(() => destination.to("/implicit").length === 1);
     expect(await queue.get()).toMatchObject({ parallelism: 1 });
     const { headers, body } = destination.to("/implicit")[0] ?? {};
     expect([headers?.get("content-type"), body]).toEqual(["application/json", '{"n":1}']);
@@ -81,7 +82,7 @@ describe("a queue", () => {
             retryDelay: "1000",
           });
         }
-        await until(async () => (await queue.get()).lag === 0);
+        await eventually(async () => (await queue.get()).lag === 0);
         const attempts = bodies.flatMap((body, place) =>
           Array.from({ length: Math.min(3, (counts[place] ?? 0) + 1) }, () => body)
         );
@@ -99,7 +100,7 @@ describe("a queue", () => {
         callback: `${destination.url}/called/${n}/back`,
       });
     }
-    await until(() => destination.to("/called/3/back").length === 1);
+    await eventually(() => destination.to("/called/3/back").length === 1);
     const paths = destination.deliveries.map(({ path }) => path).filter((path) =>
       path.startsWith("/called/")
     );
@@ -112,7 +113,7 @@ describe("a queue", () => {
     for (let n = 0; n < 9; n++) await queue.enqueue({ url: `${destination.url}/slow` });
     mostInFlight = 0;
     await queue.resume();
-    await until(() => destination.to("/slow").length === 9 && inFlight === 0);
+    await eventually(() => destination.to("/slow").length === 9 && inFlight === 0);
     expect(mostInFlight).toBe(3);
   });
 
@@ -124,7 +125,7 @@ describe("a queue", () => {
     expect(destination.to("/paused")).toHaveLength(0);
     expect(await queue.get()).toMatchObject({ paused: true, lag: 1 });
     await queue.resume();
-    await until(() => destination.to("/paused").length === 1);
+    await eventually(() => destination.to("/paused").length === 1);
   });
 
   test("takes its messages with it when it is deleted", async () => {
@@ -145,7 +146,7 @@ describe("flow control", () => {
         flowControl: { key: "narrow", parallelism: 2 },
       });
     }
-    await until(() =>
+    await eventually(() =>
       destination.deliveries.filter(({ path }) => path.startsWith("/slow?")).length === 6
     );
     expect(mostInFlight).toBeLessThanOrEqual(2);
@@ -160,7 +161,7 @@ describe("flow control", () => {
         flowControl: { key: "rated", rate: 2, period },
       });
     }
-    await until(() => destination.to("/rated").length === 5);
+    await eventually(() => destination.to("/rated").length === 5);
     const { logs } = await qstash.client.logs({ filter: { path: "/rated", state: "ACTIVE" } });
     const [t0 = 0, , t2 = 0, , t4 = 0] = logs.map(({ time }) => time).reverse();
     expect(t2 - t0).toBeGreaterThanOrEqual(period * 1000);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { receiver, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { receiver, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -35,7 +36,7 @@ function failing(
 }
 
 async function logged(messageId: string, state: string) {
-  await until(async () =>
+  await eventually(async () =>
     (await qstash.client.logs({ messageIds: [messageId] })).logs.some((log) => log.state === state)
   );
   const { logs } = await qstash.client.logs({ messageIds: [messageId] });
@@ -151,7 +152,7 @@ describe("a callback", () => {
       callback: `${destination.url}/callback`,
       failureCallback: `${destination.url}/no-failure`,
     });
-    await until(() => destination.to("/callback").length > 0);
+    await eventually(() => destination.to("/callback").length > 0);
     const [delivery] = destination.to("/callback");
     if (!delivery) throw new Error("nothing arrived");
     expect(delivery.method).toBe("PATCH");
@@ -187,7 +188,7 @@ describe("a callback", () => {
       callback: `${destination.url}/each`,
       failureCallback: `${destination.url}/failure`,
     });
-    await until(() =>
+    await eventually(() =>
       destination.to("/each").length === 2 && destination.to("/failure").length === 1
     );
     const told = destination.to("/each").map(({ body }) => JSON.parse(body));
@@ -213,7 +214,7 @@ describe("a callback", () => {
       headers: { "Upstash-Callback-Retry-Delay": "1000" },
       callback: `${destination.url}/deaf`,
     });
-    await until(async () => {
+    await eventually(async () => {
       const filter = { url: `${destination.url}/deaf` };
       return (await qstash.client.dlq.listMessages({ filter })).messages.length === 1;
     });

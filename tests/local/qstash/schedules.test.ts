@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nextCronTime } from "../../../supabase/local/qstash/cron.ts";
-import { call, pause, startDestination, startQStash, until } from "./harness.ts";
+import { eventually } from "../../support/eventually.ts";
+import { call, pause, startDestination, startQStash } from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -73,7 +74,7 @@ describe("a schedule", () => {
       body: "tick",
       headers: { "Content-Type": "text/plain" },
     });
-    await until(() => destination.to("/each-minute").length >= 3);
+    await eventually(() => destination.to("/each-minute").length >= 3);
     const schedule = await qstash.client.schedules.get(scheduleId);
     await qstash.client.schedules.delete(scheduleId);
 
@@ -109,14 +110,14 @@ describe("a schedule", () => {
     const { isPaused, nextScheduleTime = 0 } = await schedules.get(scheduleId);
     expect(isPaused).toBe(true);
     const whilePaused = await created();
-    await until(async () =>
+    await eventually(async () =>
       ((await schedules.get(scheduleId)).nextScheduleTime ?? 0) >= nextScheduleTime + 120_000
     );
     expect(await created()).toBe(whilePaused);
 
     await schedules.resume({ schedule: scheduleId });
     expect((await schedules.get(scheduleId)).isPaused).toBe(false);
-    await until(async () => await created() > whilePaused);
+    await eventually(async () => await created() > whilePaused);
     await schedules.delete(scheduleId);
   });
 
@@ -128,11 +129,11 @@ describe("a schedule", () => {
       cron: "* * * * *",
       queueName: "scheduled",
     });
-    await until(async () => (await queue.get()).lag >= 1);
+    await eventually(async () => (await queue.get()).lag >= 1);
     await qstash.client.schedules.delete(scheduleId);
     expect(destination.to("/queued")).toHaveLength(0);
     await queue.resume();
-    await until(() => destination.to("/queued").length >= 1);
+    await eventually(() => destination.to("/queued").length >= 1);
   });
 
   test.each([

@@ -1,13 +1,9 @@
 import { Redis } from "@upstash/redis";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
-import {
-  describeWithRedis,
-  freePort,
-  startRedis,
-  type TestRedis,
-  until,
-} from "../../support/redis.ts";
+import { freePort } from "../../../supabase/local/ports.ts";
+import { eventually } from "../../support/eventually.ts";
+import { describeWithRedis, startRedis, type TestRedis } from "../../support/redis.ts";
 
 const MAIN = fileURLToPath(new URL("../../../supabase/local/redis/main.ts", import.meta.url));
 
@@ -29,14 +25,14 @@ describeWithRedis("the local Redis REST process", () => {
     }).spawn();
 
   test.each(["SIGTERM", "SIGINT"] as const)("serves until %s and ends cleanly", async (signal) => {
-    const port = await freePort();
+    const port = freePort();
     await using server = run({
       REDIS_REST_PORT: String(port),
       REDIS_REST_TOKEN: "local",
       REDIS_PORT: String(redis.port),
     });
     const url = `http://127.0.0.1:${port}`;
-    await until(() => fetch(`${url}/health`).then((answer) => answer.ok, () => false));
+    await eventually(() => fetch(`${url}/health`).then((answer) => answer.ok, () => false));
 
     const client = new Redis({ url, token: "local" });
     await client.set("through", signal);

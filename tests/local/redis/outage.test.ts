@@ -1,6 +1,7 @@
 import { Redis } from "@upstash/redis";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeWithRedis, startUpstash, type TestUpstash, until } from "../../support/redis.ts";
+import { eventually } from "../../support/eventually.ts";
+import { describeWithRedis, startUpstash, type TestUpstash } from "../../support/redis.ts";
 
 describeWithRedis("the local Redis when Redis goes away", () => {
   let upstash: TestUpstash;
@@ -25,7 +26,7 @@ describeWithRedis("the local Redis when Redis goes away", () => {
   test("answers 503 at once meanwhile, and serves the same data when it is back", async () => {
     await redis.set("kept", "before");
     await upstash.redis.kill();
-    await until(async () => !(await isReachable()));
+    await eventually(async () => !(await isReachable()));
 
     const unavailable = { status: 503, body: { error: "Redis is unavailable" } };
     const started = performance.now();
@@ -36,7 +37,7 @@ describeWithRedis("the local Redis when Redis goes away", () => {
     expect(performance.now() - started).toBeLessThan(5_000);
 
     await upstash.redis.restart();
-    await until(isReachable);
+    await eventually(isReachable);
     expect(await redis.get("kept")).toBe("before");
     expect(await (await fetch(`${upstash.url}/health`)).json()).toEqual({ status: "healthy" });
   });
@@ -51,7 +52,7 @@ describeWithRedis("the local Redis when Redis goes away", () => {
     // Told by the lost connection, not by the time limit of a command.
     expect(performance.now() - started).toBeLessThan(2_500);
     await upstash.redis.restart();
-    await until(isReachable);
+    await eventually(isReachable);
   });
 
   test("takes its transactions and scripts up again after a restart", async () => {
@@ -60,7 +61,7 @@ describeWithRedis("the local Redis when Redis goes away", () => {
     );
     const before = await script.exec(["counted"], []);
     await upstash.redis.restart();
-    await until(isReachable);
+    await eventually(isReachable);
     expect(await script.exec(["fresh"], [])).toBe(1);
     expect(before).toBe(1);
     expect(await redis.multi().set("a", 1).incr("a").exec()).toEqual(["OK", 2]);

@@ -1,0 +1,155 @@
+import postgres from "postgres";
+import type { Bench, Suite } from "./harness/bench.ts";
+import type { Result } from "./harness/contender.ts";
+import { figure, rate, ratio } from "./harness/measure.ts";
+import { withSettings } from "./harness/with-settings.ts";
+import { publish } from "./publish.ts";
+
+/** Workers that leave when they find nothing, and that nothing but the end of the backlog stops. */
+export const untilEmpty = { linger: "0", work_budget: "140 seconds" };
+
+/** Draining a backlog with every real reactor, directly and through the function, beside job queues with an empty task. */
+export const drainBacklog: Suite = {
+  name: "drain",
+  measures: ["drain_vs_graphile", "drain_http_vs_graphile"],
+  async measure(bench) {
+    const { runs } = bench.sizes;
+    const direct: Result[] = [];
+    const http: Result[] = [];
+    const graphile = new Queue(bench, "graphile-worker", { processes: 4 });
+    const pgBoss = new Queue(bench, "pg-boss", { processes: 1 });
+    for (let run = 1; run <= runs; run++) {
+      bench.progress(`drain: run ${run} of ${runs}`);
+      direct.push(await drain(bench, () => fill(bench, bench.sizes)));
+      await graphile.run();
+      http.push(await drainHttp(bench));
+      await pgBoss.run();
+    }
+    await bench.reset();
+    const jobs = rate(graphile.drained);
+    return [
+      ratio("drain_vs_graphile", rate(direct) / jobs, "higher", { reach: 3, aim: 8 }),
+      ratio("drain_http_vs_graphile", rate(http) / jobs, "higher", { reach: 1, aim: 4 }),
+      figure("drain_rate", rate(direct), "events/s", "higher"),
+      figure("drain_http_rate", rate(http), "events/s", "higher"),
+      figure("graphile_worker_drain_rate", jobs, "jobs/s", "higher"),
+      figure("pg_boss_drain_rate", rate(pgBoss.drained), "jobs/s", "higher"),
+      figure("graphile_worker_add_rate", rate(graphile.added), "jobs/s", "higher"),
+      figure("pg_boss_insert_rate", rate(pgBoss.added), "jobs/s", "higher"),
+    ];
+  },
+};
+
+/** Makes the store new, with a backlog, analysed as autovacuum would have. */
+export async function fill(
+  bench: Bench,
+  { events, users }: { events: number; users: number },
+): Promise<void> {
+  await bench.reset();
+  await publish(bench, {
+    ...bench.sizes,
+    events,
+    users,
+    url: bench.stack.env.DB_URL,
+    calls: "of many users",
+  });
+  await bench.admin`analyze`;
+}
+
+/**
+ * Drains the whole backlog by a process of ours.
+ *
+ * @param prepare makes the backlog, once the process has warmed up
+ * @throws Error where an event was left or failed
+ */
+export async function drain(bench: Bench, prepare: () => Promise<unknown>): Promise<Result> {
+  const task = { url: bench.stack.env.DB_URL, workers: bench.sizes.clients };
+  const result = await withSettings(
+    bench,
+    untilEmpty,
+    () => bench.race({ script: "ours/drain.ts", task }, prepare),
+  );
+  await assertDrained(bench);
+  return result;
+}
+
+async function drainHttp(bench: Bench): Promise<Result> {
+  const { clients, events, users } = bench.sizes;
+  const work = async () => {
+    const startedAt = performance.now();
+    const done = await Promise.all(Array.from({ length: clients }, () => processQueue(bench)));
+    const seconds = (performance.now() - startedAt) / 1000;
+    return { seconds, counts: { events: done.reduce((sum, each) => sum + each, 0) } };
+  };
+  const result = await withSettings(bench, untilEmpty, async () => {
+    await fill(bench, { events: 2_000, users: 200 });
+    await work();
+    await fill(bench, { events, users });
+    await bench.admin`checkpoint`;
+    return await work();
+  });
+  await assertDrained(bench);
+  return result;
+}
+
+/** One call of the function: @returns how many events it processed */
+async function processQueue({ stack: { env }, signal }: Bench): Promise<number> {
+  const response = await fetch(`${env.FUNCTIONS_URL}/events/process-queue`, {
+    method: "POST",
+    headers: { apikey: env.SECRET_KEY },
+    body: "{}",
+    signal,
+  });
+  if (!response.ok) throw new Error(`process-queue answered ${await response.text()}`);
+  const { processed } = await response.json() as { processed: number };
+  return processed;
+}
+
+async function assertDrained({ admin }: Bench): Promise<void> {
+  const [left] = await admin<{ events: number; dead: number }[]>`
+    select
+      (select coalesce(sum(version - processed_version), 0)::int from flywheel.streams) as events,
+      (select count(*)::int from public.phoenix_events where ai_processing_error is not null) as dead
+  `;
+  if (left!.events > 0) throw new Error(`${left!.events} events were left in the backlog`);
+  if (left!.dead > 0) throw new Error(`${left!.dead} events were set aside`);
+}
+
+/** A peer's job queue, filled and drained again and again, each time in a new database. */
+class Queue {
+  readonly added: Result[] = [];
+  readonly drained: Result[] = [];
+
+  constructor(
+    private readonly bench: Bench,
+    private readonly name: "graphile-worker" | "pg-boss",
+    private readonly options: { processes: number },
+  ) {}
+
+  async run(): Promise<void> {
+    const { sizes } = this.bench;
+    const url = await this.bench.peerDatabase(this.name);
+    const script = `peers/${this.name}.mjs` as const;
+    const add = (events: number) =>
+      this.bench.race({ script, task: { ...sizes, events, url, action: "add" } });
+    // What it warms up with.
+    await add(2_000);
+    const drained = await this.bench.race(
+      { script, task: { ...sizes, url, action: "drain" }, ...this.options },
+      async () => {
+        this.added.push(await add(sizes.events));
+        await analyse(url);
+      },
+    );
+    if (drained.counts.events !== sizes.events) {
+      throw new Error(`${this.name} handled ${drained.counts.events} of ${sizes.events} jobs`);
+    }
+    this.drained.push(drained);
+  }
+}
+
+async function analyse(url: string): Promise<void> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  await sql`analyze`;
+  await sql.end();
+}

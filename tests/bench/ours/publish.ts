@@ -1,0 +1,61 @@
+/** Publishes through `flywheel.publish()`, in batches of many users or in calls of one user's events each. */
+import { publish } from "../../../shared/flywheel/publish.ts";
+import { connect } from "../../../shared/platform/database.ts";
+import { race, share, task } from "../harness/race.ts";
+import {
+  batches,
+  newEvents,
+  newStreams,
+  newUsers,
+  type PublishedEvent,
+} from "../harness/workload.ts";
+
+export interface PublishTask {
+  url: string;
+  events: number;
+  users: number;
+  /** Events a call. */
+  batch: number;
+  clients: number;
+  /** Whether a call holds one user's events or many users'. */
+  calls: "of one user" | "of many users";
+  /** Whether payloads are checked against the catalogue first, as the function `events` does. */
+  checked?: boolean;
+  /** Who publishes; as many new users as `users` without. */
+  userIds?: string[];
+}
+
+const { url, events, users, batch, clients, calls, checked, userIds } = task<PublishTask>();
+const database = connect(url);
+
+function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][] {
+  if (calls === "of many users") return batches(newEvents(events, users), batch);
+  return newStreams(events / users.length, users)
+    .flatMap((stream) => batches(stream, batch))
+    .map((body) => ({ body, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ body }) => body);
+}
+
+async function send(events: PublishedEvent[]): Promise<number> {
+  const body = { events };
+  const text = JSON.stringify(body);
+  if (checked) return (await publish(database, { text, value: body }, undefined)).accepted;
+  const [row] = await database<{ publish: { accepted: number } }[]>`
+    select flywheel.publish(${text}::text::jsonb)
+  `;
+  return row!.publish.accepted;
+}
+
+async function sendAll(bodies: readonly PublishedEvent[][]): Promise<{ events: number }> {
+  const accepted: number[] = [];
+  await share(bodies, clients, async (body) => {
+    accepted.push(await send(body));
+  });
+  return { events: accepted.reduce((sum, each) => sum + each, 0) };
+}
+
+const bodies = bodiesOf(events, userIds ?? newUsers(users));
+await sendAll(bodiesOf(20 * batch, newUsers(20)));
+await race(() => sendAll(bodies));
+await database.end();

@@ -1,0 +1,101 @@
+import type { Bench, Suite } from "./harness/bench.ts";
+import type { Result } from "./harness/contender.ts";
+import { figure, rate, ratio } from "./harness/measure.ts";
+import type { PublishTask } from "./ours/publish.ts";
+
+/** Publishing in batches, beside an insert that keeps no promise. */
+export const publishBatches: Suite = {
+  name: "publish",
+  measures: ["publish_vs_bare"],
+  async measure(bench) {
+    const { sizes, stack } = bench;
+    const task = { ...sizes, url: stack.env.DB_URL, calls: "of many users" } as const;
+    const ours: Result[] = [];
+    const checked: Result[] = [];
+    const bare: Result[] = [];
+    for (let run = 1; run <= sizes.runs; run++) {
+      bench.progress(`publish: run ${run} of ${sizes.runs}`);
+      await bench.reset();
+      ours.push(await publish(bench, task));
+      await bench.reset();
+      bare.push(await insertBare(bench));
+      checked.push(await publish(bench, { ...task, checked: true }));
+    }
+    await bench.reset();
+    return [
+      ratio("publish_vs_bare", rate(ours) / rate(bare), "higher", { reach: 0.35, aim: 0.6 }),
+      figure("publish_rate", rate(ours), "events/s", "higher"),
+      figure("publish_checked_rate", rate(checked), "events/s", "higher"),
+      figure("bare_insert_rate", rate(bare), "rows/s", "higher"),
+    ];
+  },
+};
+
+async function insertBare({ admin, sizes, stack, race }: Bench): Promise<Result> {
+  await admin`create schema bare`;
+  await admin`
+    create table bare.events (like public.phoenix_events including defaults, primary key (user_id, version))
+  `;
+  try {
+    const task = { ...sizes, url: stack.env.SUPERUSER_DB_URL };
+    return await race({ script: "peers/bare-insert.mjs", task });
+  } finally {
+    await admin`drop schema bare cascade`;
+  }
+}
+
+/** One user's events a call, as an app sends them, beside Emmett's append of as many. */
+function publishCalls(
+  name: string,
+  { batch, share, promise }: {
+    batch: number;
+    /** Of the events that are published elsewhere. */
+    share: number;
+    promise: { reach: number; aim: number };
+  },
+): Suite {
+  return {
+    name: `publish-${name}`,
+    measures: [`publish_${name}_vs_emmett`],
+    async measure(bench) {
+      const { sizes, stack } = bench;
+      const task = { ...sizes, events: sizes.events * share, batch };
+      const ours: Result[] = [];
+      const emmett: Result[] = [];
+      for (let run = 1; run <= sizes.runs; run++) {
+        bench.progress(`publish ${name}: run ${run} of ${sizes.runs}`);
+        await bench.reset();
+        ours.push(await publish(bench, { ...task, url: stack.env.DB_URL, calls: "of one user" }));
+        const url = await bench.peerDatabase("emmett");
+        emmett.push(await bench.race({ script: "peers/emmett.mjs", task: { ...task, url } }));
+      }
+      await bench.reset();
+      return [
+        ratio(`publish_${name}_vs_emmett`, rate(ours) / rate(emmett), "higher", promise),
+        figure(`publish_${name}_rate`, rate(ours), "events/s", "higher"),
+        figure(`emmett_append_${name}_rate`, rate(emmett), "events/s", "higher"),
+      ];
+    },
+  };
+}
+
+// A call of one event takes as long as one of many: a fifth of the events are seconds enough.
+export const publishOne = publishCalls("one", {
+  batch: 1,
+  share: 1 / 5,
+  promise: { reach: 1.5, aim: 3 },
+});
+export const publishTwenty = publishCalls("twenty", {
+  batch: 20,
+  share: 1,
+  promise: { reach: 1.3, aim: 3 },
+});
+
+/** @throws Error where not every event was accepted */
+export async function publish(bench: Bench, task: PublishTask): Promise<Result> {
+  const result = await bench.race({ script: "ours/publish.ts", task });
+  if (result.counts.events !== task.events) {
+    throw new Error(`only ${result.counts.events} of ${task.events} events were accepted`);
+  }
+  return result;
+}

@@ -1,0 +1,21 @@
+import { commitLatency } from "./commit-latency.ts";
+import { deployment } from "./deployment.ts";
+import { drainBacklog } from "./drain.ts";
+import { footprint } from "./footprint.ts";
+import type { Suite } from "./harness/bench.ts";
+import { historyCost } from "./history.ts";
+import { publishBatches, publishOne, publishTwenty } from "./publish.ts";
+import { volumeCost } from "./volume.ts";
+
+/** Everything that `npm run bench` measures, in this order. */
+export const suites: readonly Suite[] = [
+  publishBatches,
+  publishOne,
+  publishTwenty,
+  drainBacklog,
+  historyCost,
+  volumeCost,
+  commitLatency,
+  footprint,
+  deployment,
+];

@@ -1,0 +1,244 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import { shapeOf } from "../../shared/domain/fold.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
+import { work } from "../../shared/flywheel/work.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { counting, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
+import { startWorker } from "../support/worker.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  await base.admin`
+    update flywheel.settings
+    set linger = '0', lease_time = '60 seconds', max_workers = 64, max_attempts = 5, lease_users = 100, lease_events = 100
+  `;
+  await base.admin`update flywheel.worker_slots set expires_at = '-infinity'`;
+  await drain(database, [counting]);
+});
+
+const shape = shapeOf([counting]);
+const reactors = [counting];
+const notNow = () => Promise.resolve();
+
+async function userWithEvents(count: number): Promise<string> {
+  const user = crypto.randomUUID();
+  await publish(database, Array.from({ length: count }, (_, n) => event(user, { payload: { n } })));
+  return user;
+}
+
+/** What a user's story is after each of so many events was folded exactly once. */
+function foldedOnce(story: Awaited<ReturnType<typeof storyOf>>, count: number): void {
+  const versions = Array.from({ length: count }, (_, index) => index + 1);
+  expect(story).toMatchObject({
+    version: count,
+    processed: count,
+    state: { counting: { count, versions } },
+  });
+  expect(story.causes.toSorted()).toEqual(story.events.map(({ event_id }) => event_id).toSorted());
+}
+
+describe("a worker that is killed between lease and commit", () => {
+  test("costs the lease time and nothing else", async () => {
+    const user = await userWithEvents(5);
+    await using worker = await startWorker(base.url, "stalls");
+    await worker.said("folding");
+    await worker.kill();
+
+    await drain(database, reactors);
+    expect(await storyOf(base.admin, user), "leased still").toMatchObject({ processed: 0 });
+
+    await pass(base.admin, "60 seconds");
+    await drain(database, reactors);
+    foldedOnce(await storyOf(base.admin, user), 5);
+  });
+
+  test("does not keep its slot longer than the lease time", async () => {
+    await base.admin`update flywheel.settings set max_workers = 1`;
+    const user = await userWithEvents(1);
+    await using worker = await startWorker(base.url, "stalls");
+    await worker.said("folding");
+    await worker.kill();
+    await pass(base.admin, "60 seconds");
+
+    await drain(database, reactors);
+    expect(await storyOf(base.admin, user), "no slot is free").toMatchObject({ processed: 0 });
+    await base
+      .admin`update flywheel.worker_slots set expires_at = expires_at - interval '60 seconds'`;
+    await drain(database, reactors);
+    foldedOnce(await storyOf(base.admin, user), 1);
+  });
+
+  test("takes no innocent user along, however often one user's event kills", async () => {
+    await base.admin`update flywheel.settings set lease_users = 20`;
+    const innocent = await Promise.all(Array.from({ length: 10 }, () => userWithEvents(3)));
+    const killer = crypto.randomUUID();
+    await publish(database, [
+      event(killer, { payload: { n: 1 } }),
+      event(killer, { payload: { n: 2, kill: true } }),
+      event(killer, { payload: { n: 3 } }),
+    ]);
+    let deaths = 0;
+    for (let run = 0; run < 30; run++) {
+      await using worker = await startWorker(base.url, "dies");
+      if (await worker.ended === 0) break;
+      deaths++;
+      await pass(base.admin, "60 seconds");
+      await base.admin`update flywheel.worker_slots set expires_at = '-infinity'`;
+    }
+    for (const user of innocent) foldedOnce(await storyOf(base.admin, user), 3);
+    const story = await storyOf(base.admin, killer);
+    expect(story).toMatchObject({
+      processed: 3,
+      state: { counting: { count: 2, versions: [1, 3] } },
+      events: [
+        { ai_processing_error: null },
+        { ai_processing_error: "no worker survived folding it" },
+        { ai_processing_error: null },
+      ],
+    });
+    // Until the event stands alone, and then its attempts.
+    expect(deaths).toBeLessThanOrEqual(12);
+  });
+});
+
+describe("a late commit", () => {
+  test("is refused whole once somebody else has the lease", async () => {
+    const user = await userWithEvents(4);
+    const late = (await lease(database, shape))!;
+    await pass(base.admin, "60 seconds");
+    const taken = (await lease(database, shape))!;
+    const { committed } = await work(database, reactors, shape, late, notNow);
+    expect(committed).toMatchObject({ users: [], nudges: 0 });
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 0, state: {}, causes: [] });
+
+    await work(database, reactors, shape, taken, notNow);
+    await pass(base.admin, "60 seconds");
+    await drain(database, reactors);
+    foldedOnce(await storyOf(base.admin, user), 4);
+    const again = await work(database, reactors, shape, late, notNow);
+    expect(again.committed.users).toEqual([]);
+    foldedOnce(await storyOf(base.admin, user), 4);
+  });
+
+  test("is refused for the users that were lost, and taken for those that were not", async () => {
+    const [lost, kept] = [await userWithEvents(2), await userWithEvents(2)];
+    const late = (await lease(database, shape))!;
+    await base.admin`
+      update flywheel.streams set available_at = now() - interval '1 second' where user_id = ${lost}
+    `;
+    await drain(database, reactors);
+    const { committed } = await work(database, reactors, shape, late, notNow);
+    expect(committed.users).toEqual([kept]);
+    foldedOnce(await storyOf(base.admin, lost), 2);
+    foldedOnce(await storyOf(base.admin, kept), 2);
+  });
+
+  test("is refused after a replay was asked for meanwhile", async () => {
+    const user = await userWithEvents(3);
+    const late = (await lease(database, shape))!;
+    await database`select flywheel.reprocess(${user})`;
+    const { committed } = await work(database, reactors, shape, late, notNow);
+    expect(committed.users).toEqual([]);
+    await drain(database, reactors);
+    foldedOnce(await storyOf(base.admin, user), 3);
+  });
+});
+
+describe("a long fold", () => {
+  /** Takes a while over each event, as no reactor should. */
+  const slow: Reactor = {
+    ...counting as Reactor,
+    react(...told) {
+      const until = performance.now() + 40;
+      while (performance.now() < until);
+      return (counting as Reactor).react(...told);
+    },
+  };
+
+  test("extends its lease and keeps its slot, so that nobody else takes its users", async () => {
+    await base.admin`update flywheel.settings set lease_time = '1 second', max_workers = 1`;
+    const users = await Promise.all(Array.from({ length: 15 }, () => userWithEvents(3)));
+    // 45 events, 40 ms each: almost two lease times in one lease.
+    const folding = drain(database, [slow]);
+    let others = 0;
+    const rival = base.connect();
+    let done = false;
+    const rivals = (async () => {
+      while (!done) {
+        others += (await drain(rival, reactors)).users;
+        others += (await lease(rival, shape))?.streams.length ?? 0;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    })();
+    const { users: folded, processed } = await folding;
+    done = true;
+    await rivals;
+    expect({ folded, processed, others }).toEqual({ folded: 15, processed: 45, others: 0 });
+    for (const user of users) foldedOnce(await storyOf(base.admin, user), 3);
+  });
+
+  test("is told which users it does not hold any more", async () => {
+    const [lost, kept] = [await userWithEvents(1), await userWithEvents(1)];
+    const { token } = (await lease(database, shape))!;
+    await base.admin`update flywheel.streams set available_at = now() where user_id = ${lost}`;
+    await lease(database, shape);
+    await pass(base.admin, "30 seconds");
+    const [row] = await database`select flywheel.extend(${token}, ${[lost, kept]}) as held`;
+    expect(row!.held).toEqual([kept]);
+    const [left] = await base.admin<{ kept: boolean; lost: boolean }[]>`
+      select
+        bool_or(available_at > clock_timestamp() + interval '50 seconds') filter (where user_id = ${kept}) as kept,
+        bool_or(available_at > clock_timestamp() + interval '50 seconds') filter (where user_id = ${lost}) as lost
+      from flywheel.streams
+    `;
+    expect(left).toEqual({ kept: true, lost: false });
+  });
+});
+
+describe("leases", () => {
+  test("of workers at the same moment never share a user", async () => {
+    await base.admin`update flywheel.settings set lease_users = 7`;
+    const users = await Promise.all(Array.from({ length: 60 }, () => userWithEvents(1)));
+    const leases = await Promise.all(
+      Array.from({ length: 12 }, () => lease(base.connect(), shape)),
+    );
+    const leased = leases.flatMap((each) => each?.streams.map(({ user_id }) => user_id) ?? []);
+    expect(new Set(leased).size).toBe(leased.length);
+    expect(new Set(leased)).toEqual(new Set(users));
+    await pass(base.admin, "60 seconds");
+  });
+
+  test("stand while events are published: these come with the next one, in order", async () => {
+    const user = await userWithEvents(2);
+    const first = (await lease(database, shape))!;
+    await publish(database, event(user, { payload: { n: "later" } }));
+    expect(await lease(database, shape)).toBeUndefined();
+    await work(database, reactors, shape, first, notNow);
+    await drain(database, reactors);
+    foldedOnce(await storyOf(base.admin, user), 3);
+  });
+
+  test("are not given to more workers than the settings allow", async () => {
+    await base.admin`update flywheel.settings set max_workers = 2`;
+    const slots = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const [row] = await base.connect()`select flywheel.enter() as slot`;
+        return row!.slot;
+      }),
+    );
+    expect(slots.filter(Boolean)).toHaveLength(2);
+    for (const slot of slots.filter(Boolean)) {
+      await database`select flywheel.leave(${slot.token}, 0)`;
+    }
+  });
+});

@@ -1,0 +1,227 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import { queueStatus } from "../../shared/flywheel/queue.ts";
+import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { counting, drain, event, nudgeAt, pass, publish, storyOf } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  await base
+    .admin`update flywheel.settings set linger = '0', max_attempts = 4, backoff_base = '10 seconds'`;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+beforeEach(() => drain(database, [counting]));
+
+/** A reactor that does something odd at an event whose payload says `odd`, and sees nothing otherwise. */
+function stumbling(odd: (at: number) => unknown): Reactor {
+  return {
+    name: "stumbling",
+    version: 1,
+    initial: {},
+    react: (state, { payload, received_at }) =>
+      (payload as { odd?: boolean }).odd ? odd(received_at) as never : { state },
+  };
+}
+
+const throwing = stumbling(() => {
+  throw new Error("it hurts");
+});
+
+/** A user with a sound event, an odd one and another sound one. */
+async function oddUser(): Promise<string> {
+  const user = crypto.randomUUID();
+  await publish(database, [
+    event(user, { payload: { n: 1 } }),
+    event(user, { payload: { n: 2, odd: true } }),
+    event(user, { payload: { n: 3 } }),
+  ]);
+  return user;
+}
+
+async function soundUsers(count: number): Promise<string[]> {
+  const users = Array.from({ length: count }, () => crypto.randomUUID());
+  await publish(database, users.map((user) => event(user)));
+  return users;
+}
+
+/** Drains until everything is folded or set aside, as if each wait were over at once. */
+async function drainThroughWaits(reactors: readonly Reactor[]): Promise<void> {
+  for (let run = 0; run < 20; run++) {
+    await drain(database, reactors);
+    await pass(base.admin, "1 hour");
+  }
+}
+
+describe("an event at which a reactor throws", () => {
+  test("waits longer after each attempt, at random within the jitter, and then is set aside", async () => {
+    const user = await oddUser();
+    const waits: number[] = [];
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      const { failed } = await drain(database, [counting, throwing]);
+      expect(failed).toBe(1);
+      const [stream] = await base.admin<{ wait: number | null; processed: number }[]>`
+        select
+          extract(epoch from available_at - clock_timestamp())::float as wait,
+          processed_version::int as processed
+        from flywheel.streams where user_id = ${user}
+      `;
+      if (attempt < 4) expect(stream!.processed, "what came before is kept").toBe(1);
+      else expect(stream!).toEqual({ wait: null, processed: 3 });
+      if (stream!.wait !== null) waits.push(stream!.wait);
+      await pass(base.admin, "1 hour");
+    }
+    expect(waits).toHaveLength(3);
+    waits.forEach((wait, index) => {
+      const whole = 10 * 2 ** index;
+      expect(wait).toBeLessThanOrEqual(whole);
+      // The jitter's 20 %, and a slow machine's time between the commit and the look.
+      expect(wait).toBeGreaterThan(whole * 0.8 - 5);
+    });
+  });
+
+  test("does not lose the other reactors' effects, and the user goes on", async () => {
+    const user = await oddUser();
+    await drainThroughWaits([throwing, counting]);
+    const story = await storyOf(base.admin, user);
+    expect(story).toMatchObject({
+      processed: 3,
+      attempts: 0,
+      state: { counting: { count: 3, versions: [1, 2, 3] } },
+      events: [
+        { ai_processing_error: null },
+        { ai_processing_error: "stumbling: it hurts" },
+        { ai_processing_error: null },
+      ],
+    });
+    expect(new Set(story.causes)).toEqual(new Set(story.events.map(({ event_id }) => event_id)));
+    expect(story.causes).toHaveLength(3);
+  });
+
+  test("keeps nobody else waiting", async () => {
+    await oddUser();
+    const others = await soundUsers(20);
+    await drain(database, [counting, throwing]);
+    for (const other of others) {
+      expect(await storyOf(base.admin, other)).toMatchObject({ processed: 1 });
+    }
+  });
+
+  test("does not hurry because more events arrive, and these follow it in order", async () => {
+    const user = await oddUser();
+    await drain(database, [counting, throwing]);
+    await publish(database, event(user, { payload: { n: 4 } }));
+    await drain(database, [counting, throwing]);
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 1, attempts: 1 });
+    await drainThroughWaits([counting, throwing]);
+    expect(await storyOf(base.admin, user)).toMatchObject({
+      processed: 4,
+      state: { counting: { versions: [1, 2, 3, 4] } },
+    });
+  });
+
+  test("is found by a query, counted by queue-status, and healed by a replay once the cause is gone", async () => {
+    const before = await queueStatus(database);
+    const [user, other] = [await oddUser(), await oddUser()];
+    const [sound] = await soundUsers(1);
+    await drainThroughWaits([counting, throwing]);
+    const dead = await base.admin`
+      select user_id, version::int from phoenix_events
+      where ai_processing_error is not null and user_id in (${user}, ${other})
+    `;
+    expect(new Set(dead.map(({ user_id }) => user_id))).toEqual(new Set([user, other]));
+    expect(dead.map(({ version }) => version)).toEqual([2, 2]);
+    expect(await queueStatus(database)).toMatchObject({
+      status: "idle",
+      pending_events: 0,
+      dead_letters: before.dead_letters + 2,
+    });
+
+    const fixed = [counting, stumbling((at) => ({ state: {}, effects: [nudgeAt(at)] }))];
+    const request = reprocessRequest.parse({ only_failed: true });
+    const { users } = await reprocess(database, request);
+    expect(users).toBe(before.dead_letters + 2);
+    expect(await queueStatus(database)).toMatchObject({ status: "backlogged" });
+    await drain(database, fixed);
+    expect(await queueStatus(database)).toMatchObject({ status: "idle", dead_letters: 0 });
+    for (const healed of [user, other]) {
+      const story = await storyOf(base.admin, healed);
+      expect(story.events.map((each) => each.ai_processing_error)).toEqual([null, null, null]);
+      expect(story.state).toMatchObject({ counting: { versions: [1, 2, 3] } });
+      expect(story.causes, "both reactors make the same effect of it").toHaveLength(3);
+    }
+    expect(await storyOf(base.admin, sound!)).toMatchObject({ processed: 1 });
+  });
+});
+
+describe("what a reactor returns and nobody can write", () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic.self = cyclic;
+  const expiredAtBirth = (at: number) => ({
+    state: {},
+    effects: [{ ...nudgeAt(at), expires_at: at - 1 }],
+  });
+
+  test.each<[string, (at: number) => unknown, RegExp]>([
+    ["nothing", () => undefined, /^stumbling: returned no reaction$/],
+    ["a state that is undefined", () => ({ state: undefined }), /^stumbling: returned no state$/],
+    ["a cycle", () => ({ state: cyclic }), /^stumbling: .*itself$/],
+    ["a bigint", () => ({ state: { n: 1n } }), /^stumbling: .*bigint$/],
+    ["half a character", () => ({ state: { text: "\ud83d" } }), /^stumbling: .*half a character$/],
+    ["NUL", () => ({ state: { text: "\0" } }), /^stumbling: .*NUL$/],
+    ["what throws when it is written", () => ({
+      state: {
+        toJSON() {
+          throw new Error("not me");
+        },
+      },
+    }), /^stumbling: .*function$/],
+    ["an effect that the database refuses", expiredAtBirth, /violates check constraint/],
+  ])("fails its own event alone: %s", async (_, odd, error) => {
+    const user = await oddUser();
+    const others = await soundUsers(5);
+    const reactors = [counting, stumbling(odd)];
+    await drain(database, reactors);
+    for (const other of others) {
+      expect(await storyOf(base.admin, other)).toMatchObject({ processed: 1, attempts: 0 });
+    }
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 1, attempts: 1 });
+
+    await drainThroughWaits(reactors);
+    const story = await storyOf(base.admin, user);
+    expect(story.processed).toBe(3);
+    expect(story.events.map((each) => each.ai_processing_error)).toEqual([
+      null,
+      expect.stringMatching(error),
+      null,
+    ]);
+  });
+
+  test("does not cost the other reactors' effects of that event, where it is a state", async () => {
+    const user = await oddUser();
+    await drainThroughWaits([stumbling(() => ({ state: { n: 1n } })), counting]);
+    const story = await storyOf(base.admin, user);
+    expect(story.state).toMatchObject({ counting: { versions: [1, 2, 3] } });
+    expect(story.causes).toHaveLength(3);
+  });
+});
+
+test("a payload that the catalogue refuses, published past it, is set aside at once, with what is wrong", async () => {
+  const user = crypto.randomUUID();
+  const events = [
+    { user_id: user, event_type: "mood.logged", app_source: "rise", payload: { mood_score: 99 } },
+    { user_id: user, event_type: "test.happened", app_source: "rise", payload: {} },
+  ];
+  await database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
+  await drain(database, [counting]);
+  const story = await storyOf(base.admin, user);
+  expect(story.processed).toBe(2);
+  expect(story.events[0]!.ai_processing_error).toMatch(/^refused: .*mood_score must be /);
+  expect(story.events[1]!.ai_processing_error).toBeNull();
+});

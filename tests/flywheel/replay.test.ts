@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import {
+  replayProgress,
+  reprocess,
+  type ReprocessRequest,
+  reprocessRequest,
+  stopReplays,
+} from "../../shared/flywheel/replay.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { counting, drain, event, publish, storyOf } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  await base.admin`
+    update flywheel.settings set linger = '0', replay_users = 500, lease_users = 100, lease_events = 100, max_workers = 8
+  `;
+  await drain(database, [counting]);
+});
+
+const ask = (request: Partial<ReprocessRequest>) =>
+  reprocess(database, reprocessRequest.parse(request));
+
+/** The replay asked for last, and who is still to be folded. */
+async function progress(from: Database = database) {
+  const { pending_users, pending_events, replays } = await replayProgress(from);
+  return { pending_users, pending_events, ...replays[0] };
+}
+
+/** Users with so many folded events each. */
+async function folded(users: number, events: number, reactors: readonly Reactor[] = [counting]) {
+  const ids = Array.from({ length: users }, () => crypto.randomUUID());
+  for (let n = 0; n < events; n++) {
+    await publish(database, ids.map((user) => event(user, { payload: { n } })));
+  }
+  await drain(database, reactors);
+  return ids;
+}
+
+const storiesOf = (users: readonly string[]) =>
+  Promise.all(users.map(async (user) => {
+    const story = await storyOf(base.admin, user);
+    return { ...story, causes: story.causes.toSorted() };
+  }));
+
+describe("a replay", () => {
+  test("of one user folds that user anew, to the same state and effects, and nobody else", async () => {
+    const [user, other] = await folded(2, 5) as [string, string];
+    const before = await storiesOf([user, other]);
+    expect(await ask({ user_id: user })).toMatchObject({ users: 1, events: 5 });
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 0, state: {} });
+    expect(await storyOf(base.admin, other)).toMatchObject({ processed: 5 });
+    expect(await drain(database, [counting])).toMatchObject({ users: 1, processed: 5, nudges: 0 });
+    expect(await storiesOf([user, other])).toEqual(before);
+  });
+
+  test("since a time is of those who had events since then, from their first event", async () => {
+    const [user, other] = await folded(2, 3) as [string, string];
+    const [{ now }] = await base.admin`select clock_timestamp() as now` as [{ now: Date }];
+    await publish(database, event(user, { payload: { n: "new" } }));
+    await drain(database, [counting]);
+    expect(await ask({ since: now.toISOString() })).toMatchObject({ users: 1, events: 4 });
+    expect(await storyOf(base.admin, other)).toMatchObject({ processed: 3 });
+    await drain(database, [counting]);
+    expect((await storyOf(base.admin, user)).state).toMatchObject({ counting: { count: 4 } });
+  });
+
+  test("of a user without events is of nobody", async () => {
+    expect(await ask({ user_id: crypto.randomUUID() })).toMatchObject({ users: 0, events: 0 });
+  });
+
+  test("of all, while publishing goes on and several workers fold, comes to the same", async () => {
+    const users = await folded(40, 6);
+    await base
+      .admin`update flywheel.settings set replay_users = 7, lease_users = 5, lease_events = 4`;
+    await ask({});
+    let published = 0;
+    const publishing = (async () => {
+      const own = base.connect();
+      for (let n = 0; n < 30; n++) {
+        const some = users.filter((_, index) => (index + n) % 3 === 0);
+        await publish(own, some.map((user) => event(user, { payload: { late: n } })));
+        published += some.length;
+      }
+    })();
+    const working = Promise.all(Array.from({ length: 3 }, async () => {
+      const own = base.connect();
+      for (let run = 0; run < 10; run++) await drain(own, [counting]);
+    }));
+    await Promise.all([publishing, working]);
+    await drain(database, [counting]);
+
+    const stories = await storiesOf(users);
+    expect(stories.reduce((sum, { version }) => sum + version, 0)).toBe(40 * 6 + published);
+    for (const { version, processed, state, events, causes } of stories) {
+      const versions = Array.from({ length: version }, (_, index) => index + 1);
+      expect(processed).toBe(version);
+      expect(state).toEqual({ counting: { count: version, versions } });
+      expect(causes).toEqual(events.map(({ event_id }) => event_id).toSorted());
+    }
+    expect(await progress()).toMatchObject({
+      status: "finished",
+      pending_users: 0,
+      pending_events: 0,
+    });
+  });
+});
+
+describe("a replay of many users", () => {
+  test("goes piece by piece, and says how far it is", async () => {
+    const users = await folded(35, 2);
+    await base.admin`update flywheel.settings set replay_users = 10`;
+    const all = await base.admin`select count(*)::int as users from flywheel.streams`;
+    const total = all[0]!.users;
+    const asked = await ask({});
+    expect(asked.users).toBe(total);
+    expect(await progress()).toMatchObject({
+      replay_id: asked.replay_id,
+      status: "running",
+      users_total: total,
+      users: 10,
+      pending_users: 10,
+    });
+
+    let most = 0;
+    let done = false;
+    const watching = (async () => {
+      const own = base.connect();
+      while (!done) most = Math.max(most, (await progress(own)).pending_users);
+    })();
+    await drain(database, [counting]);
+    done = true;
+    await watching;
+    expect(most, "the next users are set back when these are folded").toBeLessThanOrEqual(10);
+    expect(await progress()).toMatchObject({
+      status: "finished",
+      pending_users: 0,
+      users: total,
+      events: asked.events,
+      events_total: asked.events,
+      finished_at: expect.any(String),
+    });
+    for (const story of await storiesOf(users)) {
+      expect(story).toMatchObject({ processed: 2, state: { counting: { count: 2 } } });
+    }
+  });
+
+  test("can be stopped: nobody more is set back, and who was is folded to the end", async () => {
+    const users = await folded(20, 2);
+    await base.admin`update flywheel.settings set replay_users = 5`;
+    await ask({});
+    expect(await stopReplays(database)).toEqual({ stopped: 1 });
+    const { processed } = await drain(database, [counting]);
+    const [{ events }] = await base.admin`
+      select events::int from flywheel.replays order by asked_at desc limit 1
+    ` as [{ events: number }];
+    expect(processed).toBe(events);
+    expect(await progress()).toMatchObject({ status: "stopped", users: 5, pending_users: 0 });
+    for (const story of await storiesOf(users)) {
+      expect(story).toMatchObject({ processed: 2, state: { counting: { count: 2 } } });
+    }
+    expect(await stopReplays(database)).toEqual({ stopped: 0 });
+  });
+
+  test("goes on after the worker that was at it has died", async () => {
+    const users = await folded(12, 2);
+    await base.admin`update flywheel.settings set replay_users = 3`;
+    await ask({});
+    await base.admin.begin(async (sql) => {
+      await sql`select flywheel.rewind()`;
+      throw new Error("died");
+    }).catch(() => {});
+    await drain(database, [counting]);
+    expect(await progress()).toMatchObject({ status: "finished" });
+    for (const story of await storiesOf(users)) expect(story).toMatchObject({ processed: 2 });
+  });
+
+  test("does not hold up one user's, which begins at once", async () => {
+    const [user] = await folded(10, 2) as [string];
+    await base.admin`update flywheel.settings set replay_users = 1`;
+    await ask({});
+    await ask({ user_id: user });
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 0 });
+    await drain(database, [counting]);
+  });
+});
+
+describe("a reactor whose state has another shape now", () => {
+  /** Version 2 sums the versions up and makes the same effects. */
+  const summing: Reactor<{ sum: number }> = {
+    name: counting.name,
+    version: 2,
+    initial: { sum: 0 },
+    react: ({ sum }, event, ...more) => ({
+      state: { sum: sum + event.version },
+      effects: (counting as Reactor).react(counting.initial, event, ...more).effects ?? [],
+    }),
+  };
+
+  test("folds old state anew by itself, when its user has something new", async () => {
+    const [user, idle] = await folded(2, 4) as [string, string];
+    await base.admin`update flywheel.settings set lease_events = 3`;
+    await publish(database, event(user, { payload: { n: "new" } }));
+    await drain(database, [summing]);
+    const story = await storyOf(base.admin, user);
+    expect(story).toMatchObject({ processed: 5, state: { counting: { sum: 15 } } });
+    expect(story.causes, "no effect twice").toHaveLength(5);
+    expect((await storyOf(base.admin, idle)).state).toMatchObject({ counting: { count: 4 } });
+  });
+
+  test("and the whole state of the others, once they are replayed", async () => {
+    const [user] = await folded(1, 4) as [string];
+    await ask({ user_id: user });
+    await drain(database, [summing]);
+    expect((await storyOf(base.admin, user)).state).toEqual({ counting: { sum: 10 } });
+  });
+
+  test("leaves what an old worker folded meanwhile out, and the other way round", async () => {
+    const [user] = await folded(1, 4) as [string];
+    for (const [n, reactors] of [[summing], [counting], [summing]].entries()) {
+      await publish(database, event(user, { payload: { round: n } }));
+      await drain(database, reactors as Reactor[]);
+    }
+    expect((await storyOf(base.admin, user)).state).toEqual({ counting: { sum: 28 } });
+  });
+});

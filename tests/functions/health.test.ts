@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { eventually } from "../support/eventually.ts";
+import { functionsOf, refusalOf } from "../support/functions.ts";
+import { type OwnStack, ownStack } from "../support/own-stack.ts";
+import { describeWithRedis } from "../support/redis.ts";
+import { testStack, type TestUser } from "../support/stack.ts";
+
+const check = z.strictObject({
+  status: z.enum(["up", "down", "absent"]),
+  latency_ms: z.int().min(0),
+});
+const healthSchema = z.strictObject({
+  status: z.enum(["healthy", "degraded", "unhealthy"]),
+  timestamp: z.iso.datetime(),
+  checks: z.strictObject({ database: check, redis: check, qstash: check }),
+});
+
+let stack: OwnStack;
+let user: TestUser;
+
+beforeAll(async () => {
+  stack = await ownStack();
+  user = await stack.signUp();
+});
+
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+async function health(env = stack.env) {
+  const answer = await functionsOf(env)("GET", "health");
+  const { status, checks } = healthSchema.parse(answer.body);
+  return {
+    code: answer.status,
+    status,
+    database: checks.database.status,
+    redis: checks.redis.status,
+    qstash: checks.qstash.status,
+  };
+}
+
+const redis = () => stack.stack.has("redis") ? "up" : "absent";
+
+test("Health tells anybody that every part serves", async () => {
+  expect(await health()).toEqual({
+    code: 200,
+    status: "healthy",
+    database: "up",
+    redis: redis(),
+    qstash: "up",
+  });
+});
+
+test("Health is healthy where Redis is not set up", async () => {
+  await using bare = await ownStack({ without: ["redis", "redis-server"] });
+  expect(await health(bare.env)).toMatchObject({ code: 200, status: "healthy", redis: "absent" });
+});
+
+test("Health is degraded without QStash, and recovers", async () => {
+  const qstash = stack.stack.service("qstash");
+  await qstash.stop();
+  expect(await health()).toMatchObject({ code: 200, status: "degraded", qstash: "down" });
+  await qstash.start();
+  expect(await health()).toMatchObject({ status: "healthy", qstash: "up" });
+});
+
+describeWithRedis("Health, where there is Redis,", () => {
+  test("is degraded without it, and recovers", async () => {
+    const server = stack.stack.service("redis-server");
+    await server.stop();
+    expect(await health()).toMatchObject({ code: 200, status: "degraded", redis: "down" });
+    await server.start();
+    await eventually(async () => (await health()).status === "healthy");
+  });
+});
+
+test("Without the database health is unhealthy, calls say that it is away, and both recover", async () => {
+  const postgres = stack.stack.service("postgres");
+  const call = functionsOf(stack.env);
+  const event = { event_type: "user.login", app_source: "website" };
+  await postgres.stop();
+  expect(await health()).toMatchObject({ code: 503, status: "unhealthy", database: "down" });
+  for (
+    const answer of [
+      await call("POST", "events", { as: user, json: event }),
+      await call("GET", "nudges", { as: user }),
+    ]
+  ) {
+    expect(refusalOf(answer)).toMatchObject({ status: 503, code: "database_unavailable" });
+  }
+  await postgres.start();
+  expect(await health()).toMatchObject({ code: 200, status: "healthy" });
+  const answer = await call("POST", "events", { as: user, json: event });
+  expect(answer.status).toBe(202);
+});
+
+test("The shared stack is healthy too", async () => {
+  expect((await health(testStack().env)).code).toBe(200);
+});

@@ -1,0 +1,226 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { event, publish } from "../support/flywheel.ts";
+import { testStack } from "../support/stack.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+const roles = ["anon", "authenticated", "service_role"];
+const denied = { code: "42501" };
+
+async function as(role: string, statement: string): Promise<void> {
+  await base.admin.begin(async (sql) => {
+    await sql.unsafe(`set local role ${role}`);
+    await sql.unsafe(statement);
+  });
+}
+
+describe.each(roles)("%s", (role) => {
+  test.each([
+    "update public.phoenix_events set payload = '{}'",
+    "update public.phoenix_events set ai_processing_error = null",
+    "delete from public.phoenix_events",
+    "truncate public.phoenix_events",
+    "insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, \"timestamp\", event_hash) values (gen_random_uuid(), 1, gen_random_uuid(), 'a', 'cv', '{}', now(), '')",
+    "alter table public.phoenix_events disable trigger all",
+    "drop table public.phoenix_events",
+  ])("may not: %s", async (statement) => {
+    await expect(as(role, statement)).rejects.toMatchObject(denied);
+  });
+
+  test("may write no table of the store or the flywheel but the settings", async () => {
+    const writable = await base.admin`
+      select format('%s %s', c.oid::regclass, p.privilege) as right
+      from pg_class as c
+      cross join unnest(array['insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain'])
+        as p (privilege)
+      where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+        and c.relkind in ('r', 'p', 'v', 'm')
+        and has_table_privilege(${role}, c.oid, p.privilege)
+    `;
+    const allowed = role === "service_role" ? ["flywheel.settings update"] : [];
+    expect(writable.map(({ right }) => right)).toEqual(allowed);
+  });
+});
+
+test("nobody but service_role may use schema flywheel", async () => {
+  for (const role of ["anon", "authenticated"]) {
+    await expect(as(role, "select * from flywheel.streams")).rejects.toMatchObject(denied);
+    await expect(as(role, "select flywheel.queue_status()")).rejects.toMatchObject(denied);
+  }
+});
+
+test("no function of the flywheel can be called by public", async () => {
+  const open = await base.admin`
+    select p.oid::regprocedure::text as name
+    from pg_proc as p
+    where p.pronamespace = 'flywheel'::regnamespace
+      and has_function_privilege('anon', p.oid, 'execute')
+  `;
+  expect(open.map(({ name }) => name)).toEqual([]);
+});
+
+describe("through the REST API", () => {
+  test("a secret key can read events, and neither change nor delete nor insert one", async () => {
+    const stack = testStack();
+    const user = await stack.signUp();
+    const { error } = await user.client.rpc("publish_events", {
+      events: { event_type: "test.happened", app_source: "website", payload: { a: 1 } },
+    });
+    expect(error).toBeNull();
+    const service = stack.service();
+    const mine = () => service.from("phoenix_events").select().eq("user_id", user.user_id);
+    const before = await mine();
+    expect(before.data).toHaveLength(1);
+
+    for (const client of [service, user.client, stack.anonymous()]) {
+      const events = () => client.from("phoenix_events");
+      const attempts = [
+        await events().update({ payload: {} }).eq("user_id", user.user_id),
+        await events().update({ ai_processing_error: "x" }).eq("user_id", user.user_id),
+        await events().delete().eq("user_id", user.user_id),
+        await events().insert({ ...before.data![0], version: 2, event_id: crypto.randomUUID() }),
+        await events().upsert(before.data![0]),
+      ];
+      for (const { error } of attempts) expect(error?.code).toBe("42501");
+    }
+    expect((await mine()).data).toEqual(before.data);
+  });
+});
+
+describe("erasing a user", () => {
+  async function personalRows(user: string): Promise<Record<string, number>> {
+    const tables = await base.admin<{ name: string }[]>`
+      select format('%I.%I', c.relnamespace::regnamespace, c.relname) as name
+      from pg_class as c
+      join pg_attribute as a on a.attrelid = c.oid and a.attname = 'user_id'
+      where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace) and c.relkind = 'r'
+    `;
+    const counts: Record<string, number> = {};
+    for (const { name } of tables) {
+      const [row] = await base.admin.unsafe(
+        `select count(*)::int as count from ${name} where user_id = $1`,
+        [user],
+      );
+      counts[name] = row!.count;
+    }
+    return counts;
+  }
+
+  /** A user of whom every table knows something. */
+  async function somebody(): Promise<string> {
+    const user = crypto.randomUUID();
+    await publish(database, event(user, { payload: { secret: "a diary" } }));
+    await base.admin`insert into flywheel.states values (${user}, 'shape', '{}')`;
+    await base.admin`
+      insert into public.phoenix_nudges_sent (
+        user_id, nudge_id, nudge_type, app_source, target_app, title, message, cta_label, cta_url, expires_at
+      )
+      values (${user}, gen_random_uuid(), 't', 'cv', 'cv', 't', 'm', 'c', 'u', now() + interval '1 day')
+    `;
+    await base.admin`insert into flywheel.replays (user_id, only_failed) values (${user}, false)`;
+    return user;
+  }
+
+  const auditOf = (user: string) =>
+    base.admin`
+      select at, action, by_role, details, subject_hash from flywheel.audit
+      where subject_hash = sha256(convert_to(${user}, 'UTF8'))
+      order by audit_id
+    `;
+
+  test("deletes every row of theirs in every table, and nobody else's", async () => {
+    const [gone, stays] = [await somebody(), await somebody()];
+    const before = await personalRows(stays);
+    const [row] =
+      await database`select flywheel.erase_user(${gone}, 'asked for by letter') as rows`;
+    expect(row!.rows).toMatchObject({ "public.phoenix_events": 1, "flywheel.states": 1 });
+    expect(new Set(Object.values(await personalRows(gone)))).toEqual(new Set([0]));
+    expect(await personalRows(stays)).toEqual(before);
+  });
+
+  test("leaves an audit entry that says who did it and why, and not whose data it was", async () => {
+    const user = await somebody();
+    await database`select flywheel.erase_user(${user}, 'asked for by letter')`;
+    const [entry, ...more] = await auditOf(user);
+    expect(more).toEqual([]);
+    expect(entry).toMatchObject({
+      action: "erase_user",
+      by_role: "service_role",
+      details: { reason: "asked for by letter", rows: { "public.phoenix_events": 1 } },
+    });
+    const [everything] = await base
+      .admin`select string_agg(a::text, ' ') as text from flywheel.audit as a`;
+    expect(everything!.text).not.toContain(user);
+    expect(everything!.text).not.toContain("diary");
+  });
+
+  test("may not be undone in the audit by any API role", async () => {
+    for (const role of roles) {
+      for (
+        const verb of ["update flywheel.audit set details = '{}'", "delete from flywheel.audit"]
+      ) {
+        await expect(as(role, verb)).rejects.toMatchObject(denied);
+      }
+      await expect(as(role, "truncate flywheel.audit")).rejects.toMatchObject(denied);
+      await expect(
+        as(role, "insert into flywheel.audit (action, by_role) values ('a', 'b')"),
+      ).rejects.toMatchObject(denied);
+    }
+  });
+
+  test("is nobody's right but service_role's", async () => {
+    for (const role of ["anon", "authenticated"]) {
+      await expect(as(role, "select flywheel.erase_user(gen_random_uuid(), 'x')")).rejects
+        .toMatchObject(denied);
+      await expect(as(role, "select flywheel.export_user(gen_random_uuid())")).rejects
+        .toMatchObject(denied);
+    }
+  });
+
+  test("loses no event that the user publishes at that moment: it begins a new stream", async () => {
+    const user = await somebody();
+    const accepted = new Set<string>();
+    let erased = false;
+    const publishers = Array.from({ length: 4 }, async (_, index) => {
+      const own = base.connect();
+      for (let n = 0; !erased || n < 5; n++) {
+        const { results } = await publish(own, event(user, { payload: { index, n } }));
+        expect(results[0]!.status).toBe("accepted");
+        if (erased) accepted.add(results[0]!.event_id!);
+      }
+    });
+    await database`select flywheel.erase_user(${user}, 'a test')`;
+    erased = true;
+    await Promise.all(publishers);
+    const stored = await base.admin`
+      select event_id, version::int from public.phoenix_events where user_id = ${user} order by version
+    `;
+    expect(stored.map(({ version }) => version)).toEqual(stored.map((_, index) => index + 1));
+    const ids = new Set(stored.map(({ event_id }) => event_id));
+    for (const id of accepted) expect(ids).toContain(id);
+  });
+
+  test("exporting first takes all of it along, table by table", async () => {
+    const user = await somebody();
+    const [row] = await database`select flywheel.export_user(${user}) as data`;
+    const data = row!.data as Record<string, Record<string, unknown>[]>;
+    expect(Object.fromEntries(Object.entries(data).map(([name, rows]) => [name, rows.length])))
+      .toEqual(await personalRows(user));
+    expect(data["public.phoenix_events"]![0]).toMatchObject({
+      user_id: user,
+      version: 1,
+      event_type: "test.happened",
+      payload: { secret: "a diary" },
+    });
+    expect(await auditOf(user)).toMatchObject([{ action: "export_user" }]);
+  });
+});

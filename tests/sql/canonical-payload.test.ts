@@ -1,0 +1,155 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { publishText } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+/** Publishes payloads, each as it is written, as one user's batch: what became of each. */
+async function statuses(...payloads: string[]): Promise<string[]> {
+  const user_id = crypto.randomUUID();
+  const events = payloads.map((payload) =>
+    `{"user_id":"${user_id}","event_type":"test","app_source":"cv","payload":${payload}}`
+  );
+  const { results } = await publishText(database, `{"events":[${events.join()}]}`);
+  return results.map(({ status }) => status);
+}
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+const text = fc.oneof(
+  fc.string({ unit: "grapheme", maxLength: 8 }),
+  fc.string({ unit: "binary", maxLength: 8 }),
+  fc.constantFrom("é", "e\u0301", "ñ", "Å", "\u212b", "가", "ﬁ", "1.0", "1.50}", "\\", '"', "ʼn"),
+).filter((value) => !value.includes("\0"));
+
+const number = fc.oneof(
+  fc.integer(),
+  fc.constantFrom(0, 1, 10, 100, 0.1, 1.5, 1e21, 1e-7, 1.25e-3, 2 ** 53),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
+);
+
+const { payload } = fc.letrec<{ payload: Record<string, Json>; value: Json }>((tie) => ({
+  payload: fc.uniqueArray(fc.tuple(text, tie("value")), {
+    maxLength: 5,
+    selector: ([key]) => key.normalize("NFC"),
+  }).map((entries) => Object.fromEntries(entries)),
+  value: fc.oneof(
+    { maxDepth: 3, depthSize: "small" },
+    fc.constant(null),
+    fc.boolean(),
+    number,
+    text,
+    fc.array(tie("value"), { maxLength: 4 }),
+    tie("payload"),
+  ),
+}));
+
+/** One of the ways to write a value; `choose` picks a number below its argument. */
+function spell(value: Json, choose: (below: number) => number): string {
+  const pick = <T>(...ways: T[]): T => ways[choose(ways.length)]!;
+  if (typeof value === "string") {
+    return JSON.stringify(pick(value.normalize("NFC"), value.normalize("NFD"), value));
+  }
+  if (typeof value === "number") {
+    const plain = String(value);
+    if (value === 0) return pick("0", "-0", "0.0", "0e0", "0.00", "-0.0e3");
+    if (plain.includes("e")) return pick(plain, plain.toUpperCase());
+    return plain.includes(".")
+      ? pick(plain, `${plain}0`, `${plain}e0`, `${plain}000E+0`)
+      : pick(plain, `${plain}.0`, `${plain}e0`, `${plain}0e-1`, `${plain}.000`);
+  }
+  if (Array.isArray(value)) return `[${value.map((each) => spell(each, choose)).join()}]`;
+  if (value === null || typeof value === "boolean") return String(value);
+  const entries = Object.entries(value);
+  const from = choose(entries.length + 1);
+  const turned = [...entries.slice(from), ...entries.slice(0, from)];
+  if (choose(2) === 1) turned.reverse();
+  return `{${turned.map(([key, each]) => `${spell(key, choose)}:${spell(each, choose)}`)}}`;
+}
+
+/** What a value means, as text: equal where the store has to see the same content. */
+function meaningOf(value: Json): string {
+  if (typeof value === "string") return JSON.stringify(value.normalize("NFC"));
+  if (Array.isArray(value)) return `[${value.map(meaningOf).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).map(([key, each]) => [meaningOf(key), meaningOf(each)]);
+  return `{${entries.sort(([a], [b]) => (a! < b! ? -1 : 1)).map((entry) => entry.join(":"))}}`;
+}
+
+function normalKeys(value: Record<string, Json>): Record<string, Json> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key.normalize("NFC"), each]),
+  );
+}
+
+describe("the fingerprint of a payload", () => {
+  test("does not depend on how it is written", async () => {
+    await fc.assert(
+      fc.asyncProperty(payload, fc.gen(), async (value, g) => {
+        const choose = (below: number) => g(fc.nat, { max: below - 1 });
+        expect(await statuses(JSON.stringify(value), spell(value, choose), spell(value, choose)))
+          .toEqual(["accepted", "duplicate", "duplicate"]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("differs where the meaning differs", async () => {
+    const near = fc.tuple(payload, payload, text, number)
+      // Two spellings of one key are another matter: the last one counts.
+      .filter(([value, , key]) => !(key.normalize("NFC") in normalKeys(value)))
+      .map(([value, other, key, leaf]): [Json, Json] => [
+        { ...value, [key]: leaf },
+        Object.keys(other).length % 2 === 0 ? other : { ...value, [key]: String(leaf) },
+      ]);
+    await fc.assert(
+      fc.asyncProperty(near, async ([value, other]) => {
+        fc.pre(meaningOf(value) !== meaningOf(other));
+        expect(await statuses(JSON.stringify(value), JSON.stringify(other)))
+          .toEqual(["accepted", "accepted"]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([
+    [`{"a":1}`, `{"a":1.0}`],
+    [`{"a":1}`, `{"a":1e0}`],
+    [`{"a":0}`, `{"a":-0}`],
+    [`{"a":100}`, `{"a":1E2}`],
+    [`{"a":1.5}`, `{"a":15e-1}`],
+    [`{"a":1,"b":2}`, `{"b":2,"a":1}`],
+    [`{"a":"é"}`, `{"a":"e\u0301"}`],
+    [`{"é":1}`, `{"e\u0301":1}`],
+    [`{"a":"é"}`, `{"a":"\\u0065\\u0301"}`],
+    [`{"a": [ 1 , 2 ] }`, `{"a":[1,2]}`],
+  ])("%s is the same as %s", async (one, other) => {
+    expect(await statuses(one, other)).toEqual(["accepted", "duplicate"]);
+  });
+
+  test.each([
+    [`{"a":1}`, `{"a":"1"}`],
+    [`{"a":1}`, `{"A":1}`],
+    [`{"a":"é"}`, `{"a":"e"}`],
+    [`{"a":"ﬁ"}`, `{"a":"fi"}`],
+    [`{"a":"x"}`, `{"a":"x "}`],
+    [`{"a":null}`, `{}`],
+    [`{"a":[]}`, `{"a":{}}`],
+    [`{"a":[1,2]}`, `{"a":[2,1]}`],
+    [`{"a":1}`, `{"a":1.00000000000000000001}`],
+    [`{"a":9007199254740993}`, `{"a":9007199254740992}`],
+    [`{"a":{"b":1}}`, `{"a":[{"b":1}]}`],
+    [`{"a":true}`, `{"a":"true"}`],
+  ])("%s is not the same as %s", async (one, other) => {
+    expect(await statuses(one, other)).toEqual(["accepted", "accepted"]);
+  });
+});

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+
+let base: TestDatabase;
+
+beforeAll(async () => {
+  base = await testDatabase();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+/** Tables off the hot path: a few rows for the whole system, or written by operators. Everything else is one user's. */
+const unsharded = [
+  "flywheel.audit",
+  "flywheel.doorbell",
+  "flywheel.pruning",
+  "flywheel.replays",
+  "flywheel.settings",
+  "flywheel.worker_slots",
+];
+
+interface Table {
+  name: string;
+  comment: string | null;
+  secured: boolean;
+}
+
+const tables = () =>
+  base.admin<Table[]>`
+    select
+      format('%I.%I', c.relnamespace::regnamespace, c.relname) as name,
+      obj_description(c.oid, 'pg_class') as comment,
+      c.relrowsecurity as secured
+    from pg_class as c
+    where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace) and c.relkind in ('r', 'p')
+    order by 1
+  `;
+
+test("every table of the hot path leads its primary key and every unique constraint with user_id", async () => {
+  const unique = await base.admin<
+    { name: string; index: string; leads: string; primary: boolean }[]
+  >`
+    select
+      format('%I.%I', c.relnamespace::regnamespace, c.relname) as name,
+      i.indexrelid::regclass::text as index,
+      pg_get_indexdef(i.indexrelid, 1, true) as leads,
+      i.indisprimary as primary
+    from pg_index as i
+    join pg_class as c on c.oid = i.indrelid
+    where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and (i.indisunique or i.indisexclusion)
+  `;
+  const wrong = unique.filter(({ name, leads }) =>
+    !unsharded.includes(name) && leads !== "user_id"
+  );
+  expect(wrong).toEqual([]);
+  const keyed = new Set(unique.filter(({ primary }) => primary).map(({ name }) => name));
+  expect((await tables()).map(({ name }) => name).filter((name) => !keyed.has(name))).toEqual([]);
+});
+
+test("what refers to another table refers to the same user's rows", async () => {
+  const foreign = await base.admin<{ name: string; definition: string }[]>`
+    select k.conrelid::regclass::text as name, pg_get_constraintdef(k.oid) as definition
+    from pg_constraint as k
+    where k.contype = 'f'
+      and k.connamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+  `;
+  for (const { name, definition } of foreign) {
+    expect(definition, name).toMatch(/FOREIGN KEY \(user_id\b.*REFERENCES \S+\(user_id\b/);
+  }
+});
+
+test("the list of other tables names none that is gone", async () => {
+  const names = (await tables()).map(({ name }) => name);
+  expect(unsharded.filter((name) => !names.includes(name))).toEqual([]);
+});
+
+test("every table is under row-level security", async () => {
+  expect((await tables()).filter(({ secured }) => !secured)).toEqual([]);
+});
+
+test("every object says what it is", async () => {
+  const silent = await base.admin<{ what: string }[]>`
+    select format('%I.%I', c.relnamespace::regnamespace, c.relname) as what
+    from pg_class as c
+    where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and c.relkind in ('r', 'p', 'v', 'm')
+      and obj_description(c.oid, 'pg_class') is null
+    union all
+    select format('%s.%s', c.oid::regclass, a.attname)
+    from pg_class as c
+    join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and c.relkind in ('r', 'p')
+      and col_description(c.oid, a.attnum) is null
+    union all
+    select p.oid::regprocedure::text
+    from pg_proc as p
+    where p.pronamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and obj_description(p.oid, 'pg_proc') is null
+    union all
+    select format('%s on %s', t.tgname, t.tgrelid::regclass)
+    from pg_trigger as t
+    join pg_class as c on c.oid = t.tgrelid
+    where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and not t.tgisinternal
+      and obj_description(t.oid, 'pg_trigger') is null
+  `;
+  expect(silent.map(({ what }) => what)).toEqual([]);
+});
+
+test("every function has a search path of its own, so that nobody can slip another object in", async () => {
+  const loose = await base.admin<{ name: string }[]>`
+    select p.oid::regprocedure::text as name
+    from pg_proc as p
+    where p.pronamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and not exists (select from unnest(p.proconfig) as c where c = 'search_path=""')
+  `;
+  expect(loose.map(({ name }) => name)).toEqual([]);
+});

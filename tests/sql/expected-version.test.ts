@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { event, publish } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+const newId = () => crypto.randomUUID();
+const numbered = (user: string, ...numbers: number[]) =>
+  numbers.map((n) => event(user, { payload: { n } }));
+
+async function versionOf(user: string): Promise<number> {
+  const [row] = await base.admin`
+    select coalesce(max(version), 0)::int as version from public.phoenix_events where user_id = ${user}
+  `;
+  return row!.version;
+}
+
+test("a publication that expects the stream's version is taken", async () => {
+  const user = newId();
+  await publish(database, numbered(user, 1, 2), { expected_version: 0 });
+  const { accepted } = await publish(database, numbered(user, 3), { expected_version: 2 });
+  expect(accepted).toBe(1);
+  expect(await versionOf(user)).toBe(3);
+});
+
+test("one that expects another version is refused whole, and is told the actual one", async () => {
+  const user = newId();
+  await publish(database, numbered(user, 1, 2));
+  await expect(publish(database, numbered(user, 3, 4), { expected_version: 1 })).rejects
+    .toMatchObject({
+      code: "PT409",
+      detail: "wrong_expected_version",
+      message: "The stream is at version 2, not 1.",
+    });
+  expect(await versionOf(user)).toBe(2);
+  const later = await publish(database, numbered(user, 3));
+  expect(later.accepted, "nothing of the refused one is remembered").toBe(1);
+});
+
+test("of publishers who expect the same version at the same moment, exactly one is taken, round after round", async () => {
+  const user = newId();
+  const publishers = Array.from({ length: 8 }, () => base.connect());
+  for (let version = 0; version < 20; version++) {
+    const outcomes = await Promise.allSettled(
+      publishers.map((publisher, index) =>
+        publish(publisher, [event(user, { payload: { version, index } })], {
+          expected_version: version,
+        })
+      ),
+    );
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") {
+        expect(outcome.reason).toMatchObject({ code: "PT409", detail: "wrong_expected_version" });
+      }
+    }
+  }
+  expect(await versionOf(user)).toBe(20);
+});
+
+test("a publisher who did not hear the answer may repeat the call: it is answered as a duplicate", async () => {
+  const user = newId();
+  const sent = [event(user, { event_id: newId() })];
+  await publish(database, sent, { expected_version: 0 });
+  const again = await publish(database, sent, { expected_version: 0 });
+  expect(again).toMatchObject({ accepted: 0, duplicates: 1 });
+});
+
+test.each([
+  ["events of several users", () => [event(newId()), event(newId())], 0],
+  ["no valid event", () => [{ nonsense: true }], 0],
+  ["what is no whole number", () => [event(newId())], "one"],
+  ["half a number", () => [event(newId())], 0.5],
+])("it does not go with %s", async (_, events, expected_version) => {
+  await expect(publish(database, events(), { expected_version })).rejects.toMatchObject({
+    code: "PT400",
+    detail: "invalid_expected_version",
+  });
+});

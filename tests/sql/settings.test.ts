@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { drain, event, publish } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+
+beforeAll(async () => {
+  base = await testDatabase();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+interface Column {
+  name: string;
+  type: string;
+  comment: string | null;
+}
+
+const columns = () =>
+  base.admin<Column[]>`
+    select
+      a.attname as name,
+      a.atttypid::regtype::text as type,
+      col_description(a.attrelid, a.attnum) as comment
+    from pg_attribute as a
+    where a.attrelid = 'flywheel.settings'::regclass and a.attnum > 0 and not a.attisdropped
+  `;
+
+test("every setting says what it is", async () => {
+  for (const { name, comment } of await columns()) expect(comment, name).toMatch(/^[A-Z].{15,}/);
+});
+
+test("there is one row, with a value for each, and no second one", async () => {
+  const rows = await base.admin`select * from flywheel.settings`;
+  expect(rows).toHaveLength(1);
+  expect(Object.values(rows[0]!)).not.toContain(null);
+  await expect(base.admin`insert into flywheel.settings default values`).rejects.toThrow();
+  await expect(base.admin`insert into flywheel.settings (only_row) values (false)`).rejects
+    .toThrow();
+});
+
+describe("nonsense is refused", () => {
+  const nonsense: Record<string, string[]> = {
+    interval: ["'-1 second'", "'100 years'", "null"],
+    integer: ["-1", "1000000000", "null"],
+    "double precision": ["-0.1", "'NaN'", "null"],
+    jsonb: ["'[]'", "'1'", "null"],
+  };
+
+  test("in every setting", async () => {
+    for (const { name, type } of await columns()) {
+      if (name === "only_row") continue;
+      const values = nonsense[type];
+      expect(values, `${name} is of type ${type}`).toBeDefined();
+      for (const value of values!) {
+        const statement = `update flywheel.settings set ${name} = ${value}`;
+        await expect(base.admin.unsafe(statement), statement).rejects.toMatchObject({
+          code: expect.stringMatching(/^23/),
+        });
+      }
+    }
+  });
+
+  test("where two settings contradict each other", async () => {
+    await expect(
+      base.admin`update flywheel.settings set backoff_base = '1 hour', backoff_max = '1 second'`,
+    ).rejects.toThrow();
+  });
+});
+
+describe("a change is in force from the next call, without a deploy", () => {
+  test("of a publication's size", async () => {
+    const database = base.connect();
+    const two = () => [event(crypto.randomUUID()), event(crypto.randomUUID())];
+    expect((await publish(database, two())).accepted).toBe(2);
+    // As an operator does it, with a secret key's role.
+    await database`update flywheel.settings set max_batch_events = 1`;
+    await expect(publish(database, two())).rejects.toMatchObject({ detail: "too_many_events" });
+    await database`update flywheel.settings set max_batch_events = default`;
+    expect((await publish(database, two())).accepted).toBe(2);
+  });
+
+  test("of how many users and events a worker takes", async () => {
+    const database = base.connect();
+    await base.admin`update flywheel.settings set linger = '0', lease_users = 2, lease_events = 3`;
+    const events = Array.from({ length: 5 }, () => crypto.randomUUID()).flatMap((user) =>
+      [1, 2, 3, 4].map((n) => event(user, { payload: { n } }))
+    );
+    await drain(database, []);
+    await publish(database, events);
+    const [row] = await base.admin`select flywheel.lease('') as lease`;
+    const { streams } = row!.lease as { streams: { events: unknown[]; behind: number }[] };
+    expect(streams.map(({ events, behind }) => [events.length, behind])).toEqual([[3, 4], [3, 4]]);
+  });
+
+  test("of how long a worker waits after a failure", async () => {
+    await base.admin`
+      update flywheel.settings
+      set backoff_base = '10 seconds', backoff_max = '1 minute', backoff_jitter = 0.5
+    `;
+    for (let attempts = 1; attempts <= 6; attempts++) {
+      const [row] = await base.admin<{ least: number; most: number; kinds: number }[]>`
+        select min(b.seconds) as least, max(b.seconds) as most, count(distinct b.seconds)::int as kinds
+        from (
+          select extract(epoch from flywheel.backoff(${attempts}))::float as seconds
+          from generate_series(1, 200)
+        ) as b
+      `;
+      const whole = Math.min(60, 10 * 2 ** (attempts - 1));
+      expect(row!.most).toBeLessThanOrEqual(whole);
+      expect(row!.least).toBeGreaterThanOrEqual(whole / 2);
+      expect(row!.kinds, "not in step").toBeGreaterThan(100);
+    }
+  });
+});

@@ -1,0 +1,97 @@
+import type postgres from "postgres";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import { processQueue } from "../../shared/flywheel/process.ts";
+import { type Publication, publish as publishBody } from "../../shared/flywheel/publish.ts";
+import type { Database } from "../../shared/platform/database.ts";
+
+/** An event as a publisher sends it. */
+export type Event = Record<string, unknown>;
+
+/** An event of a free type, of a user's own. */
+export function event(user_id: string, fields: Event = {}): Event {
+  return { user_id, event_type: "test.happened", app_source: "website", payload: {}, ...fields };
+}
+
+/** Publishes as a server with a secret key does: one event, several, or any other body. */
+export function publish(
+  database: Database,
+  body: Event | readonly Event[],
+  more: Record<string, unknown> = {},
+): Promise<Publication> {
+  const value = Array.isArray(body) ? { events: body, ...more } : body;
+  return publishText(database, JSON.stringify(value));
+}
+
+/** Publishes a body as it is written, to the last digit. */
+export function publishText(database: Database, text: string): Promise<Publication> {
+  return publishBody(database, { text, value: JSON.parse(text) }, undefined);
+}
+
+/** Works as one worker until nothing is due. */
+export function drain(database: Database, reactors: readonly Reactor[]) {
+  return processQueue(database, { log: () => {}, reactors });
+}
+
+/** Remembers how often it saw which version, and makes an effect of every event. */
+export const counting: Reactor<{ count: number; versions: readonly number[] }> = {
+  name: "counting",
+  version: 1,
+  initial: { count: 0, versions: [] },
+  react: ({ count, versions }, event) => ({
+    state: { count: count + 1, versions: [...versions, event.version] },
+    effects: [nudgeAt(event.received_at)],
+  }),
+};
+
+/** A nudge as a reactor makes it. */
+export function nudgeAt(at: number) {
+  return {
+    kind: "nudge",
+    nudge_type: "cv_to_letters",
+    app_source: "website",
+    target_app: "letters",
+    variant: "default",
+    title: "Titre",
+    message: "Message",
+    cta_label: "Ouvrir",
+    cta_url: "https://letters.example.com/",
+    expires_at: at + 86_400_000,
+  } as const;
+}
+
+/** What a user's stream and fold have come to. */
+export async function storyOf(sql: postgres.Sql, user_id: string) {
+  const [stream] = await sql<
+    { version: number; processed: number; attempts: number; state: Record<string, unknown> }[]
+  >`
+    select
+      s.version::int, s.processed_version::int as processed, s.attempts, coalesce(st.state, '{}') as state
+    from flywheel.streams as s
+    left join flywheel.states as st using (user_id)
+    where user_id = ${user_id}
+  `;
+  const events = await sql<
+    { version: number; event_id: string; ai_processing_error: string | null }[]
+  >`
+    select version::int, event_id, ai_processing_error
+    from public.phoenix_events
+    where user_id = ${user_id}
+    order by version
+  `;
+  const nudges = await sql<{ causation_id: string | null }[]>`
+    select causation_id from public.phoenix_nudges_sent where user_id = ${user_id}
+  `;
+  return {
+    version: stream?.version ?? 0,
+    processed: stream?.processed ?? 0,
+    attempts: stream?.attempts ?? 0,
+    state: stream?.state ?? {},
+    events: [...events],
+    causes: nudges.map(({ causation_id }) => causation_id),
+  };
+}
+
+/** As if that much time had passed for leases, backoffs and timers of everybody, in the database's words. */
+export async function pass(sql: postgres.Sql, time: string): Promise<void> {
+  await sql`update flywheel.streams set available_at = available_at - ${time}::text::interval where available_at is not null`;
+}
