@@ -27,13 +27,13 @@ begin
     return;
   end if;
 
-  if
+  if (
     case step
       when 'accepted' then current.accepted_at
       when 'completed' then current.completed_at
       when 'rejected' then current.rejected_at
-    end is not null
-  then
+    end
+  ) is not null then
     return next current;
   elsif flywheel.step_allowed(current.status, step) then
     return next flywheel.move_transition(current, step, why, clock_timestamp());
