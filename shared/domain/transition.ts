@@ -1,5 +1,3 @@
-import { day } from "./duration.ts";
-
 /** The states of a transition, and the steps that lead to them; which may follow which stands in `flywheel.step_allowed()`. */
 export const transitionStatuses = [
   "requested",
@@ -11,5 +9,5 @@ export const transitionStatuses = [
 ] as const;
 export type TransitionStatus = (typeof transitionStatuses)[number];
 
-/** How long a transition waits to be accepted or rejected, in milliseconds. */
-export const transitionLifetime = 7 * day;
+/** Why a transition expired: nobody answered it in time, or a newer one to the same app took its place. */
+export const expiryReasons = { unanswered: "unanswered", superseded: "superseded" } as const;

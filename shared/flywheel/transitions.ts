@@ -2,7 +2,13 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { type App, apps } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
-import { transitionLifetime, transitionStatuses } from "../domain/transition.ts";
+import { type State } from "../domain/reactor.ts";
+import { reactors } from "../domain/reactors/all.ts";
+import { readProfile } from "../domain/reactors/profile.ts";
+import { contextFor } from "../domain/reactors/transition-contexts.ts";
+import { inMs, settingsOver } from "../domain/settings.ts";
+import { shapeOf } from "../domain/fold.ts";
+import { transitionStatuses } from "../domain/transition.ts";
 import { asUser, type Database } from "../platform/database.ts";
 
 /** What an app can do with a transition. */
@@ -65,15 +71,23 @@ export const stepRequest = z.strictObject({
 export type Transition = Record<string, unknown> & { transition_id: string };
 
 /**
- * Opens a transition by hand. Asking for the same again while it is open is asking once.
+ * Opens a transition by hand, with what the flywheel knows of the user and what was said now. Asking for the same again while it is
+ * open is asking once.
  *
  * @returns the transition
  */
 export async function requestTransition(
   database: Database,
   userId: string,
-  { source_app, target_app, context }: TransitionRequest,
+  { source_app, target_app, context: said }: TransitionRequest,
 ): Promise<Transition> {
+  const [known] = await database<{ reactor_settings: unknown; state: State | null }[]>`
+    select s.reactor_settings, st.state
+    from flywheel.settings as s
+    left join flywheel.states as st on st.user_id = ${userId} and st.shape = ${shapeOf(reactors)}
+  `;
+  const settings = settingsOver([{ from: 0, said: known?.reactor_settings }])(0);
+  const context = contextFor(target_app, readProfile(known?.state ?? {}), said);
   const [row] = await database<Transition[]>`
     select ${columns(database)}
     from flywheel.request_transition(
@@ -81,7 +95,7 @@ export async function requestTransition(
       ${source_app},
       ${target_app},
       ${JSON.stringify(context)}::text::jsonb,
-      make_interval(secs => ${transitionLifetime / 1000})
+      make_interval(secs => ${inMs(settings.transitions.lifetime_days) / 1000})
     )
   `;
   return row!;
