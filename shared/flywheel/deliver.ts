@@ -142,6 +142,10 @@ function createPublisher(env: Env): (lease: Lease, delivery: Delivery) => Promis
       headers: {
         "content-type": "application/json",
         "x-phoenix-signature": sign(body, delivery.secret, Date.now()),
+        ...(lease.retry_delay !== null && {
+          "upstash-callback-retry-delay": lease.retry_delay,
+          "upstash-failure-callback-retry-delay": lease.retry_delay,
+        }),
       },
       deduplicationId: delivery.delivery_id,
       retries: lease.retries,
