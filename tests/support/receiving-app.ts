@@ -25,6 +25,8 @@ export interface ReceivingApp extends AsyncDisposable {
   received: readonly Received[];
   /** What was received about a user, in its order. */
   about(user_id: string): Received[];
+  /** The first of it. */
+  first(user_id: string): Received;
   /** How deliveries about a user are answered; otherwise with 200. */
   answer(user_id: string, behaviour: Behaviour): void;
   /** Goes away, and comes back at the same address. */
@@ -70,6 +72,11 @@ export function receivingApp(): ReceivingApp {
     url: `http://127.0.0.1:${port}/phoenix/transitions`,
     received,
     about,
+    first(user_id) {
+      const [first] = about(user_id);
+      if (!first) throw new Error("nothing was received about this user");
+      return first;
+    },
     answer: (user_id, behaviour) => void behaviours.set(user_id, behaviour),
     stop,
     start: () => void (server ??= listen(port)),
