@@ -9,5 +9,5 @@ export const transitionStatuses = [
 ] as const;
 export type TransitionStatus = (typeof transitionStatuses)[number];
 
-/** Why a transition expired: nobody answered it in time, or a newer one to the same app took its place. */
-export const expiryReasons = { unanswered: "unanswered", superseded: "superseded" } as const;
+/** Why a transition expired where a newer one to the same app took its place. */
+export const superseded = "superseded";

@@ -2,12 +2,10 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { type App, apps } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
-import { type State } from "../domain/reactor.ts";
-import { reactors } from "../domain/reactors/all.ts";
-import { readProfile } from "../domain/reactors/profile.ts";
+import type { State } from "../domain/reactor.ts";
+import { profile, readProfile } from "../domain/reactors/profile.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs, settingsOver } from "../domain/settings.ts";
-import { shapeOf } from "../domain/fold.ts";
 import { transitionStatuses } from "../domain/transition.ts";
 import { asUser, type Database } from "../platform/database.ts";
 
@@ -81,13 +79,8 @@ export async function requestTransition(
   userId: string,
   { source_app, target_app, context: said }: TransitionRequest,
 ): Promise<Transition> {
-  const [known] = await database<{ reactor_settings: unknown; state: State | null }[]>`
-    select s.reactor_settings, st.state
-    from flywheel.settings as s
-    left join flywheel.states as st on st.user_id = ${userId} and st.shape = ${shapeOf(reactors)}
-  `;
-  const settings = settingsOver([{ from: 0, said: known?.reactor_settings }])(0);
-  const context = contextFor(target_app, readProfile(known?.state ?? {}), said);
+  const { states, lifetimeMs } = await readWhatIsKnown(database, userId);
+  const context = contextFor(target_app, readProfile(states), said);
   const [row] = await database<Transition[]>`
     select ${columns(database)}
     from flywheel.request_transition(
@@ -95,10 +88,30 @@ export async function requestTransition(
       ${source_app},
       ${target_app},
       ${JSON.stringify(context)}::text::jsonb,
-      make_interval(secs => ${inMs(settings.transitions.lifetime_days) / 1000})
+      make_interval(secs => ${lifetimeMs / 1000})
     )
   `;
   return row!;
+}
+
+/** What the reactors remember of a user, as far as these would have folded it so, and how long a transition waits. */
+async function readWhatIsKnown(
+  database: Database,
+  userId: string,
+): Promise<{ states: State; lifetimeMs: number }> {
+  const [row] = await database<
+    { reactor_settings: unknown; shape: string | null; state: State | null }[]
+  >`
+    select s.reactor_settings, st.shape, st.state
+    from flywheel.settings as s
+    left join flywheel.states as st on st.user_id = ${userId}
+  `;
+  const isFresh = row?.shape?.split(" ").includes(`${profile.name}@${profile.version}`);
+  const { transitions } = settingsOver([{ from: 0, said: row?.reactor_settings }])(0);
+  return {
+    states: isFresh ? row?.state ?? {} : {},
+    lifetimeMs: inMs(transitions.lifetime_days),
+  };
 }
 
 /**

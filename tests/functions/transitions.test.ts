@@ -51,7 +51,7 @@ async function take(as: TestUser | "secret", id: string, step: string, json: obj
 
 /** What the user's stream tells of their transitions, in its order. */
 async function toldOf({ user_id }: TestUser) {
-  const rows = await sql<{ payload: Record<string, unknown> }[]>`
+  const rows = await sql<{ payload: { status: string } }[]>`
     select payload, app_source, correlation_id, causation_id
     from public.phoenix_events
     where user_id = ${user_id} and event_type = 'transition_écosystème'
