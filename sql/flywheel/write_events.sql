@@ -42,8 +42,7 @@ as $$
         )
       order by e.ord
     ),
-    '0',
-    clock_timestamp()
+    '0'
   )
 $$;
 
