@@ -27,7 +27,7 @@ interface Delivery {
 
 interface Lease {
   retries: number;
-  retry_delay: string | null;
+  retry_delay: string;
   timeout_seconds: number;
   parallelism: number;
   deliveries: Delivery[];
@@ -142,14 +142,12 @@ function createPublisher(env: Env): (lease: Lease, delivery: Delivery) => Promis
       headers: {
         "content-type": "application/json",
         "x-phoenix-signature": sign(body, delivery.secret, Date.now()),
-        ...(lease.retry_delay !== null && {
-          "upstash-callback-retry-delay": lease.retry_delay,
-          "upstash-failure-callback-retry-delay": lease.retry_delay,
-        }),
+        "upstash-callback-retry-delay": lease.retry_delay,
+        "upstash-failure-callback-retry-delay": lease.retry_delay,
       },
       deduplicationId: delivery.delivery_id,
       retries: lease.retries,
-      ...(lease.retry_delay !== null && { retryDelay: lease.retry_delay }),
+      retryDelay: lease.retry_delay,
       timeout: lease.timeout_seconds,
       callback: `${functionsUrl(env)}/transitions/delivery-answered?${heard}`,
       failureCallback: `${functionsUrl(env)}/transitions/delivery-failed?${heard}`,

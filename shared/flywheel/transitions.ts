@@ -107,7 +107,9 @@ async function readWhatIsKnown(
     left join flywheel.states as st on st.user_id = ${userId}
   `;
   const isFresh = row?.shape?.split(" ").includes(`${profile.name}@${profile.version}`);
-  const { transitions } = settingsOver([{ from: 0, said: row?.reactor_settings }])(0);
+  const { transitions } = settingsOver([{ changed_at: 0, said: row?.reactor_settings }])(
+    Date.now(),
+  );
   return {
     states: isFresh ? row?.state ?? {} : {},
     lifetimeMs: inMs(transitions.lifetime_days),

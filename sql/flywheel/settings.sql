@@ -21,7 +21,8 @@ create table flywheel.settings (
   replay_users integer not null default 500 check (replay_users between 1 and 10000),
   reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
   delivery_retries integer not null default 3 check (delivery_retries between 0 and 20),
-  delivery_retry_delay text check (delivery_retry_delay ~ '^[a-z0-9 ,.+*/%()-]{1,200}$'),
+  delivery_retry_delay text not null default 'min(86400000, exp(2.5 * (retried + 1)) * 1000)'
+    check (delivery_retry_delay ~ '^[a-z0-9 ,.+*/%()-]{1,200}$'),
   delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
   delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
   delivery_patience interval not null default '1 day' check (delivery_patience between '1 second' and '30 days'),
@@ -62,7 +63,7 @@ comment on column flywheel.settings.reactor_settings is
 comment on column flywheel.settings.delivery_retries is
   'How often QStash tries again to deliver to an app. Its plans have a limit, which refuses more.';
 comment on column flywheel.settings.delivery_retry_delay is
-  'The wait before a retry, as QStash''s expression in milliseconds, such as pow(2, retried) * 1000. Null: QStash''s own 12 s, 2 min 28 s, 30 min, ….';
+  'The wait before a retry, as QStash''s expression in milliseconds. As it stands it is QStash''s own: 12 s, 2 min 28 s, 30 min, ….';
 comment on column flywheel.settings.delivery_timeout is 'How long an app may take to answer a delivery.';
 comment on column flywheel.settings.delivery_parallelism is
   'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';

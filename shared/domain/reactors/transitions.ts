@@ -17,8 +17,8 @@ interface Handover {
 }
 
 interface TransitionsState {
-  /** The job chosen last. */
-  readonly métier?: string;
+  /** The job chosen last, as {@link jobKey} writes it. */
+  readonly job?: string;
   readonly handovers: Readonly<Partial<Record<App, Handover>>>;
 }
 
@@ -81,13 +81,12 @@ function hand(
   event: EventOf<"métier_choisi">,
   context: Context,
 ): Reaction<TransitionsState> {
-  const { métier } = event.payload;
-  const same = sameJob(before.métier, métier);
+  const job = jobKey(event.payload.métier);
   const source = sourceOf(event);
-  let state: TransitionsState = { ...before, métier };
+  let state: TransitionsState = { ...before, job };
   const effects: TransitionEffect[] = [];
   for (const target of targets) {
-    if (target === source || (same && stands(before, target))) continue;
+    if (target === source || (job === before.job && stands(before, target))) continue;
     const { effect, handover } = make(target, source, {}, event.received_at, context);
     state = remember(state, target, handover);
     effects.push(effect);
@@ -185,6 +184,7 @@ function appOf(name: string | null | undefined): App | undefined {
   return isApp(slug) ? slug : undefined;
 }
 
-function sameJob(one: string | undefined, other: string): boolean {
-  return one !== undefined && one.trim().toLowerCase() === other.trim().toLowerCase();
+/** By what a job is known again: however it is written, and short, whatever was sent. */
+function jobKey(métier: string): string {
+  return Array.from(métier.trim().toLowerCase()).slice(0, 80).join("");
 }

@@ -341,7 +341,7 @@ test("a user's memory stays small however often they choose", () => {
   const size = JSON.stringify(story.state.transitions).length;
   for (let n = 0; n < 200; n++) happen(story, chosen(`Métier ${n}`));
   expect(JSON.stringify(story.state.transitions).length).toBeLessThanOrEqual(size + 10);
-  expect(size).toBeLessThan(1_000);
+  expect(size).toBeLessThan(700);
 });
 
 describe("when an app did not take the user over", () => {
