@@ -1,7 +1,9 @@
 /** `npm run demo`: boots the whole backend in a temporary folder, plays a day through real HTTP calls, stops everything. */
+import postgres from "postgres";
 import { StackError } from "../stack-error.ts";
 import { type Stack, startStack } from "../stack.ts";
 import { playDay } from "./day.ts";
+import { playJourney } from "./journey.ts";
 import { Timeline } from "./timeline.ts";
 import { playValidation } from "./validation.ts";
 
@@ -28,8 +30,10 @@ async function main(): Promise<number> {
     if (!stack.has("redis-server")) {
       console.log("  No redis-server on this machine: memory serves instead.");
     }
+    await nudgeEverybody(stack);
     await playDay(stack, timeline);
     await playValidation(stack, timeline);
+    await playJourney(stack, timeline);
     timeline.chapter(`All of it ran for real, in ${timeline.elapsedSeconds()} s.`);
     console.log("  Boot it for yourself with npm start. The README has your first event.\n");
     return 0;
@@ -39,6 +43,15 @@ async function main(): Promise<number> {
   } finally {
     await stop();
   }
+}
+
+/** One user in ten is left without nudges, to compare with: not in a story whose people are to be nudged. */
+async function nudgeEverybody(stack: Stack): Promise<void> {
+  const sql = postgres(stack.env.DB_URL, { max: 1, onnotice: () => {} });
+  await sql`update flywheel.settings set reactor_settings = ${
+    sql.json({ nudges: { holdout: 0 } })
+  }`;
+  await sql.end();
 }
 
 Deno.exit(await main());

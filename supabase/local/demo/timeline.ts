@@ -1,5 +1,7 @@
 import { styleText } from "node:util";
 
+const screenWidth = 72;
+
 /** A story told to a terminal as it happens: chapters, moments of the day, and what was seen. */
 export class Timeline {
   readonly #startedAt = performance.now();
@@ -19,18 +21,15 @@ export class Timeline {
   }
 
   /** What a user reads on their screen. */
-  screen(title: string, lines: readonly string[]): void {
-    const width = Math.max(title.length, ...lines.map((line) => line.length)) + 2;
-    console.log(`         ${styleText("yellow", `┌${"─".repeat(width)}┐`)}`);
-    for (
-      const line of [
-        styleText("bold", title.padEnd(width - 1)),
-        ...lines.map((line) => line.padEnd(width - 1)),
-      ]
-    ) {
-      console.log(`         ${styleText("yellow", "│")} ${line}${styleText("yellow", "│")}`);
+  screen(title: string, texts: readonly string[]): void {
+    const frame = (text: string) => styleText("yellow", text);
+    const lines = texts.flatMap((text) => wrap(text, screenWidth));
+    const width = Math.max(title.length, ...lines.map((line) => line.length));
+    console.log(`         ${frame(`┌${"─".repeat(width + 2)}┐`)}`);
+    for (const line of [styleText("bold", title.padEnd(width)), ...lines]) {
+      console.log(`         ${frame("│")} ${line.padEnd(width)} ${frame("│")}`);
     }
-    console.log(`         ${styleText("yellow", `└${"─".repeat(width)}┘`)}`);
+    console.log(`         ${frame(`└${"─".repeat(width + 2)}┘`)}`);
   }
 
   /** A claim that the demo has just checked. */
@@ -41,6 +40,16 @@ export class Timeline {
   elapsedSeconds(): string {
     return ((performance.now() - this.#startedAt) / 1000).toFixed(1);
   }
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
 }
 
 /** @throws Error with the claim where it does not hold: a demo that cannot fail shows nothing */
