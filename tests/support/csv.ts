@@ -25,6 +25,8 @@ function readLines(text: string): string[][] {
     lines.push(fields);
     fields = [];
   }
+  // A comma that ends the text has an empty field behind it.
+  if (fields.length > 0) lines.push([...fields, ""]);
   return lines;
 }
 
