@@ -19,20 +19,13 @@ function progress(text: string): void {
   console.error(`${seconds.padStart(5)} s  ${text}`);
 }
 
-async function measureAll(
-  { sizes, quick, suites }: Options,
-): Promise<Measure[]> {
+async function measureAll({ sizes, quick, suites }: Options): Promise<Measure[]> {
   const { signal } = abort;
   await installPeers({ signal, progress });
   // In a folder that the server's own user can enter, where there is one.
   const folder = await Deno.makeTempDir({ prefix: "phoenix-bench-" });
   try {
-    await using bench = await openBench(folder, {
-      sizes,
-      quick,
-      signal,
-      progress,
-    });
+    await using bench = await openBench(folder, { sizes, quick, signal, progress });
     const measures: Measure[] = [];
     for (const suite of suites) {
       signal.throwIfAborted();
@@ -48,20 +41,13 @@ async function main(): Promise<number> {
   const options = readOptions(Deno.args, suites);
   if (options === "help") return say(usage);
   if (options === "list") {
-    return say(
-      suites.map(({ name, measures }) => [name, ...measures].join("  ")).join(
-        "\n",
-      ),
-    );
+    return say(suites.map(({ name, measures }) => [name, ...measures].join("  ")).join("\n"));
   }
   const measures = await measureAll(options);
   say(toTable(measures));
   if (options.quick) say("\nQuick sizes: whether it runs, not how fast.");
   if (options.json) {
-    await Deno.writeTextFile(
-      options.json,
-      `${JSON.stringify(measures, null, 2)}\n`,
-    );
+    await Deno.writeTextFile(options.json, `${JSON.stringify(measures, null, 2)}\n`);
   }
   if (options.chart) await drawChart(measures, options.chart);
   return 0;
@@ -79,8 +65,7 @@ try {
     console.error("stopped");
     Deno.exit(130);
   }
-  const isForPeople = error instanceof UsageError ||
-    error instanceof StackError;
+  const isForPeople = error instanceof UsageError || error instanceof StackError;
   console.error(isForPeople ? error.message : error);
   Deno.exit(error instanceof UsageError ? 2 : 1);
 }

@@ -50,22 +50,16 @@ export interface Suite {
 /** Boots the server; what rings and sweeps by itself stays silent. */
 export async function openBench(
   folder: string,
-  { sizes, quick, signal, progress }: Pick<
-    Bench,
-    "sizes" | "quick" | "signal" | "progress"
-  >,
+  { sizes, quick, signal, progress }: Pick<Bench, "sizes" | "quick" | "signal" | "progress">,
 ): Promise<Bench & AsyncDisposable> {
-  const stack = await startStack({
-    dataDir: folder,
-    applyMigrations: "sql",
-    sweep: false,
-  });
-  const admin = postgres(stack.env.SUPERUSER_DB_URL, {
-    max: 2,
-    onnotice: () => {},
-  });
+  await using opened = new AsyncDisposableStack();
+  const stack = await startStack({ dataDir: folder, applyMigrations: "sql", sweep: false });
+  opened.defer(() => stack.stop());
+  const admin = postgres(stack.env.SUPERUSER_DB_URL, { max: 2, onnotice: () => {} });
+  opened.defer(() => admin.end({ timeout: 5 }));
   await stack.service("net").stop();
   const empty = await emptyTables(admin);
+  const open = opened.move();
   return {
     sizes,
     quick,
@@ -92,10 +86,7 @@ export async function openBench(
         },
       });
     },
-    async [Symbol.asyncDispose]() {
-      await admin.end();
-      await stack.stop();
-    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 

@@ -37,13 +37,12 @@ export async function run(
   { signal, prepare }: { signal: AbortSignal; prepare(): Promise<unknown> },
 ): Promise<Result> {
   signal.throwIfAborted();
-  const processes = Array.from(
-    { length: contender.processes ?? 1 },
-    () => start(contender, signal),
-  );
-  await Promise.all(processes.map((process) => process.ready));
-  await prepare();
-  const laps = await Promise.all(processes.map((process) => process.go()));
+  const failure = new AbortController();
+  const laps = await race(contender, AbortSignal.any([signal, failure.signal]), prepare)
+    .catch((error) => {
+      failure.abort();
+      throw error;
+    });
   const counts: Record<string, number> = {};
   for (const each of laps) {
     for (const [name, count] of Object.entries(each.counts)) {
@@ -55,19 +54,25 @@ export async function run(
   return { seconds: (finishedAt - startedAt) / 1000, counts };
 }
 
+async function race(
+  contender: Contender,
+  signal: AbortSignal,
+  prepare: () => Promise<unknown>,
+): Promise<Lap[]> {
+  const processes = Array.from(
+    { length: contender.processes ?? 1 },
+    () => start(contender, signal),
+  );
+  await Promise.all(processes.map((process) => process.ready));
+  await prepare();
+  return await Promise.all(processes.map((process) => process.go()));
+}
+
 function start({ script, task }: Contender, signal: AbortSignal) {
   const path = bench(script);
   const [command, flags] = script.startsWith("ours/")
-    ? [Deno.execPath(), [
-      "run",
-      "--quiet",
-      "--allow-all",
-      "--config",
-      bench("../../deno.json"),
-    ]]
-    : [bench("node_modules/.bin/node"), [
-      "--disable-warning=ExperimentalWarning",
-    ]];
+    ? [Deno.execPath(), ["run", "--quiet", "--allow-all", "--config", bench("../../deno.json")]]
+    : [bench("node_modules/.bin/node"), ["--disable-warning=ExperimentalWarning"]];
   const child = new Deno.Command(command, {
     args: [...flags, path, JSON.stringify(task)],
     stdin: "piped",

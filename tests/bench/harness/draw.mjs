@@ -58,9 +58,7 @@ function chart([title, bars]) {
       },
       {
         mark: { type: "text", align: "left", dx: 5 },
-        encoding: {
-          text: { field: "rate", type: "quantitative", format: ",.0f" },
-        },
+        encoding: { text: { field: "rate", type: "quantitative", format: ",.0f" } },
       },
     ],
   }];

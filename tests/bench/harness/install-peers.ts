@@ -12,9 +12,7 @@ export async function installPeers(
   { signal, progress }: { signal: AbortSignal; progress(text: string): void },
 ): Promise<void> {
   const lock = await Deno.readTextFile(bench("package-lock.json"));
-  if (lock === await Deno.readTextFile(installedLock).catch(() => undefined)) {
-    return;
-  }
+  if (lock === await Deno.readTextFile(installedLock).catch(() => undefined)) return;
   progress("installing the peers (npm ci in tests/bench)");
   const { success, stderr } = await new Deno.Command("npm", {
     args: ["ci", "--prefix", bench("."), "--no-audit", "--no-fund"],
@@ -22,9 +20,7 @@ export async function installPeers(
   }).output();
   if (!success) {
     signal.throwIfAborted();
-    throw new Error(
-      `The peers could not be installed:\n${new TextDecoder().decode(stderr)}`,
-    );
+    throw new Error(`The peers could not be installed:\n${new TextDecoder().decode(stderr)}`);
   }
   await Deno.writeTextFile(installedLock, lock);
 }

@@ -18,28 +18,26 @@ export function task<Task>(): Task {
 }
 
 /** Says that everything is prepared, waits for a line on standard input, runs, and prints the {@link Lap}. */
-export async function race(
-  run: () => Promise<Record<string, number>>,
-): Promise<void> {
+export async function race(run: () => Promise<Record<string, number>>): Promise<void> {
   console.log("ready");
-  await Promise.race([once(process.stdin, "data"), once(process.stdin, "end")]);
-  process.stdin.pause();
+  // Whoever started this is gone where the word never comes.
+  process.stdin.once("end", () => process.exit(1));
+  await once(process.stdin, "data");
+  process.stdin.removeAllListeners("end").pause();
   const started_at = performance.timeOrigin + performance.now();
   const counts = await run();
   const finished_at = performance.timeOrigin + performance.now();
-  console.log(
-    JSON.stringify({ started_at, finished_at, counts } satisfies Lap),
-  );
+  console.log(JSON.stringify({ started_at, finished_at, counts } satisfies Lap));
 }
 
 /** Runs `clients` loops at the same time, each taking the next item until none is left. */
 export async function share<Item>(
   items: readonly Item[],
   clients: number,
-  handle: (item: Item, client: number) => Promise<unknown>,
+  handle: (item: Item) => Promise<unknown>,
 ): Promise<void> {
   let next = 0;
-  await Promise.all(Array.from({ length: clients }, async (_, client) => {
-    while (next < items.length) await handle(items[next++]!, client);
+  await Promise.all(Array.from({ length: clients }, async () => {
+    while (next < items.length) await handle(items[next++]!);
   }));
 }

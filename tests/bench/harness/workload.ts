@@ -57,11 +57,7 @@ const kinds: readonly Kind[] = [
     anxiety_level: n % 10 / 10,
     mood_tags: ["motivé"],
   })],
-  [
-    "goal.set",
-    "rise",
-    (n) => ({ goal_id: `goal-${n}`, goal: "Postuler à trois offres" }),
-  ],
+  ["goal.set", "rise", (n) => ({ goal_id: `goal-${n}`, goal: "Postuler à trois offres" })],
   ["compétences_révélées", "aube", (n) => ({
     parcours_id: `parcours-${n}`,
     compétences: ["communication", "analyse", "Python"],
@@ -81,27 +77,16 @@ export function newUsers(count: number): string[] {
 }
 
 /** Events of users taken at random, a second apart, the last one now. */
-export function newEvents(
-  count: number,
-  users: readonly string[],
-): PublishedEvent[] {
+export function newEvents(count: number, users: readonly string[]): PublishedEvent[] {
   const start = Date.now() - count * 1000;
   return Array.from(
     { length: count },
-    (_, n) =>
-      newEvent(
-        users[Math.floor(Math.random() * users.length)]!,
-        n,
-        start + n * 1000,
-      ),
+    (_, n) => newEvent(users[Math.floor(Math.random() * users.length)]!, n, start + n * 1000),
   );
 }
 
 /** The same number of events for each user, user by user. */
-export function newStreams(
-  each: number,
-  users: readonly string[],
-): PublishedEvent[][] {
+export function newStreams(each: number, users: readonly string[]): PublishedEvent[][] {
   const start = Date.now() - each * users.length * 1000;
   return users.map((user, u) =>
     Array.from({ length: each }, (_, e) => {
