@@ -96,6 +96,8 @@ begin
                 then 'app_source=is required and must be text'
               when f.app_source !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(f.app_source) > 50
                 then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
+              when f.app_source = 'flywheel'
+                then 'app_source=is the flywheel''s own: nobody publishes in its name'
               when f.value -> 'app_source' <> f.value -> 'source_app'
                 then 'source_app=differs from app_source'
             end,

@@ -364,3 +364,22 @@ describe("GET transitions", () => {
     expect(refusalOf(await call("GET", "transitions"))).toMatchObject({ status: 401 });
   });
 });
+
+test.each(["flywheel", "phoenix_flywheel"])(
+  "nobody publishes what becomes of a transition in the flywheel's name, as %s",
+  async (app_source) => {
+    const { transition_id } = await ask(user, "website");
+    for (const as of [user, "secret"] as const) {
+      const answer = await call("POST", "events", {
+        as,
+        json: {
+          event_type: "transition_écosystème",
+          app_source,
+          payload: { transition_id, target_app: "website", status: "accepted" },
+          ...(as === "secret" && { user_id: user.user_id }),
+        },
+      });
+      expect(refusalOf(answer)).toMatchObject({ status: 422, issues: [{ field: "app_source" }] });
+    }
+  },
+);
