@@ -28,6 +28,21 @@
 \ir flywheel/ring_on_append.sql
 \ir flywheel/phoenix_nudges_sent.sql
 \ir flywheel/mark_nudge.sql
+\ir flywheel/phoenix_transitions.sql
+\ir flywheel/apps.sql
+\ir flywheel/deliveries.sql
+\ir flywheel/configure_app.sql
+\ir flywheel/enqueue_delivery.sql
+\ir flywheel/tell_transition.sql
+\ir flywheel/step_allowed.sql
+\ir flywheel/move_transition.sql
+\ir flywheel/open_transition.sql
+\ir flywheel/request_transition.sql
+\ir flywheel/step_transition.sql
+\ir flywheel/lease_deliveries.sql
+\ir flywheel/mark_published.sql
+\ir flywheel/fail_delivery.sql
+\ir flywheel/answer_delivery.sql
 \ir flywheel/worker_slots.sql
 \ir flywheel/backoff.sql
 \ir flywheel/replays.sql
@@ -39,6 +54,8 @@
 \ir flywheel/write_nudges.sql
 \ir flywheel/write_nudge_changes.sql
 \ir flywheel/write_events.sql
+\ir flywheel/write_expiries.sql
+\ir flywheel/write_transitions.sql
 \ir flywheel/commit.sql
 \ir flywheel/leave.sql
 \ir flywheel/queue_status.sql
@@ -59,4 +76,5 @@
 \ir access/phoenix_events.sql
 \ir access/phoenix_nudges_sent.sql
 \ir access/phoenix_nudge_experiments.sql
+\ir access/phoenix_transitions.sql
 \ir access/publish_events.sql

@@ -1,4 +1,5 @@
 import { catalogueSchemas } from "../../shared/domain/events/catalogue.ts";
+import { createDeliverer } from "../../shared/flywheel/deliver.ts";
 import { eventsQuery, listEvents } from "../../shared/flywheel/events.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { publish } from "../../shared/flywheel/publish.ts";
@@ -20,6 +21,7 @@ import { publicationStatus } from "./publication-status.ts";
 const services = openServices("events");
 const { database } = services;
 const app = createApp("events");
+const deliver = createDeliverer(services);
 
 const mebibyte = 1_048_576;
 const catalogue = JSON.stringify(catalogueSchemas());
@@ -58,7 +60,8 @@ app.get("/queue-status", async (context) => {
 
 app.post("/process-queue", async (context) => {
   await secretOrSigned(context, services);
-  const done = await processQueue(database, { log: context.get("log") });
+  const log = context.get("log");
+  const done = await processQueue(database, { log, deliver: () => deliver(log) });
   const { pending_events: remaining } = await queueStatus(database);
   return context.json({ ...done, remaining });
 });

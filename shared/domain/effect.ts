@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { transitionContext } from "./events/transition-context.ts";
 import { nudgeTypes } from "./nudge-types.ts";
 
 const text = z.string().min(1);
@@ -47,12 +48,36 @@ export const eventEffect = z.object({
   subject: text,
 });
 
+/** A user is handed over to another app. Its id is the transition's. */
+export const transitionEffect = z.object({
+  kind: z.literal("transition"),
+  source_app: text,
+  target_app: text,
+  context: transitionContext,
+  /** Milliseconds since 1970. */
+  expires_at: z.int(),
+});
+
+/** A transition's time is over: it expires unless somebody has answered it. */
+export const expiryEffect = z.object({
+  kind: z.literal("expiry"),
+  transition_id: z.guid(),
+});
+
 /** What follows from an event: data, until the commit writes it. */
-export const effect = z.discriminatedUnion("kind", [nudgeEffect, nudgeChangeEffect, eventEffect]);
+export const effect = z.discriminatedUnion("kind", [
+  nudgeEffect,
+  nudgeChangeEffect,
+  eventEffect,
+  transitionEffect,
+  expiryEffect,
+]);
 
 export type NudgeEffect = z.output<typeof nudgeEffect>;
 export type NudgeChangeEffect = z.output<typeof nudgeChangeEffect>;
 export type EventEffect = z.output<typeof eventEffect>;
+export type TransitionEffect = z.output<typeof transitionEffect>;
+export type ExpiryEffect = z.output<typeof expiryEffect>;
 export type Effect = z.output<typeof effect>;
 
 /**
@@ -67,5 +92,9 @@ export function effectName(effect: Effect): string {
       return `nudge_change:${effect.change}:${effect.nudge_id}`;
     case "event":
       return `event:${effect.event_type}:${effect.subject}`;
+    case "transition":
+      return `transition:${effect.target_app}`;
+    case "expiry":
+      return `expiry:${effect.transition_id}`;
   }
 }

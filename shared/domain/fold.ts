@@ -57,6 +57,8 @@ export interface Folded {
   wakeAt: number | undefined;
   effects: CausedEffect[];
   setAside: SetAside[];
+  /** Why timers were set aside after their last attempt. */
+  timersSetAside: string[];
   /** Why folding stopped before the last event: it is to be tried again. */
   failure: string | undefined;
 }
@@ -85,6 +87,7 @@ export function fold(reactors: readonly Reactor[], backlog: Backlog): Folded {
     wakeAt: run.earliestTimer()?.at,
     effects: run.effects,
     setAside: run.setAside,
+    timersSetAside: run.timersSetAside,
     failure: run.failure,
   };
 }
@@ -95,7 +98,7 @@ class Run {
   failure: string | undefined;
   readonly effects: CausedEffect[] = [];
   readonly setAside: SetAside[] = [];
-
+  readonly timersSetAside: string[] = [];
   state: State;
   #steps = 0;
 
@@ -177,8 +180,10 @@ class Run {
         this.state = { ...this.state, [reactor.name]: state };
         this.#cause(effects, cause);
       } catch (error) {
-        if (attempt === "early") throw new Error(`${reactor.name}: ${messageOf(error)}`);
+        const message = `${reactor.name}: ${messageOf(error)}`;
+        if (attempt === "early") throw new Error(message);
         this.#setTimerAside(reactor, at);
+        this.timersSetAside.push(message);
       }
     }
   }

@@ -71,10 +71,16 @@ const nudges = z.strictObject({
   }).prefault({}),
 });
 
+const transitions = z.strictObject({
+  /** How long a transition waits to be accepted or rejected. */
+  lifetime_days: days.default(7),
+});
+
 /** The knobs of the reactors; what is left out has its default. */
 export const settings = z.strictObject({
   journey: journey.prefault({}),
   nudges: nudges.prefault({}),
+  transitions: transitions.prefault({}),
 });
 
 export type Settings = z.output<typeof settings>;

@@ -15,6 +15,7 @@ export interface Result {
 export interface Committed {
   users: string[];
   nudges: number;
+  transitions: number;
 }
 
 /** What reactors made cannot be written: nobody's results were, though it may be one user's fault. */
@@ -38,7 +39,7 @@ export async function commit(
     const [row] = await database<{ commit: Committed }[]>`
       select flywheel.commit(${token}, ${shape}, ${rows}::text::jsonb, ${effects}::text::jsonb)
     `;
-    return row?.commit ?? { users: [], nudges: 0 };
+    return row?.commit ?? { users: [], nudges: 0, transitions: 0 };
   } catch (error) {
     throw isRefusal(error) ? new Unwritable(error.message, { cause: error }) : error;
   }

@@ -22,6 +22,8 @@ export interface Processed {
 export interface ProcessOptions {
   log: Log;
   reactors?: readonly Reactor[];
+  /** Carries what the commits put into the outbox, beside the work and at its end. Never rejects. */
+  deliver?: () => Promise<void>;
 }
 
 /**
@@ -30,18 +32,22 @@ export interface ProcessOptions {
  */
 export async function processQueue(
   database: Database,
-  { log, reactors = everyReactor }: ProcessOptions,
+  { log, reactors = everyReactor, deliver = () => Promise.resolve() }: ProcessOptions,
 ): Promise<Processed> {
   const startedAt = performance.now();
+  let delivering = deliver();
+  const onTransitions = () => void (delivering = delivering.then(deliver));
   const total = { processed: 0, users: 0, nudges: 0, transitions: 0, failed: 0 };
   const slot = await enter(database);
   if (slot) {
     try {
-      await drain(database, reactors, { slot, until: startedAt + slot.work_budget_ms, total, log });
+      const until = startedAt + slot.work_budget_ms;
+      await drain(database, reactors, { slot, until, total, log, onTransitions });
     } finally {
       await database`select flywheel.leave(${slot.token}, ${total.processed})`;
     }
   }
+  await delivering.then(deliver);
   return { ...total, duration_ms: Math.round(performance.now() - startedAt) };
 }
 
@@ -62,7 +68,13 @@ async function enter(database: Database): Promise<Slot | null> {
 async function drain(
   database: Database,
   reactors: readonly Reactor[],
-  { slot, until, total, log }: { slot: Slot; until: number; total: Total; log: Log },
+  { slot, until, total, log, onTransitions }: {
+    slot: Slot;
+    until: number;
+    total: Total;
+    log: Log;
+    onTransitions: () => void;
+  },
 ): Promise<void> {
   const shape = shapeOf(reactors);
   const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
@@ -78,6 +90,7 @@ async function drain(
         await extend();
       });
       account(leased, worked, total, log);
+      if (worked.committed.transitions > 0) onTransitions();
       continue;
     }
     if (idleSince === undefined && await tend(database)) continue;
@@ -123,13 +136,15 @@ function account(leased: Lease, { results, committed }: Worked, total: Total, lo
   const users = new Set(committed.users);
   total.users += users.size;
   total.nudges += committed.nudges;
+  total.transitions += committed.transitions;
   results.forEach(({ user_id, version, folded }, index) => {
     if (!users.has(user_id)) return;
     total.processed += version - leased.streams[index]!.version;
     total.failed += folded.setAside.filter(({ error }) => error !== undefined).length;
     if (folded.failure !== undefined) {
       total.failed++;
-      log("warn", "an event failed", { version: version + 1, reason: folded.failure });
+      log("warn", "an event or a timer failed", { version: version + 1, reason: folded.failure });
     }
+    for (const reason of folded.timersSetAside) log("error", "a timer was set aside", { reason });
   });
 }

@@ -8,6 +8,7 @@ export interface QueueStatus {
   leased_users: number;
   oldest_pending_seconds: number;
   dead_letters: number;
+  failed_deliveries: number;
   processed_total: number;
 }
 

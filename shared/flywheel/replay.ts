@@ -15,7 +15,6 @@ export type ReprocessRequest = z.output<typeof reprocessRequest>;
 export interface Replay {
   users: number;
   events: number;
-  replay_id: string;
 }
 
 /** How the last replays stand. */

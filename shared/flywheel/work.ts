@@ -46,6 +46,7 @@ export async function work(
     committed: {
       users: alone.flatMap(({ committed }) => committed.users),
       nudges: alone.reduce((sum, { committed }) => sum + committed.nudges, 0),
+      transitions: alone.reduce((sum, { committed }) => sum + committed.transitions, 0),
     },
   };
 }

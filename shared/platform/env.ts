@@ -3,7 +3,9 @@ import { z } from "zod";
 const optional = z.string().default("");
 
 const schema = z.object({
+  SUPABASE_URL: optional,
   SUPABASE_DB_URL: z.string().min(1),
+  PHOENIX_FUNCTIONS_URL: optional,
   PHOENIX_DOORBELL_SECRET: optional,
   QSTASH_URL: optional,
   QSTASH_TOKEN: optional,
@@ -22,4 +24,9 @@ export function readEnv(source: Record<string, string | undefined> = Deno.env.to
   if (read.success) return read.data;
   const names = read.error.issues.map(({ path }) => path.join("."));
   throw new Error(`not set: ${names.join(", ")}`);
+}
+
+/** Where the functions answer, without a slash at the end. */
+export function functionsUrl({ PHOENIX_FUNCTIONS_URL, SUPABASE_URL }: Env): string {
+  return (PHOENIX_FUNCTIONS_URL || `${SUPABASE_URL}/functions/v1`).replace(/\/+$/, "");
 }

@@ -9,6 +9,7 @@ declare
   committed_at timestamptz := clock_timestamp();
   committed uuid[];
   nudges bigint := 0;
+  transitions bigint := 0;
 begin
   with result as materialized (
     select r.*
@@ -57,7 +58,7 @@ begin
   select array_agg(d.user_id) into committed from done as d;
 
   if committed is null then
-    return json_build_object('users', '[]'::json, 'nudges', 0);
+    return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
   end if;
 
   insert into flywheel.states as st (user_id, shape, state)
@@ -80,10 +81,16 @@ begin
   if effects ? 'event' then
     perform flywheel.write_events(effects -> 'event', committed);
   end if;
+  if effects ? 'expiry' then
+    perform flywheel.write_expiries(effects -> 'expiry', committed);
+  end if;
+  if effects ? 'transition' then
+    transitions := flywheel.write_transitions(effects -> 'transition', committed);
+  end if;
 
-  return json_build_object('users', to_json(committed), 'nudges', nudges);
+  return json_build_object('users', to_json(committed), 'nudges', nudges, 'transitions', transitions);
 end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';

@@ -27,6 +27,9 @@ as $$
     'dead_letters', (
       select count(*) from public.phoenix_events as e where e.ai_processing_error is not null
     ),
+    'failed_deliveries', (
+      select count(*) from flywheel.deliveries as d where d.failed_at is not null
+    ),
     'processed_total', (
       select coalesce(sum(w.processed_total), 0) from flywheel.worker_slots as w
     )
@@ -35,4 +38,4 @@ as $$
 $$;
 
 comment on function flywheel.queue_status() is
-  'How the flywheel stands: { status: idle | processing | backlogged, pending_events, pending_users, leased_users, oldest_pending_seconds, dead_letters, processed_total }.';
+  'How the flywheel stands: { status: idle | processing | backlogged, pending_events, pending_users, leased_users, oldest_pending_seconds, dead_letters, failed_deliveries, processed_total }.';

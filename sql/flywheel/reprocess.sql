@@ -26,13 +26,9 @@ begin
 
   perform flywheel.rewind(replay.replay_id);
 
-  return json_build_object(
-    'users', replay.users_total,
-    'events', replay.events_total,
-    'replay_id', replay.replay_id
-  );
+  return json_build_object('users', replay.users_total, 'events', replay.events_total);
 end
 $$;
 
 comment on function flywheel.reprocess(uuid, timestamptz, boolean) is
-  'Asks for a replay: of one user, of those with events received since a time, of those with dead letters, or of all. A fold has no middle to start from, so each is folded anew from the first event; effects are not written twice. The first settings.replay_users users are set back at once, the others by the workers, piece by piece. Returns { users, events, replay_id }: what is to be folded anew.';
+  'Asks for a replay: of one user, of those with events received since a time, of those with dead letters, or of all. A fold has no middle to start from, so each is folded anew from the first event; effects are not written twice. The first settings.replay_users users are set back at once, the others by the workers, piece by piece. Returns { users, events }: what is to be folded anew.';

@@ -20,6 +20,12 @@ create table flywheel.settings (
   prune_rows integer not null default 5000 check (prune_rows between 1 and 100000),
   replay_users integer not null default 500 check (replay_users between 1 and 10000),
   reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
+  delivery_retries integer not null default 3 check (delivery_retries between 0 and 20),
+  delivery_retry_delay text not null default 'min(86400000, exp(2.5 * (retried + 1)) * 1000)'
+    check (delivery_retry_delay ~ '^[a-z0-9 ,.+*/%()-]{1,200}$'),
+  delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
+  delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
+  delivery_patience interval not null default '1 day' check (delivery_patience between '1 second' and '30 days'),
   check (backoff_base <= backoff_max)
 );
 
@@ -54,3 +60,12 @@ comment on column flywheel.settings.replay_users is
   'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
 comment on column flywheel.settings.reactor_settings is
   'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
+comment on column flywheel.settings.delivery_retries is
+  'How often QStash tries again to deliver to an app. Its plans have a limit, which refuses more.';
+comment on column flywheel.settings.delivery_retry_delay is
+  'The wait before a retry, as QStash''s expression in milliseconds. As it stands it is QStash''s own: 12 s, 2 min 28 s, 30 min, ….';
+comment on column flywheel.settings.delivery_timeout is 'How long an app may take to answer a delivery.';
+comment on column flywheel.settings.delivery_parallelism is
+  'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';
+comment on column flywheel.settings.delivery_patience is
+  'How long QStash may be silent about a delivery before it is published again, under the same id.';

@@ -10,8 +10,30 @@ set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
+  is_entangled boolean := false;
+  has_untimed boolean;
+  has_surplus boolean;
+  sorted flywheel.incoming_event[];
+  middle integer := cardinality(incoming) / 2;
   appended_at timestamptz;
+  verdicts flywheel.verdict[];
+  verdict flywheel.verdict;
 begin
+  if cardinality(incoming) > 1 then
+    select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
+    into is_entangled
+    from unnest(incoming) as i;
+  end if;
+
+  if is_entangled then
+    -- What becomes of the second of two like events depends on the first: the batch is halved until none depend. In order of
+    -- users, so that two batches cannot deadlock.
+    sorted := array(select i::flywheel.incoming_event from unnest(incoming) as i order by i.user_id, i.ord);
+    return query select v.* from flywheel.append_events(sorted[:middle], dedup_window) as v;
+    return query select v.* from flywheel.append_events(sorted[middle + 1:], dedup_window) as v;
+    return;
+  end if;
+
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
@@ -28,41 +50,44 @@ begin
 
   appended_at := clock_timestamp();
 
-  return query
-  with judged as materialized (
+  with judged as (
     select
       i.*,
       coalesce(i.event_id, gen_random_uuid()) as id,
-      st.version - count(*) over (partition by i.user_id) as base,
-      seen.first_id,
+      case
+        when e.event_hash is null then coalesce(same.event_id, f.event_id)
+        else i.event_id
+      end as first_id,
       case
         when e.event_hash <> i.fingerprint then 'rejected'
-        when seen.first_id is not null then 'duplicate'
-        when row_number() over (
-          partition by i.user_id, i.fingerprint, e.event_hash is null, seen.first_id is null
-          order by i.ord
-        ) > 1 then 'duplicate'
+        when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
         else 'accepted'
-      end as status
-    from unnest(incoming) as i
+      end as status,
+      st.version as reserved
+    from unnest(incoming) with ordinality as i (
+      ord, user_id, event_id, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, place
+    )
     join flywheel.streams as st
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
-      on same.user_id = i.user_id and same.event_hash = i.fingerprint and i."timestamp" is not null
+      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = i.fingerprint
       and i."timestamp" is null
       and f.seen_at > appended_at - dedup_window
-    cross join lateral (
-      select case
-        when e.event_hash is null then coalesce(same.event_id, f.event_id)
-        else i.event_id
-      end as first_id
-    ) as seen
+  ),
+  numbered as materialized (
+    select
+      j.*,
+      j.reserved
+        - count(*) over (partition by j.user_id)
+        + count(*) filter (where j.status = 'accepted') over (partition by j.user_id order by j.place) as version
+    from judged as j
   ),
   appended as (
     insert into public.phoenix_events (
@@ -70,28 +95,36 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     select
-      j.user_id,
-      j.base + row_number() over (partition by j.user_id order by j.ord),
-      j.id, j.event_type, j.app_source, j.payload, j.metadata,
-      j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", appended_at),
-      appended_at,
-      j.fingerprint
-    from judged as j
-    where j.status = 'accepted'
-  ),
-  remembered as (
+      n.user_id, n.version, n.id, n.event_type, n.app_source, n.payload, n.metadata,
+      n.correlation_id, n.causation_id, n.session_id, coalesce(n."timestamp", appended_at), appended_at, n.fingerprint
+    from numbered as n
+    where n.status = 'accepted'
+  )
+  select
+    array_agg(
+      row(n.ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
+      order by n.place
+    ),
+    bool_or(n."timestamp" is null and n.status <> 'rejected'),
+    bool_or(n.status <> 'accepted')
+  into verdicts, has_untimed, has_surplus
+  from numbered as n;
+
+  if has_untimed then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at
-    from judged as j
-    where j."timestamp" is null and j.status <> 'rejected'
-    order by j.user_id, j.fingerprint, j.ord
+    select i.user_id, i.fingerprint, i.first_id, appended_at
+    from rows from (unnest(incoming), unnest(verdicts)) as i (
+      ord, user_id, event_id, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
+    )
+    where i."timestamp" is null and i.status <> 'rejected'
+    order by i.user_id
     on conflict (user_id, fingerprint) do update
-    set event_id = excluded.event_id, seen_at = excluded.seen_at
-  ),
-  -- What was reserved for events that were not appended is given back.
-  given_back as (
+    set event_id = excluded.event_id, seen_at = excluded.seen_at;
+  end if;
+
+  if has_surplus then
+    -- What was reserved for events that were not appended is given back.
     update flywheel.streams as s
     set
       version = s.version - n.surplus,
@@ -100,23 +133,22 @@ begin
         else s.available_at
       end
     from (
-      select j.user_id, count(*) as surplus from judged as j where j.status <> 'accepted' group by j.user_id
-    ) as n
-    where s.user_id = n.user_id
-  )
-  select
-    j.ord,
-    case
-      when j.status = 'duplicate' then coalesce(
-        j.first_id,
-        first_value(j.id) over (partition by j.user_id, j.fingerprint, j.status = 'rejected' order by j.ord)
+      select i.user_id, count(*) as surplus
+      from rows from (unnest(incoming), unnest(verdicts)) as i (
+        ord, user_id, event_id, event_type, app_source, payload, metadata,
+        correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
       )
-      else j.id
-    end,
-    j.status
-  from judged as j;
+      where i.status <> 'accepted'
+      group by i.user_id
+    ) as n
+    where s.user_id = n.user_id;
+  end if;
+
+  foreach verdict in array verdicts loop
+    return next verdict;
+  end loop;
 end
 $$;
 
 comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
-  'Deduplicates and appends publications without issues, in their order; no two of them may share a user and an event_id. The streams stay locked until the transaction ends. Returns a verdict on each.';
+  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each.';

@@ -42,20 +42,7 @@ begin
 
   incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
   fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
-
-  if exists (
-    select from unnest(fine) as f where f.event_id is not null group by f.user_id, f.event_id having count(*) > 1
-  ) then
-    -- Events of one user with one event_id depend on each other: such a batch, which is rare, goes event by event, in order
-    -- of users, so that two batches cannot deadlock.
-    for place in
-      select f.ordinality from unnest(fine) with ordinality as f order by f.user_id, f.ordinality
-    loop
-      verdicts := verdicts || array(
-        select v::flywheel.verdict from flywheel.append_events(fine[place:place], settings.dedup_window) as v
-      );
-    end loop;
-  elsif fine <> '{}' then
+  if fine <> '{}' then
     verdicts := array(
       select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
     );

@@ -16,13 +16,19 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
+  -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
+  if octet_length(body) > 2 * settings.max_batch_bytes then
+    raise exception using
+      errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+  end if;
+
   -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
   -- U+0300 all text is in NFC.
   if (
       body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
       and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
     )
-    or jsonb_path_exists(sent, '$[*] ? (@.type() != "object")')
+    or jsonb_path_exists(sent, 'strict $[*] ? (@.type() != "object")')
     or jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
   then
     select
@@ -201,4 +207,4 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb) is
-  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';

@@ -38,7 +38,6 @@ create table flywheel.settings (
   prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
   prune_rows integer not null default 5000 check (prune_rows between 1 and 100000),
   replay_users integer not null default 500 check (replay_users between 1 and 10000),
-  reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
   check (backoff_base <= backoff_max)
 );
 
@@ -71,49 +70,6 @@ comment on column flywheel.settings.prune_interval is 'How long pruning rests on
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
   'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
-comment on column flywheel.settings.reactor_settings is
-  'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
-
--- flywheel/settings_changes.sql
-create table flywheel.settings_changes (
-  changed_at timestamptz primary key,
-  reactor_settings jsonb not null
-);
-
-insert into flywheel.settings_changes (changed_at, reactor_settings)
-select '-infinity', s.reactor_settings from flywheel.settings as s;
-
-alter table flywheel.settings_changes enable row level security;
-
-comment on table flywheel.settings_changes is
-  'What settings.reactor_settings has been and from when on, so that a replay folds each event by the settings of its day.';
-comment on column flywheel.settings_changes.changed_at is 'From when it counts; -infinity for what was there first.';
-comment on column flywheel.settings_changes.reactor_settings is 'What settings.reactor_settings became.';
-
--- flywheel/remember_settings.sql
-create function flywheel.remember_settings()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  insert into flywheel.settings_changes (changed_at, reactor_settings)
-  values (clock_timestamp(), new.reactor_settings);
-  return null;
-end
-$$;
-
-comment on function flywheel.remember_settings() is 'Notes a change of the reactors'' settings and when it was made.';
-
-create trigger remember_settings
-after update of reactor_settings on flywheel.settings
-for each row
-when (old.reactor_settings is distinct from new.reactor_settings)
-execute function flywheel.remember_settings();
-
-comment on trigger remember_settings on flywheel.settings is
-  'The reactors'' settings have a history, since a replay needs those of each event''s day.';
 
 -- store/phoenix_events.sql
 create table public.phoenix_events (
@@ -135,8 +91,7 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
-create index phoenix_events_event_hash on public.phoenix_events (user_id, event_hash);
-create index phoenix_events_timestamp on public.phoenix_events ("timestamp");
+create index phoenix_events_timestamp on public.phoenix_events ("timestamp", user_id);
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 
@@ -341,13 +296,19 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
+  -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
+  if octet_length(body) > 2 * settings.max_batch_bytes then
+    raise exception using
+      errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+  end if;
+
   -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
   -- U+0300 all text is in NFC.
   if (
       body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
       and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
     )
-    or jsonb_path_exists(sent, '$[*] ? (@.type() != "object")')
+    or jsonb_path_exists(sent, 'strict $[*] ? (@.type() != "object")')
     or jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
   then
     select
@@ -526,7 +487,7 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb) is
-  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
 
 -- store/append_events.sql
 create function flywheel.append_events(incoming flywheel.incoming_event[], dedup_window interval)
@@ -541,8 +502,30 @@ set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
+  is_entangled boolean := false;
+  has_untimed boolean;
+  has_surplus boolean;
+  sorted flywheel.incoming_event[];
+  middle integer := cardinality(incoming) / 2;
   appended_at timestamptz;
+  verdicts flywheel.verdict[];
+  verdict flywheel.verdict;
 begin
+  if cardinality(incoming) > 1 then
+    select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
+    into is_entangled
+    from unnest(incoming) as i;
+  end if;
+
+  if is_entangled then
+    -- What becomes of the second of two like events depends on the first: the batch is halved until none depend. In order of
+    -- users, so that two batches cannot deadlock.
+    sorted := array(select i::flywheel.incoming_event from unnest(incoming) as i order by i.user_id, i.ord);
+    return query select v.* from flywheel.append_events(sorted[:middle], dedup_window) as v;
+    return query select v.* from flywheel.append_events(sorted[middle + 1:], dedup_window) as v;
+    return;
+  end if;
+
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
@@ -559,41 +542,44 @@ begin
 
   appended_at := clock_timestamp();
 
-  return query
-  with judged as materialized (
+  with judged as (
     select
       i.*,
       coalesce(i.event_id, gen_random_uuid()) as id,
-      st.version - count(*) over (partition by i.user_id) as base,
-      seen.first_id,
+      case
+        when e.event_hash is null then coalesce(same.event_id, f.event_id)
+        else i.event_id
+      end as first_id,
       case
         when e.event_hash <> i.fingerprint then 'rejected'
-        when seen.first_id is not null then 'duplicate'
-        when row_number() over (
-          partition by i.user_id, i.fingerprint, e.event_hash is null, seen.first_id is null
-          order by i.ord
-        ) > 1 then 'duplicate'
+        when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
         else 'accepted'
-      end as status
-    from unnest(incoming) as i
+      end as status,
+      st.version as reserved
+    from unnest(incoming) with ordinality as i (
+      ord, user_id, event_id, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, place
+    )
     join flywheel.streams as st
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
-      on same.user_id = i.user_id and same.event_hash = i.fingerprint and i."timestamp" is not null
+      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = i.fingerprint
       and i."timestamp" is null
       and f.seen_at > appended_at - dedup_window
-    cross join lateral (
-      select case
-        when e.event_hash is null then coalesce(same.event_id, f.event_id)
-        else i.event_id
-      end as first_id
-    ) as seen
+  ),
+  numbered as materialized (
+    select
+      j.*,
+      j.reserved
+        - count(*) over (partition by j.user_id)
+        + count(*) filter (where j.status = 'accepted') over (partition by j.user_id order by j.place) as version
+    from judged as j
   ),
   appended as (
     insert into public.phoenix_events (
@@ -601,28 +587,36 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     select
-      j.user_id,
-      j.base + row_number() over (partition by j.user_id order by j.ord),
-      j.id, j.event_type, j.app_source, j.payload, j.metadata,
-      j.correlation_id, j.causation_id, j.session_id,
-      coalesce(j."timestamp", appended_at),
-      appended_at,
-      j.fingerprint
-    from judged as j
-    where j.status = 'accepted'
-  ),
-  remembered as (
+      n.user_id, n.version, n.id, n.event_type, n.app_source, n.payload, n.metadata,
+      n.correlation_id, n.causation_id, n.session_id, coalesce(n."timestamp", appended_at), appended_at, n.fingerprint
+    from numbered as n
+    where n.status = 'accepted'
+  )
+  select
+    array_agg(
+      row(n.ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
+      order by n.place
+    ),
+    bool_or(n."timestamp" is null and n.status <> 'rejected'),
+    bool_or(n.status <> 'accepted')
+  into verdicts, has_untimed, has_surplus
+  from numbered as n;
+
+  if has_untimed then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    select distinct on (j.user_id, j.fingerprint)
-      j.user_id, j.fingerprint, coalesce(j.first_id, j.id), appended_at
-    from judged as j
-    where j."timestamp" is null and j.status <> 'rejected'
-    order by j.user_id, j.fingerprint, j.ord
+    select i.user_id, i.fingerprint, i.first_id, appended_at
+    from rows from (unnest(incoming), unnest(verdicts)) as i (
+      ord, user_id, event_id, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
+    )
+    where i."timestamp" is null and i.status <> 'rejected'
+    order by i.user_id
     on conflict (user_id, fingerprint) do update
-    set event_id = excluded.event_id, seen_at = excluded.seen_at
-  ),
-  -- What was reserved for events that were not appended is given back.
-  given_back as (
+    set event_id = excluded.event_id, seen_at = excluded.seen_at;
+  end if;
+
+  if has_surplus then
+    -- What was reserved for events that were not appended is given back.
     update flywheel.streams as s
     set
       version = s.version - n.surplus,
@@ -631,26 +625,25 @@ begin
         else s.available_at
       end
     from (
-      select j.user_id, count(*) as surplus from judged as j where j.status <> 'accepted' group by j.user_id
-    ) as n
-    where s.user_id = n.user_id
-  )
-  select
-    j.ord,
-    case
-      when j.status = 'duplicate' then coalesce(
-        j.first_id,
-        first_value(j.id) over (partition by j.user_id, j.fingerprint, j.status = 'rejected' order by j.ord)
+      select i.user_id, count(*) as surplus
+      from rows from (unnest(incoming), unnest(verdicts)) as i (
+        ord, user_id, event_id, event_type, app_source, payload, metadata,
+        correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
       )
-      else j.id
-    end,
-    j.status
-  from judged as j;
+      where i.status <> 'accepted'
+      group by i.user_id
+    ) as n
+    where s.user_id = n.user_id;
+  end if;
+
+  foreach verdict in array verdicts loop
+    return next verdict;
+  end loop;
 end
 $$;
 
 comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
-  'Deduplicates and appends publications without issues, in their order; no two of them may share a user and an event_id. The streams stay locked until the transaction ends. Returns a verdict on each.';
+  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each.';
 
 -- store/expect_version.sql
 create function flywheel.expect_version(
@@ -734,20 +727,7 @@ begin
 
   incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
   fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
-
-  if exists (
-    select from unnest(fine) as f where f.event_id is not null group by f.user_id, f.event_id having count(*) > 1
-  ) then
-    -- Events of one user with one event_id depend on each other: such a batch, which is rare, goes event by event, in order
-    -- of users, so that two batches cannot deadlock.
-    for place in
-      select f.ordinality from unnest(fine) with ordinality as f order by f.user_id, f.ordinality
-    loop
-      verdicts := verdicts || array(
-        select v::flywheel.verdict from flywheel.append_events(fine[place:place], settings.dedup_window) as v
-      );
-    end loop;
-  elsif fine <> '{}' then
+  if fine <> '{}' then
     verdicts := array(
       select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
     );
@@ -1118,41 +1098,25 @@ create table public.phoenix_nudges_sent (
   dismissed_at timestamptz,
   converted_at timestamptz,
   cancelled_at timestamptz,
-  expired_at timestamptz,
   expires_at timestamptz not null,
   success boolean generated always as (converted_at is not null) stored,
-  held_out boolean generated always as (variant = 'holdout') stored,
-  status text generated always as (
-    case
-      when converted_at is not null then 'converted'
-      when variant = 'holdout' then 'held_out'
-      when dismissed_at is not null then 'dismissed'
-      when clicked_at is not null then 'clicked'
-      when cancelled_at is not null then 'cancelled'
-      when expired_at is not null then 'expired'
-      when shown_at is not null then 'shown'
-      else 'pending'
-    end
-  ) stored,
   primary key (user_id, nudge_id),
   check (expires_at > sent_at)
 );
 
 create index phoenix_nudges_sent_pending on public.phoenix_nudges_sent (user_id, sent_at)
-where status = 'pending';
+where shown_at is null and clicked_at is null and dismissed_at is null and cancelled_at is null;
 
 alter table public.phoenix_nudges_sent enable row level security;
 
 comment on table public.phoenix_nudges_sent is
   'Every nudge that the flywheel decided on, and what became of it.';
 comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
-comment on column public.phoenix_nudges_sent.nudge_id is
-  'UUIDv5 of the event that caused it, or of its user and the timer''s time, and the nudge''s type, so that no replay makes it twice.';
+comment on column public.phoenix_nudges_sent.nudge_id is 'UUIDv5 of the event that caused it and the nudge''s type, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
 comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';
-comment on column public.phoenix_nudges_sent.variant is
-  'The wording of the experiment that the user is in; holdout for a nudge that is recorded and not shown.';
+comment on column public.phoenix_nudges_sent.variant is 'The wording of the experiment that the user is in.';
 comment on column public.phoenix_nudges_sent.title is 'What the user reads first, in French.';
 comment on column public.phoenix_nudges_sent.message is 'What the user reads next, in French.';
 comment on column public.phoenix_nudges_sent.cta_label is 'The text of its button, in French.';
@@ -1163,15 +1127,10 @@ comment on column public.phoenix_nudges_sent.sent_at is 'When the flywheel decid
 comment on column public.phoenix_nudges_sent.shown_at is 'When the user first saw it.';
 comment on column public.phoenix_nudges_sent.clicked_at is 'When the user followed it.';
 comment on column public.phoenix_nudges_sent.dismissed_at is 'When the user put it away.';
-comment on column public.phoenix_nudges_sent.converted_at is
-  'When the user did what it led to: after a click, within settings.reactor_settings.nudges.conversion_days; of the holdout, after the decision.';
+comment on column public.phoenix_nudges_sent.converted_at is 'When the user did what it led to.';
 comment on column public.phoenix_nudges_sent.cancelled_at is 'When it became pointless before it was seen.';
-comment on column public.phoenix_nudges_sent.expired_at is 'When its time was over before it was followed.';
 comment on column public.phoenix_nudges_sent.expires_at is 'When it is no longer shown.';
 comment on column public.phoenix_nudges_sent.success is 'Whether it converted.';
-comment on column public.phoenix_nudges_sent.held_out is 'Whether it is recorded and not shown.';
-comment on column public.phoenix_nudges_sent.status is
-  'Where it stands: pending, shown, clicked, dismissed, converted, cancelled, expired or held_out.';
 
 -- flywheel/mark_nudge.sql
 create function flywheel.mark_nudge(owner uuid, nudge uuid, step text)
@@ -1195,8 +1154,12 @@ begin
     dismissed_at = case when step = 'dismissed' then marked_at else n.dismissed_at end
   where n.user_id = owner
     and n.nudge_id = nudge
-    and n.status = any (case when step = 'shown' then array['pending'] else array['pending', 'shown'] end)
-    and n.expires_at > marked_at
+    and case step
+      when 'shown' then n.shown_at is null
+      when 'clicked' then n.clicked_at is null and n.dismissed_at is null
+      when 'dismissed' then n.dismissed_at is null and n.clicked_at is null
+    end
+    and n.cancelled_at is null
   returning n.* into changed;
 
   if changed.nudge_id is not null then
@@ -1208,12 +1171,7 @@ begin
           gen_random_uuid(),
           'nudge.' || step,
           'flywheel',
-          jsonb_build_object(
-            'nudge_id', nudge,
-            'nudge_type', changed.nudge_type,
-            'target_app', changed.target_app,
-            'variant', changed.variant
-          ),
+          jsonb_build_object('nudge_id', nudge, 'nudge_type', changed.nudge_type, 'target_app', changed.target_app),
           '{}',
           changed.correlation_id,
           nudge::text,
@@ -1228,14 +1186,12 @@ begin
   end if;
 
   return query
-  select n.*
-  from public.phoenix_nudges_sent as n
-  where n.user_id = owner and n.nudge_id = nudge and not n.held_out;
+  select n.* from public.phoenix_nudges_sent as n where n.user_id = owner and n.nudge_id = nudge;
 end
 $$;
 
 comment on function flywheel.mark_nudge(uuid, uuid, text) is
-  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its status does not allow, changes nothing. Returns the nudge, or no row where the owner was given no such nudge.';
+  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its state does not allow, changes nothing. Returns the nudge, or no row where the owner has no such nudge.';
 
 -- flywheel/worker_slots.sql
 create table flywheel.worker_slots (
@@ -1423,18 +1379,6 @@ begin
         'token', token,
         'leased_at', floor(extract(epoch from leased_at) * 1000),
         'max_attempts', settings.max_attempts,
-        'settings', (
-          select
-            json_agg(
-              json_build_object(
-                'changed_at',
-                case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
-                'said', c.reactor_settings
-              )
-              order by c.changed_at
-            )
-          from flywheel.settings_changes as c
-        ),
         'streams', json_agg(
           json_build_object(
             'user_id', s.user_id,
@@ -1486,7 +1430,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
@@ -1553,91 +1497,14 @@ as $$
       message text, cta_label text, cta_url text, causation_id text, correlation_id text, at bigint, expires_at bigint
     )
     where e.user_id = any (committed)
-      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it.
-      and to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
     on conflict do nothing
-    returning held_out
+    returning 1
   )
-  select count(*) from written as w where not w.held_out
+  select count(*) from written
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
-  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time is over. Times in milliseconds since 1970. Returns how many are new and not held out.';
-
--- flywheel/write_nudge_changes.sql
-create function flywheel.write_nudge_changes(effects jsonb, committed uuid[])
-returns void
-language sql
-security definer
-set search_path = ''
-as $$
-  update public.phoenix_nudges_sent as n
-  set
-    converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
-    expired_at = case when e.change = 'expired' then coalesce(n.expired_at, e.happened_at) else n.expired_at end,
-    cancelled_at = case when e.change = 'cancelled' then coalesce(n.cancelled_at, e.happened_at) else n.cancelled_at end
-  from (
-    select r.user_id, r.nudge_id, r.change, to_timestamp(r.at / 1000.0) as happened_at
-    from jsonb_to_recordset(effects) as r (user_id uuid, nudge_id uuid, change text, at bigint)
-    where r.user_id = any (committed)
-  ) as e
-  where n.user_id = e.user_id and n.nudge_id = e.nudge_id
-$$;
-
-comment on function flywheel.write_nudge_changes(jsonb, uuid[]) is
-  'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. at: milliseconds since 1970.';
-
--- flywheel/write_events.sql
-create function flywheel.write_events(effects jsonb, committed uuid[])
-returns void
-language sql
-security definer
-set search_path = ''
-as $$
-  select count(*)
-  from flywheel.append_events(
-    array(
-      select
-        row(
-          e.ord,
-          e.user_id,
-          e.effect_id,
-          e.event_type,
-          e.app_source,
-          e.payload,
-          '{}',
-          e.correlation_id,
-          coalesce(e.causation_id, e.subject),
-          null,
-          to_timestamp(e.at / 1000.0),
-          sha256(uuid_send(e.effect_id)),
-          '{}'
-        )::flywheel.incoming_event
-      from rows from (
-        jsonb_to_recordset(effects) as (
-          user_id uuid, effect_id uuid, causation_id text, correlation_id text, at bigint,
-          event_type text, app_source text, payload jsonb, subject text
-        )
-      ) with ordinality as e (
-        user_id, effect_id, causation_id, correlation_id, at, event_type, app_source, payload, subject, ord
-      )
-      where e.user_id = any (committed)
-        -- A nudge that was never written has no story to tell.
-        and (
-          not e.payload ? 'nudge_id'
-          or exists (
-            select from public.phoenix_nudges_sent as n
-            where n.user_id = e.user_id and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
-          )
-        )
-      order by e.ord
-    ),
-    '0'
-  )
-$$;
-
-comment on function flywheel.write_events(jsonb, uuid[]) is
-  'Appends what the flywheel itself has to tell to the streams of committed users, which the caller has locked: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. at: milliseconds since 1970.';
+  'Writes the nudges of committed users, each once, whatever is replayed. Times in milliseconds since 1970. Returns how many were new.';
 
 -- flywheel/commit.sql
 create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb)
@@ -1715,12 +1582,6 @@ begin
   end if;
   if effects ? 'nudge' then
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
-  end if;
-  if effects ? 'nudge_change' then
-    perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
-  end if;
-  if effects ? 'event' then
-    perform flywheel.write_events(effects -> 'event', committed);
   end if;
 
   return json_build_object('users', to_json(committed), 'nudges', nudges);
@@ -2080,189 +1941,6 @@ $$;
 comment on function flywheel.tend() is
   'What a worker does when nothing is due: one bounded piece of a replay or of pruning. Returns whether there may be more to do at once.';
 
--- flywheel/read_state.sql
-create function flywheel.read_state(owner uuid)
-returns json
-language sql
-stable
-security definer
-set search_path = ''
-as $$
-  select json_build_object(
-    'shape', st.shape,
-    'state', coalesce(st.state, '{}'),
-    'reactor_settings', g.reactor_settings
-  )
-  from flywheel.streams as s
-  cross join flywheel.settings as g
-  left join flywheel.states as st
-    on st.user_id = s.user_id
-  where s.user_id = owner
-$$;
-
-comment on function flywheel.read_state(uuid) is
-  'What the reactors remember of a user: { shape, state, reactor_settings }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
-
--- flywheel/refold.sql
-create function flywheel.refold(owner uuid)
-returns boolean
-language sql
-security definer
-set search_path = ''
-as $$
-  -- Only where nobody is at it and nothing is waited for but a timer: a lease or a backlog brings the worker anyway.
-  update flywheel.streams as s
-  set available_at = clock_timestamp()
-  where s.user_id = owner
-    and s.lease_token is null
-    and s.attempts = 0
-    and s.available_at is not distinct from s.wake_at;
-
-  select flywheel.ring()
-$$;
-
-comment on function flywheel.refold(uuid) is
-  'Has a worker look at a user soon, who folds anew what was folded by other reactors. Returns whether the doorbell rang.';
-
--- flywheel/global_context.sql
-create function flywheel.global_context()
-returns jsonb
-language plpgsql
-stable
-security definer
-set search_path = ''
-as $$
-declare
-  metrics jsonb;
-begin
-  -- The analysts' own figures, where they are installed; otherwise the same straight from the log.
-  if to_regprocedure('public.get_aube_metrics(integer)') is not null then
-    execute 'select public.get_aube_metrics(30)' into metrics;
-  else
-    with recent as (
-      select e.user_id, e.event_type, e.payload
-      from public.phoenix_events as e
-      where e."timestamp" > now() - interval '30 days'
-        and e.event_type in ('exploration_commencée', 'métier_choisi')
-    ),
-    begun as (
-      select
-        r.user_id,
-        exists (
-          select from recent as c where c.user_id = r.user_id and c.event_type = 'métier_choisi'
-        ) as completed
-      from recent as r
-      where r.event_type = 'exploration_commencée'
-      group by r.user_id
-    )
-    select jsonb_build_object(
-      'parcours_commencés', count(*),
-      'taux_completion', coalesce(round(100.0 * count(*) filter (where b.completed) / nullif(count(*), 0), 1), 0),
-      'métiers_populaires', coalesce(
-        (
-          select jsonb_agg(j.name order by j.times desc, j.name)
-          from (
-            select r.payload ->> 'métier' as name, count(*) as times
-            from recent as r
-            where r.event_type = 'métier_choisi'
-            group by r.payload ->> 'métier'
-            order by count(*) desc, r.payload ->> 'métier'
-            limit 5
-          ) as j
-        ),
-        '[]'
-      )
-    )
-    into metrics
-    from begun as b;
-  end if;
-
-  return jsonb_build_object(
-    'utilisateurs_actifs', metrics -> 'parcours_commencés',
-    'taux_succès', metrics -> 'taux_completion',
-    'métiers_populaires', metrics -> 'métiers_populaires'
-  );
-end
-$$;
-
-comment on function flywheel.global_context() is
-  'What a user''s dashboard says of everybody, over the last 30 days: { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
-
--- analytics/two_proportion_p_value.sql
-create function flywheel.two_proportion_p_value(
-  successes bigint,
-  trials bigint,
-  control_successes bigint,
-  control_trials bigint
-)
-returns double precision
-language sql
-immutable
-parallel safe
-set search_path = ''
-as $$
-  -- Two-sided: 2 (1 - Φ(|z|)) = erfc(|z| / √2).
-  select erfc(abs(t.difference) / nullif(sqrt(t.variance), 0) / sqrt(2))
-  from (
-    select
-      p.rate - p.control_rate as difference,
-      p.pooled * (1 - p.pooled) * (1.0 / trials + 1.0 / control_trials) as variance
-    from (
-      select
-        successes::double precision / nullif(trials, 0) as rate,
-        control_successes::double precision / nullif(control_trials, 0) as control_rate,
-        (successes + control_successes)::double precision / nullif(trials + control_trials, 0) as pooled
-    ) as p
-  ) as t
-$$;
-
-comment on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) is
-  'How likely two samples differ at least this much though both have one proportion: the two-sided two-proportion z-test with the pooled proportion, z = (p1 - p2) / sqrt(p (1 - p) (1/n1 + 1/n2)). Source: Penn State, STAT 415, lesson 9.4, online.stat.psu.edu/stat415/lesson/9/9.4. Null where a sample is empty or nothing varies. It rests on the normal approximation: read nothing into it below five successes and five failures a sample.';
-
--- analytics/phoenix_nudge_experiments.sql
-create view public.phoenix_nudge_experiments
-with (security_invoker = true)
-as
-with arm as (
-  select
-    n.nudge_type,
-    n.variant,
-    count(*) as sent,
-    count(n.shown_at) as shown,
-    count(n.clicked_at) as clicked,
-    count(n.converted_at) as converted
-  from public.phoenix_nudges_sent as n
-  group by n.nudge_type, n.variant
-)
-select
-  a.nudge_type,
-  a.variant,
-  a.sent,
-  a.shown,
-  a.clicked,
-  a.converted,
-  a.converted::double precision / a.sent as conversion_rate,
-  a.converted::double precision / a.sent - h.converted::double precision / h.sent as uplift_vs_holdout,
-  flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent) as p_value
-from arm as a
-left join arm as h
-  on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout';
-
-comment on view public.phoenix_nudge_experiments is
-  'What each wording of each nudge brings, beside the holdout, whose users are not nudged. docs/nudges.md says how to read it.';
-comment on column public.phoenix_nudge_experiments.nudge_type is 'The experiment.';
-comment on column public.phoenix_nudge_experiments.variant is 'The wording, or holdout.';
-comment on column public.phoenix_nudge_experiments.sent is 'Nudges decided on; in the holdout they were recorded and not shown.';
-comment on column public.phoenix_nudge_experiments.shown is 'Of these, how many a user has seen.';
-comment on column public.phoenix_nudge_experiments.clicked is 'Of these, how many a user has followed.';
-comment on column public.phoenix_nudge_experiments.converted is
-  'Of these, how many led to what they were for: a click and the target action within 7 days; in the holdout the target action within 7 days of the decision.';
-comment on column public.phoenix_nudge_experiments.conversion_rate is 'converted / sent, from 0 to 1.';
-comment on column public.phoenix_nudge_experiments.uplift_vs_holdout is
-  'The conversion rate less the holdout''s, from -1 to 1. It understates: who acts without a click counts in the holdout alone.';
-comment on column public.phoenix_nudge_experiments.p_value is
-  'How likely a difference of that size is where the nudge changes nothing: flywheel.two_proportion_p_value().';
-
 -- access/flywheel.sql
 revoke all on schema flywheel from public;
 grant usage on schema flywheel to service_role;
@@ -2286,9 +1964,6 @@ grant execute on function
   flywheel.tend(),
   flywheel.ring(),
   flywheel.mark_nudge(uuid, uuid, text),
-  flywheel.read_state(uuid),
-  flywheel.refold(uuid),
-  flywheel.global_context(),
   flywheel.queue_status(),
   flywheel.reprocess(uuid, timestamptz, boolean),
   flywheel.replay_progress(),
@@ -2313,32 +1988,9 @@ using (user_id = (select auth.uid()));
 revoke all on public.phoenix_nudges_sent from anon, authenticated, service_role;
 grant select on public.phoenix_nudges_sent to authenticated, service_role;
 
--- What is held out is not shown: not through the API, not through Realtime.
-create policy "Users read the nudges they were given" on public.phoenix_nudges_sent
+create policy "Users read their own nudges" on public.phoenix_nudges_sent
 for select to authenticated
-using (user_id = (select auth.uid()) and not held_out);
-
--- Realtime tells front-ends of their user's nudges, by the policy above. Not every server has it.
-do $$
-begin
-  if
-    exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables)
-    and not exists (
-      select from pg_catalog.pg_publication_tables as t
-      where t.pubname = 'supabase_realtime' and t.schemaname = 'public' and t.tablename = 'phoenix_nudges_sent'
-    )
-  then
-    alter publication supabase_realtime add table public.phoenix_nudges_sent;
-  end if;
-end
-$$;
-
--- access/phoenix_nudge_experiments.sql
-revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
-grant select on public.phoenix_nudge_experiments to authenticated, service_role;
-
--- A view of its caller's rights needs them for what it calls, too.
-grant execute on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) to authenticated, service_role;
+using (user_id = (select auth.uid()));
 
 -- access/publish_events.sql
 revoke all on function public.publish_events(jsonb) from public, anon, authenticated, service_role;

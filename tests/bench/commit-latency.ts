@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, type Measure, percentile } from "./harness/measure.ts";
+import { untilQuiet } from "./harness/quiet.ts";
 import { newEvents, newUsers } from "./harness/workload.ts";
 
 /** How often the store is asked what has been committed: the resolution of what is measured. */
@@ -45,6 +46,7 @@ export const commitLatency: Suite = {
       }
     } finally {
       await bench.stack.service("net").stop();
+      await untilQuiet(bench);
       await bench.reset();
     }
     return measures;

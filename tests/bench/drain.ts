@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import type { Bench, Suite } from "./harness/bench.ts";
+import { callFunction } from "./harness/call-function.ts";
 import type { Result } from "./harness/contender.ts";
 import { figure, rate, ratio } from "./harness/measure.ts";
 import { withSettings } from "./harness/with-settings.ts";
@@ -77,9 +78,14 @@ async function drainHttp(bench: Bench): Promise<Result> {
   const { clients, events, users } = bench.sizes;
   const work = async () => {
     const startedAt = performance.now();
-    const done = await Promise.all(Array.from({ length: clients }, () => processQueue(bench)));
+    const done = await Promise.all(
+      Array.from(
+        { length: clients },
+        () => callFunction<{ processed: number }>(bench, "events/process-queue", {}),
+      ),
+    );
     const seconds = (performance.now() - startedAt) / 1000;
-    return { seconds, counts: { events: done.reduce((sum, each) => sum + each, 0) } };
+    return { seconds, counts: { events: done.reduce((sum, each) => sum + each.processed, 0) } };
   };
   const result = await withSettings(bench, untilEmpty, async () => {
     await fill(bench, { events: 2_000, users: 200 });
@@ -90,19 +96,6 @@ async function drainHttp(bench: Bench): Promise<Result> {
   });
   await assertDrained(bench);
   return result;
-}
-
-/** One call of the function: @returns how many events it processed */
-async function processQueue({ stack: { env }, signal }: Bench): Promise<number> {
-  const response = await fetch(`${env.FUNCTIONS_URL}/events/process-queue`, {
-    method: "POST",
-    headers: { apikey: env.SECRET_KEY },
-    body: "{}",
-    signal,
-  });
-  if (!response.ok) throw new Error(`process-queue answered ${await response.text()}`);
-  const { processed } = await response.json() as { processed: number };
-  return processed;
 }
 
 async function assertDrained({ admin }: Bench): Promise<void> {

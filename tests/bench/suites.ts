@@ -4,6 +4,8 @@ import { drainBacklog } from "./drain.ts";
 import { footprint } from "./footprint.ts";
 import type { Suite } from "./harness/bench.ts";
 import { historyCost } from "./history.ts";
+import { limits } from "./limits.ts";
+import { publishHttp } from "./publish-http.ts";
 import { publishBatches, publishOne, publishTwenty } from "./publish.ts";
 import { volumeCost } from "./volume.ts";
 
@@ -12,10 +14,12 @@ export const suites: readonly Suite[] = [
   publishBatches,
   publishOne,
   publishTwenty,
+  publishHttp,
   drainBacklog,
   historyCost,
   volumeCost,
   commitLatency,
   footprint,
+  limits,
   deployment,
 ];

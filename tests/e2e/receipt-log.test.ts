@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { settled } from "../support/backlog.ts";
+import { eventually } from "../support/eventually.ts";
 import { functionsOf, publicationOf } from "../support/functions.ts";
 import { type OwnStack, ownStack } from "../support/own-stack.ts";
 import { hasReceiptLog, receiptLog } from "../support/receipt-log.ts";
+
+const progress = z.looseObject({
+  pending_users: z.int(),
+  replays: z.array(z.looseObject({ status: z.string() })),
+});
 
 // Cloned alone, the project has no log to publish; in CI that is a failure.
 const describeWithLog = hasReceiptLog || Deno.env.get("CI") === "true" ? describe : describe.skip;
@@ -103,12 +109,14 @@ describeWithLog(
 
     test("gives the same states after a replay", async () => {
       const before = await states();
-      const answer = await functionsOf(stack.env)("POST", "events/force-reprocess", {
-        as: "secret",
+      const call = functionsOf(stack.env);
+      const asked = await call("POST", "events/force-reprocess", { as: "secret" });
+      expect(asked.body).toMatchObject({ users: 1_434, events: 8_577 });
+      await eventually(async () => {
+        const { body } = await call("GET", "events/force-reprocess", { as: "secret" });
+        const { pending_users, replays: [replay] } = progress.parse(body);
+        return pending_users === 0 && replay?.status === "finished";
       });
-      expect(z.object({ users: z.int(), events: z.int() }).parse(answer.body))
-        .toEqual({ users: 1_434, events: 8_577 });
-      await settled(stack);
       expect(await states()).toEqual(before);
     });
   },

@@ -8,6 +8,7 @@ import { type Lease, lease } from "../../shared/flywheel/lease.ts";
 import { work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { isSoak } from "../support/soak.ts";
 import { counting, drain, event, foldingOf, nudgeAt, pass, publish } from "../support/flywheel.ts";
 
 let base: TestDatabase;
@@ -268,7 +269,7 @@ describe("whatever publishers, workers, crashes, late commits and replays do, an
         for (const step of steps) await run.take(step);
         await run.conclude();
       }),
-      { numRuns: 60, endOnFailure: true },
+      { numRuns: isSoak ? 1000 : 40, endOnFailure: true },
     );
-  });
+  }, isSoak ? 1_200_000 : 120_000);
 });

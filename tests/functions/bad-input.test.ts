@@ -26,7 +26,11 @@ afterAll(async () => {
   await stack?.[Symbol.asyncDispose]();
 });
 
-afterEach(async () => expect(await storeContents(sql)).toEqual(before));
+afterEach(async () => {
+  const was = before;
+  before = await storeContents(sql);
+  expect(before).toEqual(was);
+});
 
 const good = { event_type: "letter.generated", app_source: "letters" };
 
@@ -150,7 +154,7 @@ describe("A publication that is too large is refused whole with 413:", () => {
   });
 
   test("a few bytes that would become megabytes", async () => {
-    const body = textOf(good, `"payload":{"n":[${Array(5_000).fill("1e300")}]}`);
+    const body = textOf(good, `"payload":{"n":[${Array(12_000).fill("1e300")}]}`);
     expect(body.length).toBeLessThan(100_000);
     expect(refusalOf(await post(body))).toMatchObject({ status: 413, code: "body_too_large" });
     await refusedByRpc(body);
@@ -173,7 +177,6 @@ describe("An event that breaks the envelope's rules is refused with 422 and the 
     "two apps": [{ source_app: "cv" }, "source_app"],
     "a payload of another kind": [{ payload: "text" }, "payload"],
     "a list as payload": [{ payload: [] }, "payload"],
-    "null as payload": [{ payload: null }, "payload"],
     "two payloads": [{ payload: { a: 1 }, data: { a: 2 } }, "data"],
     "metadata of another kind": [{ metadata: true }, "metadata"],
     "an event_id that is no UUID": [{ event_id: "1" }, "event_id"],

@@ -227,6 +227,21 @@ describe("An envelope means the same", () => {
     expect(await publishOne(ours)).toEqual({ event_id: aubes.event_id, status: "duplicate" });
   });
 
+  test("with null for what it does not say, as Python apps write it", async () => {
+    const event = { event_type: "goal.set", app_source: "rise" };
+    const first = await publishOne({
+      ...event,
+      payload: null,
+      metadata: null,
+      event_id: null,
+      timestamp: null,
+      user_id: null,
+      correlation_id: null,
+    });
+    expect(await stored(first.event_id)).toMatchObject({ payload: {}, metadata: {} });
+    expect(await publishOne(event)).toEqual({ event_id: first.event_id, status: "duplicate" });
+  });
+
   test("with and without the prefix phoenix_ of its app", async () => {
     const event = { event_type: "cv.optimized", payload: { cv_id: "prefix" } };
     const first = await publishOne({ ...event, app_source: "phoenix_cv" });

@@ -23,7 +23,11 @@ const processedSchema = z.strictObject({
   remaining: z.int(),
   duration_ms: z.int().min(0),
 });
-const reprocessedSchema = z.strictObject({ users: z.int(), events: z.int() });
+const reprocessedSchema = z.strictObject({
+  users: z.int(),
+  events: z.int(),
+  replay_id: z.guid(),
+});
 
 // Without the worker that rings the doorbell: nothing is handled but by the calls of this file.
 let stack: OwnStack;
@@ -47,8 +51,9 @@ async function read<T>(schema: z.ZodType<T>, method: string, path: string, optio
 
 const status = () => read(statusSchema, "GET", "events/queue-status");
 const work = (options?: Call) => read(processedSchema, "POST", "events/process-queue", options);
-const reprocess = (json: unknown) =>
-  read(reprocessedSchema, "POST", "events/force-reprocess", { as: "secret", json });
+const reprocess = (options: Call) =>
+  read(reprocessedSchema, "POST", "events/force-reprocess", options)
+    .then(({ users, events }) => ({ users, events }));
 
 async function publish(user: TestUser, ...events: Record<string, unknown>[]): Promise<void> {
   const answer = await call("POST", "events", { as: user, json: { events } });
@@ -157,13 +162,19 @@ describe("The queue, in the order of these sentences,", () => {
   });
 
   test("is rewound by force-reprocess for one user, and no effect is written twice", async () => {
-    expect(await reprocess({ user_id: users[1]!.user_id })).toEqual({ users: 1, events: 1 });
+    expect(await reprocess({ as: "secret", json: { user_id: users[1]!.user_id } })).toEqual({
+      users: 1,
+      events: 1,
+    });
     expect(await status()).toMatchObject({ status: "backlogged", pending_events: 1 });
     expect(await work()).toMatchObject({ processed: 1, users: 1, nudges: 0 });
   });
 
   test("is rewound for those who have dead letters", async () => {
-    expect(await reprocess({ only_failed: true })).toEqual({ users: 1, events: 4 });
+    expect(await reprocess({ as: "secret", json: { only_failed: true } })).toEqual({
+      users: 1,
+      events: 4,
+    });
     expect(await work()).toMatchObject({ processed: 4, users: 1, nudges: 0, failed: 1 });
     expect(await status()).toMatchObject({ dead_letters: 1 });
   });
@@ -171,9 +182,15 @@ describe("The queue, in the order of these sentences,", () => {
   test("is rewound for those with events since a time, or for all", async () => {
     const in_an_hour = new Date(Date.now() + 3_600_000).toISOString();
     const an_hour_ago = new Date(Date.now() - 3_600_000).toISOString();
-    expect(await reprocess({ since: in_an_hour })).toEqual({ users: 0, events: 0 });
-    expect(await reprocess({ since: an_hour_ago })).toEqual({ users: 2, events: 5 });
-    expect(await reprocess({})).toEqual({ users: 2, events: 5 });
+    expect(await reprocess({ as: "secret", json: { since: in_an_hour } })).toEqual({
+      users: 0,
+      events: 0,
+    });
+    expect(await reprocess({ as: "secret", json: { since: an_hour_ago } })).toEqual({
+      users: 2,
+      events: 5,
+    });
+    expect(await reprocess({ as: "secret", json: {} })).toEqual({ users: 2, events: 5 });
     expect(await work()).toMatchObject({ processed: 5, users: 2, nudges: 0, remaining: 0 });
   });
 });
@@ -201,11 +218,8 @@ describe("What works on the queue", () => {
       url: `${stack.env.FUNCTIONS_URL}/events/force-reprocess`,
       body,
     });
-    const answer = await read(reprocessedSchema, "POST", "events/force-reprocess", {
-      body,
-      headers: { "upstash-signature": signature },
-    });
-    expect(answer).toEqual({ users: 1, events: 1 });
+    expect(await reprocess({ body, headers: { "upstash-signature": signature } }))
+      .toEqual({ users: 1, events: 1 });
     await work();
   });
 

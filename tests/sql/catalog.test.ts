@@ -10,6 +10,7 @@ afterAll(() => base[Symbol.asyncDispose]());
 
 /** Tables off the hot path: a few rows for the whole system, or written by operators. Everything else is one user's. */
 const unsharded = [
+  "flywheel.apps",
   "flywheel.audit",
   "flywheel.doorbell",
   "flywheel.pruning",

@@ -44,6 +44,7 @@ describe("nonsense is refused", () => {
     integer: ["-1", "1000000000", "null"],
     "double precision": ["-0.1", "'NaN'", "null"],
     jsonb: ["'[]'", "'1'", "null"],
+    text: ["''", "'1; 2'", "null"],
   };
 
   test("in every setting", async () => {

@@ -21,6 +21,8 @@ export interface TestDatabase extends AsyncDisposable {
   connect(): Database;
   /** Where `postgres` logs in, for processes of their own. */
   url: string;
+  /** Where the superuser logs in. */
+  superuserUrl: string;
 }
 
 /** Makes a database; gone when it is disposed of. */
@@ -36,13 +38,15 @@ export async function testDatabase(): Promise<TestDatabase> {
   }
 
   const url = withDatabase(DB_URL, name);
-  const superuser = open(withDatabase(SUPERUSER_DB_URL, name), 2);
+  const superuserUrl = withDatabase(SUPERUSER_DB_URL, name);
+  const superuser = open(superuserUrl, 2);
   const admin = open(url, 4);
   const connections: Database[] = [];
   return {
     admin,
     superuser,
     url,
+    superuserUrl,
     connect() {
       const database = connect(url);
       connections.push(database);

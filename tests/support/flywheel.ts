@@ -105,5 +105,13 @@ export async function storyOf(sql: postgres.Sql, user_id: string) {
 
 /** As if that much time had passed for leases, backoffs and timers of everybody, in the database's words. */
 export async function pass(sql: postgres.Sql, time: string): Promise<void> {
-  await sql`update flywheel.streams set available_at = available_at - ${time}::text::interval where available_at is not null`;
+  await sql`
+    with due as materialized (
+      select user_id from flywheel.streams where available_at is not null order by user_id for no key update
+    )
+    update flywheel.streams as s
+    set available_at = s.available_at - ${time}::text::interval
+    from due
+    where s.user_id = due.user_id
+  `;
 }

@@ -7,7 +7,7 @@ import { tempFolder } from "./temp-folder.ts";
 /** One stack for the whole run, on free ports and with a folder of its own. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await tempFolder();
-  const stack = await startStack({ dataDir: folder.path, applyMigrations: "sql" });
+  const stack = await startStack({ dataDir: folder.path });
   await withoutHoldout(stack.env);
   project.provide("stack", stack.env);
   return async () => {

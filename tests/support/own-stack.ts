@@ -18,7 +18,6 @@ export async function ownStack(options: Partial<StackOptions> = {}): Promise<Own
   try {
     const stack = await startStack({
       dataDir: `${folder.path}/data`,
-      applyMigrations: "sql",
       sweep: false,
       log: (line) => lines.push(line),
       ...options,

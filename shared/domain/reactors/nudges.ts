@@ -6,6 +6,7 @@ import type { NudgeType } from "../nudge-types.ts";
 import { afterQuietHours } from "../quiet-hours.ts";
 import type { Context, Reaction, Reactor } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
+import { superseded } from "../transition.ts";
 import { appOf } from "./activity.ts";
 import { currentStep, readJourney } from "./journey.ts";
 import { expire, follow, isWaiting, meetTargets, type OpenNudge } from "./nudge-lifecycle.ts";
@@ -111,10 +112,11 @@ export const nudges: Reactor<NudgesState> = {
 /** An app that did not take the user over is made up for by an invitation. */
 function planCompensation(
   state: NudgesState,
-  { payload, received_at }: EventOf<"transition_écosystème">,
+  { app_source, payload, received_at }: EventOf<"transition_écosystème">,
   origin: Origin,
 ): NudgesState {
-  if (payload.status !== "rejected" && payload.status !== "expired") return state;
+  const isOver = payload.status === "rejected" || payload.status === "expired";
+  if (app_source !== "flywheel" || !isOver || payload.reason === superseded) return state;
   // Another transition to the same app took its place.
   if (payload.reason === "superseded") return state;
   const type = compensationFor(slug(payload.target_app ?? payload.app_cible));

@@ -11,19 +11,18 @@ import { HttpError } from "./error.ts";
 /** How far a signed request's time may be from ours, in seconds; a signature is refused a second time while it counts. */
 const tolerance = 300;
 
-/** Bodies of signed calls are small. */
-const maxBytes = 65_536;
-
 /**
  * Lets in who has a secret key, or who has signed the request: the database's doorbell (`x-phoenix-signature`) or QStash
  * (`upstash-signature`).
  *
+ * @param maxBytes of the body; most signed calls are small
  * @returns the body as it reads
  * @throws HttpError 401 where the signature is forged, too old, or was used before
  */
 export async function secretOrSigned(
   context: Context<AppEnv>,
   { env, once }: Pick<Services, "env" | "once">,
+  maxBytes = 65_536,
 ): Promise<unknown> {
   const { text, value } = await readJson(context, maxBytes);
   const doorbell = context.req.header("x-phoenix-signature");
@@ -35,7 +34,7 @@ export async function secretOrSigned(
 
   const id = doorbell !== undefined
     ? await checkDoorbell(doorbell, text, env.PHOENIX_DOORBELL_SECRET)
-    : await checkQStash(qstash ?? "", text, context.req.path, env);
+    : await checkQStash(qstash ?? "", text, context.req, env);
   if (id === undefined) throw refused("The signature does not hold.");
   if (!(await once.firstTime(`signature:${id}`, 2 * tolerance))) {
     throw refused("The signature was used before.");
@@ -73,7 +72,7 @@ async function checkDoorbell(
 async function checkQStash(
   signature: string,
   body: string,
-  path: string,
+  request: Context<AppEnv>["req"],
   env: Env,
 ): Promise<string | undefined> {
   if (env.QSTASH_CURRENT_SIGNING_KEY === "") return undefined;
@@ -84,8 +83,12 @@ async function checkQStash(
   try {
     await receiver.verify({ signature, body });
     const { sub, jti } = decodeJwt(signature);
+    if (!sub) return undefined;
     // Signed for this very address, whatever host it is called by.
-    return sub && new URL(sub).pathname.endsWith(path) ? jti : undefined;
+    const { pathname, search } = new URL(sub);
+    return pathname.endsWith(request.path) && search === new URL(request.url).search
+      ? jti
+      : undefined;
   } catch {
     return undefined;
   }

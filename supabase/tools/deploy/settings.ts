@@ -47,7 +47,7 @@ export const VARIABLES = {
     schema: httpUrl,
     neededBy: [],
     secret: false,
-    toFunctions: false,
+    toFunctions: true,
     otherwise: "derived from SUPABASE_PROJECT_REF",
   },
   PHOENIX_DOORBELL_SECRET: {

@@ -1,6 +1,6 @@
 /** Publishes through `flywheel.publish()`, in batches of many users or in calls of one user's events each. */
+import postgres from "postgres";
 import { publish } from "../../../shared/flywheel/publish.ts";
-import { connect } from "../../../shared/platform/database.ts";
 import { race, share, task } from "../harness/race.ts";
 import {
   batches,
@@ -26,7 +26,7 @@ export interface PublishTask {
 }
 
 const { url, events, users, batch, clients, calls, checked, userIds } = task<PublishTask>();
-const database = connect(url);
+const database = postgres(url, { max: clients, connection: { role: "service_role" } });
 
 function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][] {
   if (calls === "of many users") return batches(newEvents(events, users), batch);
@@ -56,6 +56,6 @@ async function sendAll(bodies: readonly PublishedEvent[][]): Promise<{ events: n
 }
 
 const bodies = bodiesOf(events, userIds ?? newUsers(users));
-await sendAll(bodiesOf(20 * batch, newUsers(20)));
+await sendAll(bodiesOf(5 * clients * batch, newUsers(5 * clients)));
 await race(() => sendAll(bodies));
 await database.end();

@@ -51,6 +51,6 @@ async function insertAll(rows) {
 }
 
 const rows = rowsOf(events, users);
-await insertAll(rowsOf(20 * batch, users));
+await insertAll(rowsOf(5 * clients * batch, users));
 await race(() => insertAll(rows));
 await pool.end();

@@ -45,6 +45,6 @@ async function append(calls) {
 }
 
 const calls = callsOf(events, users);
-await append(callsOf(100 * batch, 100));
+await append(callsOf(5 * clients * batch, 5 * clients));
 await race(() => append(calls));
 await store.close();

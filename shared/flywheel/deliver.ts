@@ -1,0 +1,203 @@
+import { Client, QstashError } from "@upstash/qstash";
+import type { Database } from "../platform/database.ts";
+import { type Env, functionsUrl } from "../platform/env.ts";
+import type { Log } from "../platform/log.ts";
+import type { Services } from "../platform/services.ts";
+import { sign } from "../platform/sign.ts";
+
+/** A delivery as the outbox has it, for the time of the lease. */
+interface Delivery {
+  user_id: string;
+  delivery_id: string;
+  app: string;
+  kind: "transition" | "notification";
+  transition_id: string | null;
+  message: {
+    type: string;
+    source_app: string;
+    target_app: string;
+    context: Record<string, unknown>;
+    timestamp: string;
+  };
+  /** Where the app wants it. */
+  url: string;
+  /** Signs it; null where the vault has lost it. */
+  secret: string | null;
+}
+
+interface Lease {
+  retries: number;
+  retry_delay: string;
+  timeout_seconds: number;
+  parallelism: number;
+  deliveries: Delivery[];
+}
+
+/** Hands what is due in the outbox over to QStash. Never rejects: what it leaves is due again when its lease ends. */
+export type Deliver = (log: Log) => Promise<void>;
+
+/** How long QStash may take to accept one delivery, and how long one call goes on at most, in milliseconds. */
+const patienceMs = 5_000;
+const budgetMs = 30_000;
+
+/**
+ * A deliverer for one instance of a function. At least once: a delivery is marked only after QStash has accepted it, and whoever
+ * dies in between leaves it to the next one, who publishes the same content under the same id, by which QStash and the app know it.
+ */
+export function createDeliverer({ database, env }: Pick<Services, "database" | "env">): Deliver {
+  if (env.QSTASH_TOKEN === "") return () => Promise.resolve();
+  const publisher = createPublisher(env);
+
+  return async (log) => {
+    const until = performance.now() + budgetMs;
+    try {
+      while (performance.now() < until) {
+        const leased = await leaseDeliveries(database);
+        if (!leased) return;
+        const outcomes = await Promise.all(leased.deliveries.map(async (delivery) => ({
+          delivery,
+          ...await publisher(leased, delivery),
+        })));
+        const published = outcomes.filter(({ outcome }) => outcome === "published");
+        if (published.length > 0) {
+          await markPublished(database, published.map(({ delivery }) => delivery));
+        }
+        for (const { delivery, outcome, why } of outcomes) {
+          if (outcome === "published") continue;
+          const { delivery_id, app } = delivery;
+          log("warn", "a delivery was not published", { delivery_id, app, outcome, reason: why });
+          if (outcome === "refused") {
+            await database`
+              select flywheel.fail_delivery(${delivery.user_id}, ${delivery_id}, ${why})
+            `;
+          }
+        }
+        // QStash is away: more would fare no better.
+        if (outcomes.every(({ outcome }) => outcome === "postponed")) return;
+      }
+    } catch (error) {
+      log("error", "delivering failed", { error: error instanceof Error ? error.name : "unknown" });
+    }
+  };
+}
+
+async function leaseDeliveries(database: Database): Promise<Lease | null> {
+  const [row] = await database<{ lease_deliveries: Lease | null }[]>`
+    select flywheel.lease_deliveries()
+  `;
+  return row?.lease_deliveries ?? null;
+}
+
+async function markPublished(database: Database, published: readonly Delivery[]): Promise<void> {
+  const ids = published.map(({ user_id, delivery_id }) => ({ user_id, delivery_id }));
+  await database`select flywheel.mark_published(${JSON.stringify(ids)}::text::jsonb)`;
+}
+
+/** Refused is for good: QStash will not take it. Postponed is for now. */
+type Outcome = { outcome: "published"; why: "" } | {
+  outcome: "refused" | "postponed";
+  why: string;
+};
+
+function createPublisher(env: Env): (lease: Lease, delivery: Delivery) => Promise<Outcome> {
+  const client = new Client({
+    ...(env.QSTASH_URL !== "" && { baseUrl: env.QSTASH_URL }),
+    token: env.QSTASH_TOKEN,
+    retry: false,
+    enableTelemetry: false,
+  });
+  const ready = new Map<string, Promise<void>>();
+
+  /** Makes a queue that is not there yet; what its operator has set in QStash stays. */
+  async function makeQueue(queueName: string, parallelism: number): Promise<void> {
+    const queue = client.queue({ queueName });
+    try {
+      await queue.get();
+    } catch (error) {
+      if (!(error instanceof QstashError && error.status === 404)) throw error;
+      await queue.upsert({ parallelism });
+    }
+  }
+
+  function queueIsThere(queueName: string, parallelism: number): Promise<void> {
+    const made = ready.get(queueName) ?? makeQueue(queueName, parallelism).catch(() => {
+      // The first message makes it too, if narrower.
+      ready.delete(queueName);
+    });
+    ready.set(queueName, made);
+    return made;
+  }
+
+  async function publish(lease: Lease, delivery: Delivery): Promise<void> {
+    if (delivery.secret === null) throw new Error("the app has no secret in Vault");
+    const { queueName, body } = messageOf(delivery);
+    await queueIsThere(queueName, lease.parallelism);
+    const heard = new URLSearchParams({
+      user_id: delivery.user_id,
+      delivery_id: delivery.delivery_id,
+    });
+    await client.queue({ queueName }).enqueue({
+      url: delivery.url,
+      body,
+      headers: {
+        "content-type": "application/json",
+        "x-phoenix-signature": sign(body, delivery.secret, Date.now()),
+        "upstash-callback-retry-delay": lease.retry_delay,
+        "upstash-failure-callback-retry-delay": lease.retry_delay,
+      },
+      deduplicationId: delivery.delivery_id,
+      retries: lease.retries,
+      retryDelay: lease.retry_delay,
+      timeout: lease.timeout_seconds,
+      callback: `${functionsUrl(env)}/transitions/delivery-answered?${heard}`,
+      failureCallback: `${functionsUrl(env)}/transitions/delivery-failed?${heard}`,
+      // A context is personal data: QStash's console shows its hash.
+      redact: { body: true },
+    });
+  }
+
+  return async (lease, delivery) => {
+    try {
+      await within(patienceMs, publish(lease, delivery));
+      return { outcome: "published", why: "" };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : "unknown";
+      return { outcome: isRefusal(error) ? "refused" : "postponed", why };
+    }
+  };
+}
+
+/** The queue and the body, in the order in which the product's documents write it. */
+function messageOf(delivery: Delivery): { queueName: string; body: string } {
+  const { type, source_app, target_app, context, timestamp } = delivery.message;
+  return {
+    queueName: `phoenix_${delivery.app}_${delivery.kind}s`,
+    body: JSON.stringify({
+      type,
+      user_id: delivery.user_id,
+      source_app,
+      target_app,
+      context,
+      timestamp,
+      delivery_id: delivery.delivery_id,
+      transition_id: delivery.transition_id,
+    }),
+  };
+}
+
+/** Whether QStash will never take this message: too large, or an option that the plan does not have. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof QstashError && [400, 413, 422].includes(error.status ?? 0);
+}
+
+async function within<T>(ms: number, doing: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`QStash took longer than ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([doing, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

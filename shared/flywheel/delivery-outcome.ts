@@ -1,0 +1,61 @@
+import { Buffer } from "node:buffer";
+import { z } from "zod";
+import type { Database } from "../platform/database.ts";
+
+/** Which delivery QStash's callback is about; it stands in the callback's signed address. */
+export const deliveryQuery = z.object({ user_id: z.guid(), delivery_id: z.guid() });
+export type DeliveryQuery = z.output<typeof deliveryQuery>;
+
+/** What QStash's callback says about an attempt (https://upstash.com/docs/qstash/features/callbacks). */
+export const callback = z.object({
+  /** What the app answered with; 0 where it did not answer. */
+  status: z.int().default(0),
+  /** The app's answer, in base64. */
+  body: z.string().nullish(),
+});
+export type Callback = z.output<typeof callback>;
+
+/** An app that answers a delivery with this takes its step at once. */
+const answer = z.object({
+  status: z.enum(["accepted", "rejected"]),
+  reason: z.string().nullish().transform((reason) =>
+    // What the database cannot hold is left out: an answer that QStash has brought is not sent back.
+    reason?.slice(0, 500).replaceAll("\0", "").toWellFormed() || undefined
+  ),
+});
+
+/**
+ * Hears of an attempt to deliver. An app that answered 2xx has been notified, and where its answer is
+ * `{ "status": "accepted" | "rejected", "reason"? }` it has decided. Other attempts are QStash's business: it tries again.
+ */
+export async function hearAnswer(
+  database: Database,
+  { user_id, delivery_id }: DeliveryQuery,
+  { status, body }: Callback,
+): Promise<void> {
+  if (status < 200 || status > 299) return;
+  const decided = readAnswer(body ?? "");
+  await database`
+    select flywheel.answer_delivery(
+      ${user_id}, ${delivery_id}, ${decided?.status ?? null}, ${decided?.reason ?? null}
+    )
+  `;
+}
+
+/** Hears that QStash has given a delivery up. */
+export async function hearFailure(
+  database: Database,
+  { user_id, delivery_id }: DeliveryQuery,
+  { status }: Callback,
+): Promise<void> {
+  const why = status > 0 ? `the app answered ${status}` : "the app did not answer";
+  await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, ${why})`;
+}
+
+function readAnswer(base64: string): z.output<typeof answer> | undefined {
+  try {
+    return answer.safeParse(JSON.parse(Buffer.from(base64, "base64").toString("utf8"))).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,184 @@
+import type postgres from "postgres";
+import { z } from "zod";
+import { type App, apps } from "../domain/apps.ts";
+import { checkPayload } from "../domain/events/catalogue.ts";
+import type { State } from "../domain/reactor.ts";
+import { profile, readProfile } from "../domain/reactors/profile.ts";
+import { contextFor } from "../domain/reactors/transition-contexts.ts";
+import { inMs, settingsOver } from "../domain/settings.ts";
+import { transitionStatuses } from "../domain/transition.ts";
+import { asUser, type Database } from "../platform/database.ts";
+
+/** What an app can do with a transition. */
+export const transitionSteps = ["accepted", "completed", "rejected"] as const;
+export type TransitionStep = (typeof transitionSteps)[number];
+
+export const transitionId = z.guid();
+
+/** One of the family's apps, with or without `phoenix_`. */
+const app = z.string()
+  .transform((name) => name.replace(/^phoenix_/, ""))
+  .pipe(z.enum(Object.keys(apps) as [App, ...App[]]));
+
+/** A context by the catalogue's rules, in NFC. */
+const context = z.record(z.string(), z.unknown()).transform((given, refinement) => {
+  const check = checkPayload("transition_écosystème", { context: given });
+  if (check.ok) return check.payload.context as Record<string, unknown>;
+  for (const { field, message } of check.issues) {
+    const path = field.replace(/^payload\.context\.?/, "");
+    refinement.addIssue({ code: "custom", message, path: path === "" ? [] : [path] });
+  }
+  return z.NEVER;
+});
+
+/** A transition asked for by hand. */
+export const transitionRequest = z.strictObject({
+  target_app: app,
+  /** The app that the user comes from. */
+  source_app: app.default("aube"),
+  /** What the target app should know, over what the flywheel knows. */
+  context: context.default({}),
+  /** Only with a secret key, and then required. */
+  user_id: z.guid().optional(),
+}).refine(({ target_app, source_app }) => target_app !== source_app, {
+  path: ["target_app"],
+  message: "must be another app than source_app",
+});
+
+export type TransitionRequest = z.output<typeof transitionRequest>;
+
+/** Which transitions to list. */
+export const transitionsQuery = z.object({
+  target_app: app.optional(),
+  status: z.enum(transitionStatuses).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** The `next` of the page before. */
+  before: z.guid().optional(),
+});
+
+export type TransitionsQuery = z.output<typeof transitionsQuery>;
+
+/** What may go with a step. */
+export const stepRequest = z.strictObject({
+  /** Why, in a few words. */
+  reason: z.string().max(500).optional(),
+  /** Only with a secret key: whose transition it is, where the caller knows. */
+  user_id: z.guid().optional(),
+});
+
+export type Transition = Record<string, unknown> & { transition_id: string };
+
+/**
+ * Opens a transition by hand, with what the flywheel knows of the user and what was said now. Asking for the same again while it is
+ * open is asking once.
+ *
+ * @returns the transition
+ */
+export async function requestTransition(
+  database: Database,
+  userId: string,
+  { source_app, target_app, context: said }: TransitionRequest,
+): Promise<Transition> {
+  const { states, lifetimeMs } = await readWhatIsKnown(database, userId);
+  const context = contextFor(target_app, readProfile(states), said);
+  const [row] = await database<Transition[]>`
+    select ${columns(database)}
+    from flywheel.request_transition(
+      ${userId},
+      ${source_app},
+      ${target_app},
+      ${JSON.stringify(context)}::text::jsonb,
+      make_interval(secs => ${lifetimeMs / 1000})
+    )
+  `;
+  return row!;
+}
+
+/** What the reactors remember of a user, as far as these would have folded it so, and how long a transition waits. */
+async function readWhatIsKnown(
+  database: Database,
+  userId: string,
+): Promise<{ states: State; lifetimeMs: number }> {
+  const [row] = await database<
+    { reactor_settings: unknown; shape: string | null; state: State | null }[]
+  >`
+    select s.reactor_settings, st.shape, st.state
+    from flywheel.settings as s
+    left join flywheel.states as st on st.user_id = ${userId}
+  `;
+  const isFresh = row?.shape?.split(" ").includes(`${profile.name}@${profile.version}`);
+  const { transitions } = settingsOver([{ changed_at: 0, said: row?.reactor_settings }])(
+    Date.now(),
+  );
+  return {
+    states: isFresh ? row?.state ?? {} : {},
+    lifetimeMs: inMs(transitions.lifetime_days),
+  };
+}
+
+/**
+ * Transitions, newest first; `next` is null on the last page.
+ *
+ * @param userId whose, as that user may see them; undefined for everybody's
+ */
+export async function listTransitions(
+  database: Database,
+  userId: string | undefined,
+  query: TransitionsQuery,
+): Promise<{ transitions: Transition[]; next: string | null }> {
+  const list = (sql: postgres.ISql) =>
+    sql<Transition[]>`
+      select ${columns(sql)}
+      from public.phoenix_transitions
+      where true
+        ${userId === undefined ? sql`` : sql`and user_id = ${userId}`}
+        ${query.target_app === undefined ? sql`` : sql`and target_app = ${query.target_app}`}
+        ${query.status === undefined ? sql`` : sql`and status = ${query.status}`}
+        ${
+      query.before === undefined ? sql`` : sql`
+        and (requested_at, transition_id) < (
+          select b.requested_at, b.transition_id
+          from public.phoenix_transitions as b
+          where b.transition_id = ${query.before}
+        )`
+    }
+      order by requested_at desc, transition_id desc
+      limit ${query.limit + 1}
+    `;
+  const rows = userId === undefined
+    ? await list(database)
+    : await asUser(database, { sub: userId }, list);
+  const transitions = rows.slice(0, query.limit);
+  return {
+    transitions,
+    next: rows.length > query.limit ? transitions.at(-1)?.transition_id ?? null : null,
+  };
+}
+
+/**
+ * Takes a step of a transition; one that was taken before changes nothing.
+ *
+ * @param userId whose; undefined where the caller speaks for all users and does not know
+ * @returns the transition, or nothing where there is none
+ * @throws PostgresError PT409 where its state does not allow the step
+ */
+export async function stepTransition(
+  database: Database,
+  userId: string | undefined,
+  id: string,
+  step: TransitionStep,
+  reason: string | undefined,
+): Promise<Transition | undefined> {
+  const [row] = await database<Transition[]>`
+    select ${columns(database)}
+    from flywheel.step_transition(${userId ?? null}, ${id}, ${step}, ${reason ?? null})
+  `;
+  return row;
+}
+
+function columns(sql: postgres.ISql) {
+  return sql`
+    transition_id, user_id, source_app, target_app, context, status, requested_at, notified_at, accepted_at,
+    completed_at, rejected_at, expired_at, expires_at, reason
+  `;
+}

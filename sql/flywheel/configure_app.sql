@@ -1,0 +1,37 @@
+create function flywheel.configure_app(app text, delivery_url text, secret text default null)
+returns text
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  secret_name text := 'phoenix_delivery_secret_' || app;
+  kept uuid;
+  signing_secret text := secret;
+begin
+  if length(secret) < 32 then
+    raise exception using
+      errcode = 'PT400', message = 'A secret has at least 32 characters.', detail = 'weak_secret';
+  end if;
+
+  insert into flywheel.apps as a (app, delivery_url)
+  values (configure_app.app, configure_app.delivery_url)
+  on conflict on constraint apps_pkey do update set delivery_url = excluded.delivery_url;
+
+  select v.id, coalesce(configure_app.secret, v.decrypted_secret)
+  into kept, signing_secret
+  from vault.decrypted_secrets as v
+  where v.name = secret_name;
+
+  if kept is null then
+    signing_secret := coalesce(secret, encode(extensions.gen_random_bytes(32), 'hex'));
+    perform vault.create_secret(signing_secret, secret_name, 'signs deliveries to ' || app);
+  elsif secret is not null then
+    perform vault.update_secret(kept, signing_secret);
+  end if;
+  return signing_secret;
+end
+$$;
+
+comment on function flywheel.configure_app(text, text, text) is
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';

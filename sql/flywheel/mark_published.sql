@@ -1,0 +1,21 @@
+create function flywheel.mark_published(published jsonb)
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update flywheel.deliveries as d
+  set
+    published_at = coalesce(d.published_at, clock_timestamp()),
+    available_at = clock_timestamp() + s.delivery_patience
+  from
+    flywheel.settings as s,
+    jsonb_to_recordset(published) as p (user_id uuid, delivery_id uuid)
+  where d.user_id = p.user_id
+    and d.delivery_id = p.delivery_id
+    -- Its end may have been heard of before its beginning.
+    and d.available_at is not null
+$$;
+
+comment on function flywheel.mark_published(jsonb) is
+  'Remembers that QStash has accepted these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';

@@ -1,0 +1,38 @@
+create function flywheel.open_transition(opening public.phoenix_transitions)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  opened_at timestamptz := clock_timestamp();
+begin
+  if exists (
+    select from public.phoenix_transitions as t
+    where t.user_id = opening.user_id and t.transition_id = opening.transition_id
+  ) then
+    return false;
+  end if;
+
+  perform flywheel.move_transition(t, 'expired', 'superseded', opened_at)
+  from public.phoenix_transitions as t
+  where t.user_id = opening.user_id
+    and t.target_app = opening.target_app
+    and t.status in ('requested', 'notified');
+
+  insert into public.phoenix_transitions select opening.*;
+  perform flywheel.tell_transition(opening, opened_at);
+  perform flywheel.enqueue_delivery(
+    opening,
+    opening.target_app,
+    'transition',
+    'transition_phoenix_' || opening.source_app,
+    opening.source_app,
+    opening.context,
+    opened_at
+  );
+  return true;
+end
+$$;
+
+comment on function flywheel.open_transition(public.phoenix_transitions) is
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. One to the same app that nobody has answered yet is superseded and expires. Returns whether it is new.';

@@ -1,0 +1,46 @@
+create function flywheel.request_transition(
+  owner uuid,
+  source_app text,
+  target_app text,
+  context jsonb,
+  lifetime interval
+)
+returns public.phoenix_transitions
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  requested public.phoenix_transitions;
+begin
+  insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
+  perform from flywheel.streams as s where s.user_id = owner for no key update;
+
+  select t.* into requested
+  from public.phoenix_transitions as t
+  where t.user_id = owner
+    and t.source_app = request_transition.source_app
+    and t.target_app = request_transition.target_app
+    and t.context = request_transition.context
+    and t.status in ('requested', 'notified');
+  if found then
+    return requested;
+  end if;
+
+  requested.transition_id := gen_random_uuid();
+  requested.user_id := owner;
+  requested.source_app := request_transition.source_app;
+  requested.target_app := request_transition.target_app;
+  requested.context := request_transition.context;
+  requested.status := 'requested';
+  requested.requested_at := clock_timestamp();
+  requested.expires_at := requested.requested_at + lifetime;
+  -- Nobody's event caused it: it begins a conversation of its own.
+  requested.correlation_id := requested.transition_id::text;
+  perform flywheel.open_transition(requested);
+  return requested;
+end
+$$;
+
+comment on function flywheel.request_transition(uuid, text, text, jsonb, interval) is
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. Returns the transition.';

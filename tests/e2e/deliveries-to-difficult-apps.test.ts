@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Ecosystem, ecosystem, idsOf } from "../support/ecosystem.ts";
+import { eventually } from "../support/eventually.ts";
+
+let eco: Ecosystem;
+
+beforeAll(async () => {
+  eco = await ecosystem();
+});
+
+afterAll(() => eco?.[Symbol.asyncDispose]());
+
+describe("an app that is", () => {
+  test("slow sees the same delivery again, and is notified once", async () => {
+    const user_id = crypto.randomUUID();
+    eco.apps.cv.answer(user_id, async ({ attempt }) => {
+      if (attempt < 3) await new Promise((resolve) => setTimeout(resolve, 1_500));
+      return new Response("enfin");
+    });
+    await eco.choose(user_id);
+    expect((await eco.sagaBecomes(user_id, "cv", "notified")).told).toEqual([
+      "requested",
+      "notified",
+    ]);
+    const received = eco.apps.cv.about(user_id);
+    expect(received.length).toBeGreaterThanOrEqual(3);
+    expect(idsOf(received)).toHaveLength(1);
+    expect(new Set(received.map(({ text }) => text)).size).toBe(1);
+  });
+
+  test("down gets it once it is up again", async () => {
+    const user_id = crypto.randomUUID();
+    await eco.apps.website.stop();
+    await eco.ask(user_id, "website");
+    await eventually(async () => {
+      const [row] = await eco.sql`
+        select from flywheel.deliveries where user_id = ${user_id} and published_at is not null
+      `;
+      return row !== undefined;
+    });
+    eco.apps.website.start();
+    await eco.sagaBecomes(user_id, "website", "notified");
+    expect(idsOf(eco.apps.website.about(user_id))).toHaveLength(1);
+  });
+
+  test("down for too long is counted, and can poll afterwards", async () => {
+    const user_id = crypto.randomUUID();
+    await eco.apps.website.stop();
+    const transition_id = await eco.ask(user_id, "website");
+    const failed = async () =>
+      ((await eco.call("GET", "events/queue-status", { as: "secret" })).body as {
+        failed_deliveries: number;
+      }).failed_deliveries;
+    await eventually(async () => await failed() === 1);
+    const [delivery] = await eco.sql`
+      select available_at, delivered_at, failure from flywheel.deliveries where user_id = ${user_id}
+    `;
+    expect(delivery).toEqual({
+      available_at: null,
+      delivered_at: null,
+      failure: "the app did not answer",
+    });
+    expect(await eco.sagaOf(user_id, "website")).toMatchObject({ status: "requested" });
+
+    eco.apps.website.start();
+    expect([await eco.take(transition_id, "accepted"), await eco.take(transition_id, "completed")])
+      .toEqual([200, 200]);
+    expect(eco.apps.website.about(user_id)).toEqual([]);
+
+    // The operator retries it from QStash's dead letter queue: delivered after all, though it changes nothing any more.
+    await retryDeadLetters();
+    await eventually(async () => await failed() === 0);
+    expect(eco.apps.website.about(user_id)).toHaveLength(1);
+    expect(await eco.sagaOf(user_id, "website")).toMatchObject({
+      status: "completed",
+      told: ["requested", "accepted", "completed"],
+    });
+  });
+
+  test("lying, with 500 after it has handled it, ends right", async () => {
+    const user_id = crypto.randomUUID();
+    const handled = new Set<string>();
+    eco.apps.cv.answer(user_id, async ({ delivery_id, transition_id, attempt }) => {
+      if (!handled.has(delivery_id)) {
+        handled.add(delivery_id);
+        expect(await eco.take(transition_id, "accepted")).toBe(200);
+      }
+      return new Response("oups", { status: attempt < 3 ? 500 : 200 });
+    });
+    await eco.choose(user_id);
+    await eventually(() => Promise.resolve(eco.apps.cv.about(user_id).length >= 3));
+    await eco.sagaBecomes(user_id, "cv", "accepted");
+    expect(idsOf(eco.apps.cv.about(user_id))).toHaveLength(1);
+    await eventually(async () => {
+      const [row] = await eco.sql`
+        select from flywheel.deliveries
+        where user_id = ${user_id} and app = 'cv' and delivered_at is not null
+      `;
+      return row !== undefined;
+    });
+    expect((await eco.sagaOf(user_id, "cv"))?.told).toEqual(["requested", "accepted"]);
+  });
+
+  test("duplicating its answers is heard once", async () => {
+    const user_id = crypto.randomUUID();
+    eco.apps.cv.answer(user_id, async ({ transition_id }) => {
+      await Promise.all(Array.from({ length: 4 }, () => eco.take(transition_id, "accepted")));
+      return Response.json({ status: "accepted" });
+    });
+    await eco.choose(user_id);
+    await eco.sagaBecomes(user_id, "cv", "accepted");
+    const { transition_id } = eco.apps.cv.first(user_id);
+    const statuses = await Promise.all(
+      Array.from({ length: 4 }, () => eco.take(transition_id, "completed")),
+    );
+    expect(statuses).toEqual([200, 200, 200, 200]);
+    expect((await eco.sagaOf(user_id, "cv"))?.told).toEqual(["requested", "accepted", "completed"]);
+  });
+});
+
+async function retryDeadLetters(): Promise<void> {
+  const { QSTASH_URL, QSTASH_TOKEN } = eco.stack.env;
+  const headers = { authorization: `Bearer ${QSTASH_TOKEN}` };
+  const { messages } = await (await fetch(`${QSTASH_URL}/v2/dlq`, { headers })).json();
+  for (const { dlqId } of messages) {
+    const retried = await fetch(`${QSTASH_URL}/v2/dlq/retry/${dlqId}`, { method: "POST", headers });
+    expect(retried.ok, await retried.text()).toBe(true);
+  }
+}

@@ -1,0 +1,257 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Ecosystem, ecosystem } from "../support/ecosystem.ts";
+import { eventually } from "../support/eventually.ts";
+import { refusalOf } from "../support/functions.ts";
+import { qstashSignature } from "../support/signatures.ts";
+
+const hasPython = await new Deno.Command("python3", { args: ["--version"] }).output()
+  .then(({ success }) => success, () => false);
+
+let eco: Ecosystem;
+
+beforeAll(async () => {
+  eco = await ecosystem();
+});
+
+afterAll(() => eco?.[Symbol.asyncDispose]());
+
+describe("a chosen job", () => {
+  test("arrives at each app as the product's documents shape it, once, and is notified", async () => {
+    const user_id = await eco.choose();
+    for (const app of ["cv", "letters", "rise"] as const) {
+      const saga = await eco.sagaBecomes(user_id, app, "notified");
+      expect(saga.told).toEqual(["requested", "notified"]);
+      expect(eco.apps[app].about(user_id)).toHaveLength(1);
+    }
+    const { text } = eco.apps.cv.first(user_id);
+    expect(JSON.parse(text)).toEqual({
+      type: "transition_phoenix_aube",
+      user_id,
+      source_app: "phoenix_aube",
+      target_app: "cv",
+      context: {
+        métier_choisi: "Data Scientist",
+        transition_narrative: "Reconversion vers Data Scientist validée par Phoenix Aube",
+        ia_resistance_score: 0.72,
+      },
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      delivery_id: expect.any(String),
+      transition_id: expect.any(String),
+    });
+    const { body } = await eco.call("GET", "events/queue-status", { as: "secret" });
+    expect(body).toMatchObject({ failed_deliveries: 0 });
+  });
+
+  test("carries a signature that the documented TypeScript accepts, and nothing forged", async () => {
+    const user_id = await eco.choose();
+    await eco.sagaBecomes(user_id, "cv", "notified");
+    const { text, signature } = eco.apps.cv.first(user_id);
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, await documented("ts"));
+    const { isFromPhoenix } = await import(file);
+    await Deno.remove(file);
+    const eightDaysAgo = signature.replace(/\d+/, String(Math.floor(Date.now() / 1000) - 691_200));
+    expect([
+      isFromPhoenix(text, signature, eco.secrets.cv),
+      isFromPhoenix(`${text} `, signature, eco.secrets.cv),
+      isFromPhoenix(text, signature, eco.secrets.rise),
+      isFromPhoenix(text, eightDaysAgo, eco.secrets.cv),
+      isFromPhoenix(text, "", eco.secrets.cv),
+    ]).toEqual([true, false, false, false, false]);
+  });
+
+  test.skipIf(!hasPython)("and that the documented Python accepts", async () => {
+    const user_id = await eco.choose();
+    await eco.sagaBecomes(user_id, "letters", "notified");
+    const { text, signature } = eco.apps.letters.first(user_id);
+    const check = `import sys\nbody, header, secret = (each.encode() for each in sys.argv[1:])\n` +
+      `print(is_from_phoenix(body, header.decode(), secret.decode()), ` +
+      `is_from_phoenix(body + b" ", header.decode(), secret.decode()))`;
+    const { stdout, stderr } = await new Deno.Command("python3", {
+      args: [
+        "-c",
+        `${await documented("python")}\n${check}`,
+        text,
+        signature,
+        eco.secrets.letters!,
+      ],
+    }).output();
+    expect(new TextDecoder().decode(stderr)).toBe("");
+    expect(new TextDecoder().decode(stdout)).toBe("True False\n");
+  });
+
+  test("is not told to an app that has no address", async () => {
+    await eco.configure("rise", null);
+    try {
+      const user_id = await eco.choose();
+      await eco.sagaBecomes(user_id, "cv", "notified");
+      await eco.processQueue();
+      expect(eco.apps.rise.about(user_id)).toEqual([]);
+      const { body } = await eco.call("GET", "transitions?target_app=rise&status=requested", {
+        as: "secret",
+      });
+      expect(body).toMatchObject({ transitions: [{ user_id, target_app: "rise" }] });
+      const { transitions: [transition] } = body as { transitions: { transition_id: string }[] };
+      expect(await eco.take(transition!.transition_id, "accepted")).toBe(200);
+    } finally {
+      expect(await eco.configure("rise", eco.apps.rise.url)).toBe(eco.secrets.rise);
+    }
+  });
+
+  test("chosen anew before anybody answered: the old one's delivery does not reopen it", async () => {
+    const user_id = crypto.randomUUID();
+    eco.apps.cv.answer(user_id, async ({ context, attempt }) => {
+      if (context.métier_choisi === "Coach" && attempt === 1) {
+        await eco.choose(user_id, "Designer UX");
+        await eventually(async () =>
+          (await eco.sql`select from public.phoenix_transitions where user_id = ${user_id}`)
+            .length === 6
+        );
+      }
+      return Response.json({ status: "accepted" });
+    });
+    await eco.choose(user_id, "Coach");
+    await eco.sagaBecomes(user_id, "cv", "accepted");
+    const rows = await eco.sql`
+      select t.context ->> 'métier_choisi' as job, t.status, t.reason
+      from public.phoenix_transitions as t
+      where t.user_id = ${user_id} and t.target_app = 'cv'
+      order by t.requested_at
+    `;
+    expect([...rows]).toEqual([
+      { job: "Coach", status: "expired", reason: "superseded" },
+      { job: "Designer UX", status: "accepted", reason: null },
+    ]);
+  });
+});
+
+describe("an app may answer the delivery", () => {
+  test("with accepted or rejected and why, and the app that the user came from hears of it", async () => {
+    const user_id = crypto.randomUUID();
+    eco.apps.cv.answer(user_id, () => Response.json({ status: "accepted" }));
+    eco.apps.letters.answer(
+      user_id,
+      () => Response.json({ status: "rejected", reason: "pas de place" }),
+    );
+    eco.apps.rise.answer(user_id, () => Response.json({ status: "completed" }));
+    await eco.choose(user_id);
+    expect((await eco.sagaBecomes(user_id, "cv", "accepted")).told).toEqual([
+      "requested",
+      "notified",
+      "accepted",
+    ]);
+    expect(await eco.sagaBecomes(user_id, "letters", "rejected")).toEqual({
+      status: "rejected",
+      reason: "pas de place",
+      told: ["requested", "notified", "rejected"],
+    });
+    // What is no answer is no decision.
+    await eco.sagaBecomes(user_id, "rise", "notified");
+
+    await eventually(() => Promise.resolve(eco.apps.aube.about(user_id).length === 2));
+    const heard = eco.apps.aube.about(user_id).toSorted((a, b) => a.type < b.type ? -1 : 1);
+    expect(heard).toMatchObject([
+      {
+        type: "transition_accepted",
+        source_app: "phoenix_cv",
+        target_app: "aube",
+        context: { status: "accepted" },
+      },
+      {
+        type: "transition_rejected",
+        source_app: "phoenix_letters",
+        context: { status: "rejected", reason: "pas de place" },
+      },
+    ]);
+  });
+
+  test.each<[string, () => Response]>([
+    ["a page", () => new Response("<html>merci</html>")],
+    ["nothing", () => new Response(null, { status: 204 })],
+    ["a lot", () => new Response("x".repeat(1_500_000))],
+    ["what no database holds", () => Response.json({ status: "rejected", reason: "a\0b\ud800" })],
+    ["a long reason", () => Response.json({ status: "rejected", reason: "é".repeat(5_000) })],
+  ])("with %s", async (what, answer) => {
+    const user_id = crypto.randomUUID();
+    eco.apps.cv.answer(user_id, answer);
+    await eco.choose(user_id);
+    const decides = what.startsWith("what") || what.endsWith("reason");
+    await eco.sagaBecomes(user_id, "cv", decides ? "rejected" : "notified");
+  });
+});
+
+test("a transition that nobody answers expires, and the user's stream tells of it", async () => {
+  await eco.sql`
+    update flywheel.settings set reactor_settings = '{ "transitions": { "lifetime_days": 0.00003 } }'
+  `;
+  const user_id = await eco.choose();
+  await eventually(async () => await eco.sagaOf(user_id, "rise") !== undefined);
+  await eco.sql`update flywheel.settings set reactor_settings = '{}'`;
+  const saga = await eventually(async () => {
+    await eco.processQueue();
+    const saga = await eco.sagaOf(user_id, "rise");
+    expect(saga?.status).toBe("expired");
+    return saga;
+  });
+  expect(saga.reason).toBe("unanswered");
+  expect(saga.told.at(-1)).toBe("expired");
+});
+
+describe("QStash's word is its own", () => {
+  const path = "transitions/delivery-answered";
+
+  test.each(["delivery-answered", "delivery-failed"])(
+    "POST transitions/%s is refused without a signature",
+    async (name) => {
+      const answer = await eco.call("POST", `transitions/${name}`, { json: { status: 200 } });
+      expect(refusalOf(answer).status).toBe(401);
+    },
+  );
+
+  test("and counts for the delivery alone that it was signed for", async () => {
+    const user_id = await eco.choose();
+    await eco.sagaBecomes(user_id, "cv", "notified");
+    const deliveries = await eco.sql<{ delivery_id: string }[]>`
+      select delivery_id from flywheel.deliveries where user_id = ${user_id}
+    `;
+    const [one, other] = deliveries.map(({ delivery_id }) =>
+      `?${new URLSearchParams({ user_id, delivery_id })}`
+    );
+    const body = JSON.stringify({ status: 200, body: btoa('{"status":"accepted"}') });
+    const sign = (search: string) =>
+      qstashSignature(eco.stack.env.QSTASH_CURRENT_SIGNING_KEY, {
+        url: `${eco.stack.env.FUNCTIONS_URL}/${path}${search}`,
+        body,
+      });
+    const send = async (search: string, signature: string) =>
+      (await eco.call("POST", path + search, { body, headers: { "upstash-signature": signature } }))
+        .status;
+    const signature = await sign(one!);
+    expect([
+      await send(other!, signature),
+      await send("", signature),
+      await send(one!, signature),
+      await send(one!, signature),
+    ]).toEqual([401, 401, 200, 401]);
+  });
+
+  test("about a delivery that nobody knows changes nothing, and is not asked for again", async () => {
+    const query = new URLSearchParams({
+      user_id: crypto.randomUUID(),
+      delivery_id: crypto.randomUUID(),
+    });
+    for (const name of ["delivery-answered", "delivery-failed"]) {
+      const answer = await eco.call("POST", `transitions/${name}?${query}`, {
+        as: "secret",
+        json: { status: 200 },
+      });
+      expect(answer.status, answer.text).toBe(200);
+    }
+  });
+});
+
+/** The code of a block of the developers' page, so that what is documented is what works. */
+async function documented(language: string): Promise<string> {
+  const page = await Deno.readTextFile(new URL("../../docs/transitions.md", import.meta.url));
+  return new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(page)![1]!;
+}

@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { functionsOf, refusalOf } from "../support/functions.ts";
+import { testStack } from "../support/stack.ts";
+
+const stack = testStack();
+const call = functionsOf(stack.env);
+
+const progress = z.strictObject({
+  pending_users: z.int(),
+  pending_events: z.int(),
+  replays: z.array(z.strictObject({
+    replay_id: z.guid(),
+    status: z.enum(["running", "finished", "stopped"]),
+    user_id: z.guid().nullable(),
+    since: z.string().nullable(),
+    only_failed: z.boolean(),
+    asked_at: z.string(),
+    users_total: z.int(),
+    events_total: z.int(),
+    users: z.int(),
+    events: z.int(),
+    finished_at: z.string().nullable(),
+    stopped_at: z.string().nullable(),
+  })),
+});
+
+test("a replay that was asked for can be followed", async () => {
+  const user = await stack.signUp();
+  const events = [1, 2, 3].map((n) => ({
+    event_type: "test.happened",
+    app_source: "cv",
+    payload: { n },
+  }));
+  await call("POST", "events", { as: user, json: { events } });
+  const asked = await call("POST", "events/force-reprocess", {
+    as: "secret",
+    json: { user_id: user.user_id },
+  });
+  expect(asked.body).toEqual({ users: 1, events: 3 });
+
+  const answer = await call("GET", "events/force-reprocess", { as: "secret" });
+  expect(answer.status).toBe(200);
+  const { replays } = progress.parse(answer.body);
+  expect(replays.find(({ user_id }) => user_id === user.user_id)).toMatchObject({
+    status: "finished",
+    users_total: 1,
+    users: 1,
+    events: 3,
+  });
+});
+
+test("replays under way can be stopped", async () => {
+  const answer = await call("DELETE", "events/force-reprocess", { as: "secret" });
+  expect(answer.status).toBe(200);
+  expect(answer.body).toEqual({ stopped: expect.any(Number) });
+});
+
+test.each(["GET", "DELETE"])("%s is for those with a secret key", async (method) => {
+  const user = await stack.signUp();
+  expect(refusalOf(await call(method, "events/force-reprocess"))).toMatchObject({ status: 401 });
+  expect(refusalOf(await call(method, "events/force-reprocess", { as: user })))
+    .toMatchObject({ status: 403 });
+});

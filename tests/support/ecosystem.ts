@@ -1,0 +1,147 @@
+import { expect } from "vitest";
+import type postgres from "postgres";
+import { eventually } from "./eventually.ts";
+import { type Answer, type CallFunction, functionsOf } from "./functions.ts";
+import { type OwnStack, ownStack } from "./own-stack.ts";
+import { type Received, type ReceivingApp, receivingApp } from "./receiving-app.ts";
+import { tempFolder } from "./temp-folder.ts";
+
+type AppName = "aube" | "cv" | "letters" | "rise" | "website";
+
+/** How a transition stands, and the states that its user's stream tells of. */
+export interface Saga {
+  status: string;
+  reason: string | null;
+  told: string[];
+}
+
+/** A stack whose apps have addresses, with QStash in a hurry. */
+export interface Ecosystem extends AsyncDisposable {
+  stack: OwnStack;
+  dataDir: string;
+  call: CallFunction;
+  sql: postgres.Sql;
+  apps: Record<AppName, ReceivingApp>;
+  /** What signs the deliveries to each app. */
+  secrets: Record<AppName, string>;
+  /** Says where an app wants its deliveries; returns its secret. */
+  configure(app: AppName, url: string | null): Promise<string>;
+  /** A user chooses a job: returns the user. */
+  choose(user_id?: string, métier?: string): Promise<string>;
+  /** Somebody asks for a transition by hand: returns its id. */
+  ask(user_id: string, target_app: AppName): Promise<string>;
+  /** Takes a step of a transition with the secret key: returns the status. */
+  take(transition_id: string, step: string): Promise<number>;
+  processQueue(): Promise<Answer>;
+  /** The last transition of a user to an app. */
+  sagaOf(user_id: string, target_app: AppName): Promise<Saga | undefined>;
+  /** Waits until it stands so. */
+  sagaBecomes(user_id: string, target_app: AppName, status: string): Promise<Saga>;
+}
+
+export async function ecosystem(): Promise<Ecosystem> {
+  const folder = await tempFolder();
+  const dataDir = `${folder.path}/data`;
+  const stack = await ownStack({ dataDir });
+  const call = functionsOf(stack.env);
+  const sql = stack.adminSql();
+  const apps = {
+    aube: receivingApp(),
+    cv: receivingApp(),
+    letters: receivingApp(),
+    rise: receivingApp(),
+    website: receivingApp(),
+  };
+
+  async function configure(app: AppName, url: string | null): Promise<string> {
+    const [row] = await sql<{ secret: string }[]>`
+      select flywheel.configure_app(${app}, ${url}) as secret
+    `;
+    return row!.secret;
+  }
+
+  async function sagaOf(user_id: string, target_app: AppName): Promise<Saga | undefined> {
+    const [row] = await sql<Saga[]>`
+      select
+        t.status,
+        t.reason,
+        array(
+          select e.payload ->> 'status'
+          from public.phoenix_events as e
+          where e.user_id = t.user_id and e.payload ->> 'transition_id' = t.transition_id::text
+          order by e.version
+        ) as told
+      from public.phoenix_transitions as t
+      where t.user_id = ${user_id} and t.target_app = ${target_app}
+      order by t.requested_at desc
+      limit 1
+    `;
+    return row;
+  }
+
+  await sql`
+    update flywheel.settings
+    set
+      lease_time = '1 second',
+      delivery_timeout = '1 second',
+      delivery_retries = 6,
+      delivery_retry_delay = '200'
+  `;
+  const names = Object.keys(apps) as AppName[];
+  const secrets = Object.fromEntries(
+    await Promise.all(names.map(async (app) => [app, await configure(app, apps[app].url)])),
+  ) as Record<AppName, string>;
+
+  return {
+    stack,
+    dataDir,
+    call,
+    sql,
+    apps,
+    secrets,
+    configure,
+    sagaOf,
+    async choose(user_id = crypto.randomUUID(), métier = "Data Scientist") {
+      const answer = await call("POST", "events", {
+        as: "secret",
+        json: {
+          event_type: "métier_choisi",
+          app_source: "phoenix_aube",
+          user_id,
+          payload: { métier, score_ia_résistance: 0.72 },
+        },
+      });
+      expect(answer.status, answer.text).toBe(202);
+      return user_id;
+    },
+    async ask(user_id, target_app) {
+      const answer = await call("POST", "transitions", {
+        as: "secret",
+        json: { target_app, user_id, context: { métier_choisi: "Coach" } },
+      });
+      expect(answer.status, answer.text).toBe(201);
+      return (answer.body as { transition_id: string }).transition_id;
+    },
+    async take(transition_id, step) {
+      return (await call("POST", `transitions/${transition_id}/${step}`, { as: "secret" })).status;
+    },
+    processQueue: () => call("POST", "events/process-queue", { as: "secret" }),
+    sagaBecomes: (user_id, target_app, status) =>
+      eventually(async () => {
+        const saga = await sagaOf(user_id, target_app);
+        expect(saga?.status).toBe(status);
+        return saga;
+      }),
+    async [Symbol.asyncDispose]() {
+      await sql.end();
+      await stack[Symbol.asyncDispose]();
+      await Promise.all(Object.values(apps).map((app) => app.stop()));
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The distinct ids of deliveries. */
+export function idsOf(received: readonly Received[]): string[] {
+  return [...new Set(received.map(({ delivery_id }) => delivery_id))];
+}
