@@ -134,6 +134,64 @@ export type Database = {
         };
         Relationships: [];
       };
+      "phoenix_transitions": {
+        Row: {
+          "accepted_at": string | null;
+          "causation_id": string | null;
+          "completed_at": string | null;
+          "context": NonNullable<Json>;
+          "correlation_id": string | null;
+          "expired_at": string | null;
+          "expires_at": string;
+          "notified_at": string | null;
+          "reason": string | null;
+          "rejected_at": string | null;
+          "requested_at": string;
+          "source_app": string;
+          "status": string;
+          "target_app": string;
+          "transition_id": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "accepted_at"?: string | null;
+          "causation_id"?: string | null;
+          "completed_at"?: string | null;
+          "context": NonNullable<Json>;
+          "correlation_id"?: string | null;
+          "expired_at"?: string | null;
+          "expires_at": string;
+          "notified_at"?: string | null;
+          "reason"?: string | null;
+          "rejected_at"?: string | null;
+          "requested_at"?: string;
+          "source_app": string;
+          "status"?: string;
+          "target_app": string;
+          "transition_id": string;
+          "user_id": string;
+        };
+        Update: {
+          "accepted_at"?: string | null;
+          "causation_id"?: string | null;
+          "completed_at"?: string | null;
+          "context"?: NonNullable<Json>;
+          "correlation_id"?: string | null;
+          "expired_at"?: string | null;
+          "expires_at"?: string;
+          "notified_at"?: string | null;
+          "reason"?: string | null;
+          "rejected_at"?: string | null;
+          "requested_at"?: string;
+          "source_app"?: string;
+          "status"?: string;
+          "target_app"?: string;
+          "transition_id"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [];
+      };
     };
     Views: {
       "phoenix_nudge_experiments": {

@@ -38,6 +38,13 @@ create table flywheel.settings (
   prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
   prune_rows integer not null default 5000 check (prune_rows between 1 and 100000),
   replay_users integer not null default 500 check (replay_users between 1 and 10000),
+  reactor_settings jsonb not null default '{}' check (jsonb_typeof(reactor_settings) = 'object'),
+  delivery_retries integer not null default 3 check (delivery_retries between 0 and 20),
+  delivery_retry_delay text not null default 'min(86400000, exp(2.5 * (retried + 1)) * 1000)'
+    check (delivery_retry_delay ~ '^[a-z0-9 ,.+*/%()-]{1,200}$'),
+  delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
+  delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
+  delivery_patience interval not null default '1 day' check (delivery_patience between '1 second' and '30 days'),
   check (backoff_base <= backoff_max)
 );
 
@@ -70,6 +77,58 @@ comment on column flywheel.settings.prune_interval is 'How long pruning rests on
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
   'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
+comment on column flywheel.settings.reactor_settings is
+  'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
+comment on column flywheel.settings.delivery_retries is
+  'How often QStash tries again to deliver to an app. Its plans have a limit, which refuses more.';
+comment on column flywheel.settings.delivery_retry_delay is
+  'The wait before a retry, as QStash''s expression in milliseconds. As it stands it is QStash''s own: 12 s, 2 min 28 s, 30 min, ….';
+comment on column flywheel.settings.delivery_timeout is 'How long an app may take to answer a delivery.';
+comment on column flywheel.settings.delivery_parallelism is
+  'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';
+comment on column flywheel.settings.delivery_patience is
+  'How long QStash may be silent about a delivery before it is published again, under the same id.';
+
+-- flywheel/settings_changes.sql
+create table flywheel.settings_changes (
+  changed_at timestamptz primary key,
+  reactor_settings jsonb not null
+);
+
+insert into flywheel.settings_changes (changed_at, reactor_settings)
+select '-infinity', s.reactor_settings from flywheel.settings as s;
+
+alter table flywheel.settings_changes enable row level security;
+
+comment on table flywheel.settings_changes is
+  'What settings.reactor_settings has been and from when on, so that a replay folds each event by the settings of its day.';
+comment on column flywheel.settings_changes.changed_at is 'From when it counts; -infinity for what was there first.';
+comment on column flywheel.settings_changes.reactor_settings is 'What settings.reactor_settings became.';
+
+-- flywheel/remember_settings.sql
+create function flywheel.remember_settings()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  insert into flywheel.settings_changes (changed_at, reactor_settings)
+  values (clock_timestamp(), new.reactor_settings);
+  return null;
+end
+$$;
+
+comment on function flywheel.remember_settings() is 'Notes a change of the reactors'' settings and when it was made.';
+
+create trigger remember_settings
+after update of reactor_settings on flywheel.settings
+for each row
+when (old.reactor_settings is distinct from new.reactor_settings)
+execute function flywheel.remember_settings();
+
+comment on trigger remember_settings on flywheel.settings is
+  'The reactors'' settings have a history, since a replay needs those of each event''s day.';
 
 -- store/phoenix_events.sql
 create table public.phoenix_events (
@@ -1098,25 +1157,41 @@ create table public.phoenix_nudges_sent (
   dismissed_at timestamptz,
   converted_at timestamptz,
   cancelled_at timestamptz,
+  expired_at timestamptz,
   expires_at timestamptz not null,
   success boolean generated always as (converted_at is not null) stored,
+  held_out boolean generated always as (variant = 'holdout') stored,
+  status text generated always as (
+    case
+      when converted_at is not null then 'converted'
+      when variant = 'holdout' then 'held_out'
+      when dismissed_at is not null then 'dismissed'
+      when clicked_at is not null then 'clicked'
+      when cancelled_at is not null then 'cancelled'
+      when expired_at is not null then 'expired'
+      when shown_at is not null then 'shown'
+      else 'pending'
+    end
+  ) stored,
   primary key (user_id, nudge_id),
   check (expires_at > sent_at)
 );
 
 create index phoenix_nudges_sent_pending on public.phoenix_nudges_sent (user_id, sent_at)
-where shown_at is null and clicked_at is null and dismissed_at is null and cancelled_at is null;
+where status = 'pending';
 
 alter table public.phoenix_nudges_sent enable row level security;
 
 comment on table public.phoenix_nudges_sent is
   'Every nudge that the flywheel decided on, and what became of it.';
 comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
-comment on column public.phoenix_nudges_sent.nudge_id is 'UUIDv5 of the event that caused it and the nudge''s type, so that no replay makes it twice.';
+comment on column public.phoenix_nudges_sent.nudge_id is
+  'UUIDv5 of the event that caused it, or of its user and the timer''s time, and the nudge''s type, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
 comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';
-comment on column public.phoenix_nudges_sent.variant is 'The wording of the experiment that the user is in.';
+comment on column public.phoenix_nudges_sent.variant is
+  'The wording of the experiment that the user is in; holdout for a nudge that is recorded and not shown.';
 comment on column public.phoenix_nudges_sent.title is 'What the user reads first, in French.';
 comment on column public.phoenix_nudges_sent.message is 'What the user reads next, in French.';
 comment on column public.phoenix_nudges_sent.cta_label is 'The text of its button, in French.';
@@ -1127,10 +1202,15 @@ comment on column public.phoenix_nudges_sent.sent_at is 'When the flywheel decid
 comment on column public.phoenix_nudges_sent.shown_at is 'When the user first saw it.';
 comment on column public.phoenix_nudges_sent.clicked_at is 'When the user followed it.';
 comment on column public.phoenix_nudges_sent.dismissed_at is 'When the user put it away.';
-comment on column public.phoenix_nudges_sent.converted_at is 'When the user did what it led to.';
+comment on column public.phoenix_nudges_sent.converted_at is
+  'When the user did what it led to: after a click, within settings.reactor_settings.nudges.conversion_days; of the holdout, after the decision.';
 comment on column public.phoenix_nudges_sent.cancelled_at is 'When it became pointless before it was seen.';
+comment on column public.phoenix_nudges_sent.expired_at is 'When its time was over before it was followed.';
 comment on column public.phoenix_nudges_sent.expires_at is 'When it is no longer shown.';
 comment on column public.phoenix_nudges_sent.success is 'Whether it converted.';
+comment on column public.phoenix_nudges_sent.held_out is 'Whether it is recorded and not shown.';
+comment on column public.phoenix_nudges_sent.status is
+  'Where it stands: pending, shown, clicked, dismissed, converted, cancelled, expired or held_out.';
 
 -- flywheel/mark_nudge.sql
 create function flywheel.mark_nudge(owner uuid, nudge uuid, step text)
@@ -1154,12 +1234,8 @@ begin
     dismissed_at = case when step = 'dismissed' then marked_at else n.dismissed_at end
   where n.user_id = owner
     and n.nudge_id = nudge
-    and case step
-      when 'shown' then n.shown_at is null
-      when 'clicked' then n.clicked_at is null and n.dismissed_at is null
-      when 'dismissed' then n.dismissed_at is null and n.clicked_at is null
-    end
-    and n.cancelled_at is null
+    and n.status = any (case when step = 'shown' then array['pending'] else array['pending', 'shown'] end)
+    and n.expires_at > marked_at
   returning n.* into changed;
 
   if changed.nudge_id is not null then
@@ -1171,7 +1247,12 @@ begin
           gen_random_uuid(),
           'nudge.' || step,
           'flywheel',
-          jsonb_build_object('nudge_id', nudge, 'nudge_type', changed.nudge_type, 'target_app', changed.target_app),
+          jsonb_build_object(
+            'nudge_id', nudge,
+            'nudge_type', changed.nudge_type,
+            'target_app', changed.target_app,
+            'variant', changed.variant
+          ),
           '{}',
           changed.correlation_id,
           nudge::text,
@@ -1186,12 +1267,628 @@ begin
   end if;
 
   return query
-  select n.* from public.phoenix_nudges_sent as n where n.user_id = owner and n.nudge_id = nudge;
+  select n.*
+  from public.phoenix_nudges_sent as n
+  where n.user_id = owner and n.nudge_id = nudge and not n.held_out;
 end
 $$;
 
 comment on function flywheel.mark_nudge(uuid, uuid, text) is
-  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its state does not allow, changes nothing. Returns the nudge, or no row where the owner has no such nudge.';
+  'Takes a step of the owner''s nudge (shown, clicked, dismissed) and appends the event that tells of it. A step already taken, or one that its status does not allow, changes nothing. Returns the nudge, or no row where the owner was given no such nudge.';
+
+-- flywheel/phoenix_transitions.sql
+create table public.phoenix_transitions (
+  transition_id uuid not null,
+  user_id uuid not null,
+  source_app text not null,
+  target_app text not null,
+  context jsonb not null,
+  status text not null default 'requested'
+    check (status in ('requested', 'notified', 'accepted', 'completed', 'rejected', 'expired')),
+  requested_at timestamptz not null default now(),
+  notified_at timestamptz,
+  accepted_at timestamptz,
+  completed_at timestamptz,
+  rejected_at timestamptz,
+  expires_at timestamptz not null,
+  expired_at timestamptz,
+  reason text,
+  causation_id text,
+  correlation_id text,
+  primary key (user_id, transition_id),
+  check (expires_at > requested_at),
+  check (source_app <> target_app)
+);
+
+create unique index phoenix_transitions_open on public.phoenix_transitions (user_id, target_app)
+where status in ('requested', 'notified');
+create index phoenix_transitions_id on public.phoenix_transitions (transition_id);
+create index phoenix_transitions_inbox on public.phoenix_transitions (target_app, requested_at, transition_id);
+
+alter table public.phoenix_transitions enable row level security;
+
+comment on table public.phoenix_transitions is
+  'Every time a user was handed over from one app to another with a context, and what became of it: requested, notified, accepted, completed; or rejected, or expired. A user has one open transition an app at most.';
+comment on column public.phoenix_transitions.transition_id is
+  'UUIDv5 of the event that caused it and the target app, so that no replay makes it twice; random where it was asked for by hand.';
+comment on column public.phoenix_transitions.user_id is 'Who is handed over.';
+comment on column public.phoenix_transitions.source_app is 'The app that the user comes from.';
+comment on column public.phoenix_transitions.target_app is 'The app that the user is handed to.';
+comment on column public.phoenix_transitions.context is
+  'What the target app should know, so that it need not ask again. What the flywheel does not know is left out.';
+comment on column public.phoenix_transitions.status is 'The last step taken.';
+comment on column public.phoenix_transitions.requested_at is 'When the cause happened: the choice of a job, or the request by hand.';
+comment on column public.phoenix_transitions.notified_at is 'When the target app had received it.';
+comment on column public.phoenix_transitions.accepted_at is 'When the target app took it over.';
+comment on column public.phoenix_transitions.completed_at is 'When the target app had done its part.';
+comment on column public.phoenix_transitions.rejected_at is 'When it was turned down.';
+comment on column public.phoenix_transitions.expires_at is 'Until when it can be accepted or rejected.';
+comment on column public.phoenix_transitions.expired_at is 'When it was given up: unanswered for too long, or superseded by a newer one.';
+comment on column public.phoenix_transitions.reason is 'Why it was rejected or has expired, in a few words.';
+comment on column public.phoenix_transitions.causation_id is 'The event_id of the event that caused it; null where it was asked for by hand.';
+comment on column public.phoenix_transitions.correlation_id is
+  'The correlation_id of that event; the events that tell of the transition keep it.';
+
+-- flywheel/apps.sql
+create table flywheel.apps (
+  app text primary key check (app ~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' and length(app) <= 50),
+  delivery_url text check (delivery_url ~ '^https?://[^\s]+$')
+);
+
+alter table flywheel.apps enable row level security;
+
+comment on table flywheel.apps is
+  'Where the apps want to be told of transitions; flywheel.configure_app() writes it. An app that is not here, or has no address, polls.';
+comment on column flywheel.apps.app is 'The app, without the phoenix_ prefix.';
+comment on column flywheel.apps.delivery_url is 'The address that deliveries are posted to, or null.';
+
+-- flywheel/deliveries.sql
+create table flywheel.deliveries (
+  user_id uuid not null,
+  delivery_id uuid not null,
+  app text not null,
+  kind text not null check (kind in ('transition', 'notification')),
+  transition_id uuid,
+  message jsonb not null,
+  created_at timestamptz not null,
+  available_at timestamptz,
+  attempts integer not null default 0,
+  published_at timestamptz,
+  delivered_at timestamptz,
+  failed_at timestamptz,
+  failure text,
+  primary key (user_id, delivery_id)
+);
+
+create index deliveries_available_at on flywheel.deliveries (available_at)
+where available_at is not null;
+create index deliveries_failed_at on flywheel.deliveries (failed_at)
+where failed_at is not null;
+
+alter table flywheel.deliveries enable row level security;
+
+comment on table flywheel.deliveries is
+  'The outbox: what apps are to be told, written in the transaction that decided it and carried by QStash afterwards, at least once and always under the same id.';
+comment on column flywheel.deliveries.user_id is 'Whom it is about.';
+comment on column flywheel.deliveries.delivery_id is 'The app''s idempotency key, and QStash''s deduplication id.';
+comment on column flywheel.deliveries.app is 'The app to tell.';
+comment on column flywheel.deliveries.kind is
+  'transition: the app may answer; notification: fire and forget. It names the queue: phoenix_<app>_<kind>s.';
+comment on column flywheel.deliveries.transition_id is 'The transition it is about.';
+comment on column flywheel.deliveries.message is 'What the app is told: { type, source_app, target_app, context, timestamp }.';
+comment on column flywheel.deliveries.created_at is 'When it was decided.';
+comment on column flywheel.deliveries.available_at is
+  'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
+comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
+comment on column flywheel.deliveries.published_at is 'When QStash first accepted it.';
+comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
+comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
+comment on column flywheel.deliveries.failure is 'Why it failed.';
+
+-- flywheel/configure_app.sql
+create function flywheel.configure_app(app text, delivery_url text, secret text default null)
+returns text
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  secret_name text := 'phoenix_delivery_secret_' || app;
+  kept uuid;
+  signing_secret text := secret;
+begin
+  if length(secret) < 32 then
+    raise exception using
+      errcode = 'PT400', message = 'A secret has at least 32 characters.', detail = 'weak_secret';
+  end if;
+
+  insert into flywheel.apps as a (app, delivery_url)
+  values (configure_app.app, configure_app.delivery_url)
+  on conflict on constraint apps_pkey do update set delivery_url = excluded.delivery_url;
+
+  select v.id, coalesce(configure_app.secret, v.decrypted_secret)
+  into kept, signing_secret
+  from vault.decrypted_secrets as v
+  where v.name = secret_name;
+
+  if kept is null then
+    signing_secret := coalesce(secret, encode(extensions.gen_random_bytes(32), 'hex'));
+    perform vault.create_secret(signing_secret, secret_name, 'signs deliveries to ' || app);
+  elsif secret is not null then
+    perform vault.update_secret(kept, signing_secret);
+  end if;
+  return signing_secret;
+end
+$$;
+
+comment on function flywheel.configure_app(text, text, text) is
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';
+
+-- flywheel/enqueue_delivery.sql
+create function flywheel.enqueue_delivery(
+  about public.phoenix_transitions,
+  app text,
+  kind text,
+  type text,
+  source_app text,
+  context jsonb,
+  decided_at timestamptz
+)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into flywheel.deliveries (
+    user_id, delivery_id, app, kind, transition_id, message, created_at, available_at
+  )
+  select
+    about.user_id,
+    gen_random_uuid(),
+    a.app,
+    enqueue_delivery.kind,
+    about.transition_id,
+    jsonb_build_object(
+      'type', enqueue_delivery.type,
+      'source_app', 'phoenix_' || enqueue_delivery.source_app,
+      'target_app', a.app,
+      'context', enqueue_delivery.context,
+      'timestamp', to_char(decided_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    ),
+    decided_at,
+    decided_at
+  from flywheel.apps as a
+  where a.app = enqueue_delivery.app and a.delivery_url is not null
+$$;
+
+comment on function flywheel.enqueue_delivery(public.phoenix_transitions, text, text, text, text, jsonb, timestamptz) is
+  'Puts into the outbox what an app is to be told about a transition. An app without an address is told nothing: it polls.';
+
+-- flywheel/tell_transition.sql
+create function flywheel.tell_transition(about public.phoenix_transitions, told_at timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  select from flywheel.append_events(
+    array[
+      row(
+        1,
+        about.user_id,
+        gen_random_uuid(),
+        'transition_écosystème',
+        'flywheel',
+        jsonb_strip_nulls(jsonb_build_object(
+          'transition_id', about.transition_id,
+          'source_app', about.source_app,
+          'target_app', about.target_app,
+          'status', about.status,
+          'reason', about.reason
+        ))
+        || case
+          when about.status = 'requested' then jsonb_build_object(
+            'context', about.context,
+            'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+          )
+          else '{}'
+        end,
+        '{}',
+        about.correlation_id,
+        case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
+        null,
+        told_at,
+        sha256(convert_to(about.transition_id || about.status, 'UTF8')),
+        '{}'
+      )::flywheel.incoming_event
+    ],
+    '0'
+  )
+$$;
+
+comment on function flywheel.tell_transition(public.phoenix_transitions, timestamptz) is
+  'Appends the event that tells of a transition''s last step to its user''s stream, which the caller has locked. The first one carries the context.';
+
+-- flywheel/step_allowed.sql
+create function flywheel.step_allowed(status text, step text)
+returns boolean
+language sql
+immutable
+set search_path = ''
+return case step
+  when 'notified' then status = 'requested'
+  when 'accepted' then status in ('requested', 'notified')
+  when 'rejected' then status in ('requested', 'notified')
+  when 'expired' then status in ('requested', 'notified')
+  when 'completed' then status = 'accepted'
+  else false
+end;
+
+comment on function flywheel.step_allowed(text, text) is
+  'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; whoever polls accepts what nobody was notified of; until it is accepted a transition can be rejected or expire.';
+
+-- flywheel/move_transition.sql
+create function flywheel.move_transition(
+  moving public.phoenix_transitions,
+  step text,
+  why text,
+  moved_at timestamptz
+)
+returns public.phoenix_transitions
+language plpgsql
+set search_path = ''
+as $$
+declare
+  moved public.phoenix_transitions;
+begin
+  update public.phoenix_transitions as t
+  set
+    status = step,
+    notified_at = case when step = 'notified' then moved_at else t.notified_at end,
+    accepted_at = case when step = 'accepted' then moved_at else t.accepted_at end,
+    completed_at = case when step = 'completed' then moved_at else t.completed_at end,
+    rejected_at = case when step = 'rejected' then moved_at else t.rejected_at end,
+    expired_at = case when step = 'expired' then moved_at else t.expired_at end,
+    reason = coalesce(why, t.reason)
+  where t.user_id = moving.user_id and t.transition_id = moving.transition_id
+  returning t.* into moved;
+
+  perform flywheel.tell_transition(moved, moved_at);
+  if step = 'notified' then
+    return moved;
+  end if;
+
+  -- What has been answered, or given up, need not be delivered any more.
+  update flywheel.deliveries as d
+  set available_at = null
+  where d.user_id = moved.user_id
+    and d.transition_id = moved.transition_id
+    and d.kind = 'transition'
+    and d.available_at is not null;
+
+  if why is distinct from 'superseded' then
+    perform flywheel.enqueue_delivery(
+      moved,
+      moved.source_app,
+      'notification',
+      'transition_' || step,
+      moved.target_app,
+      jsonb_strip_nulls(jsonb_build_object('status', step, 'reason', moved.reason)),
+      moved_at
+    );
+  end if;
+  return moved;
+end
+$$;
+
+comment on function flywheel.move_transition(public.phoenix_transitions, text, text, timestamptz) is
+  'Takes a step of a transition that the caller found legal, on a stream that it has locked: the change, the event that tells of it, and word to the app that the user came from, are one. Returns the transition.';
+
+-- flywheel/open_transition.sql
+create function flywheel.open_transition(opening public.phoenix_transitions)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  opened_at timestamptz := clock_timestamp();
+begin
+  if exists (
+    select from public.phoenix_transitions as t
+    where t.user_id = opening.user_id and t.transition_id = opening.transition_id
+  ) then
+    return false;
+  end if;
+
+  perform flywheel.move_transition(t, 'expired', 'superseded', opened_at)
+  from public.phoenix_transitions as t
+  where t.user_id = opening.user_id
+    and t.target_app = opening.target_app
+    and t.status in ('requested', 'notified');
+
+  insert into public.phoenix_transitions select opening.*;
+  perform flywheel.tell_transition(opening, opened_at);
+  perform flywheel.enqueue_delivery(
+    opening,
+    opening.target_app,
+    'transition',
+    'transition_phoenix_' || opening.source_app,
+    opening.source_app,
+    opening.context,
+    opened_at
+  );
+  return true;
+end
+$$;
+
+comment on function flywheel.open_transition(public.phoenix_transitions) is
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. One to the same app that nobody has answered yet is superseded and expires. Returns whether it is new.';
+
+-- flywheel/request_transition.sql
+create function flywheel.request_transition(
+  owner uuid,
+  source_app text,
+  target_app text,
+  context jsonb,
+  lifetime interval
+)
+returns public.phoenix_transitions
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  requested public.phoenix_transitions;
+begin
+  insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
+  perform from flywheel.streams as s where s.user_id = owner for no key update;
+
+  select t.* into requested
+  from public.phoenix_transitions as t
+  where t.user_id = owner
+    and t.source_app = request_transition.source_app
+    and t.target_app = request_transition.target_app
+    and t.context = request_transition.context
+    and t.status in ('requested', 'notified');
+  if found then
+    return requested;
+  end if;
+
+  requested.transition_id := gen_random_uuid();
+  requested.user_id := owner;
+  requested.source_app := request_transition.source_app;
+  requested.target_app := request_transition.target_app;
+  requested.context := request_transition.context;
+  requested.status := 'requested';
+  requested.requested_at := clock_timestamp();
+  requested.expires_at := requested.requested_at + lifetime;
+  -- Nobody's event caused it: it begins a conversation of its own.
+  requested.correlation_id := requested.transition_id::text;
+  perform flywheel.open_transition(requested);
+  return requested;
+end
+$$;
+
+comment on function flywheel.request_transition(uuid, text, text, jsonb, interval) is
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. Returns the transition.';
+
+-- flywheel/step_transition.sql
+create function flywheel.step_transition(
+  owner uuid,
+  transition uuid,
+  step text,
+  why text default null
+)
+returns setof public.phoenix_transitions
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  current public.phoenix_transitions;
+begin
+  -- Whoever speaks for all users need not know whose transition it is.
+  owner := coalesce(
+    owner,
+    (select t.user_id from public.phoenix_transitions as t where t.transition_id = transition limit 1)
+  );
+  -- The stream first, as everywhere: the change and the event that tells of it are one.
+  perform from flywheel.streams as s where s.user_id = owner for no key update;
+
+  select t.* into current
+  from public.phoenix_transitions as t
+  where t.user_id = owner and t.transition_id = transition;
+  if not found then
+    return;
+  end if;
+
+  if (
+    case step
+      when 'accepted' then current.accepted_at
+      when 'completed' then current.completed_at
+      when 'rejected' then current.rejected_at
+    end
+  ) is not null then
+    return next current;
+  elsif flywheel.step_allowed(current.status, step) then
+    return next flywheel.move_transition(current, step, why, clock_timestamp());
+  else
+    raise exception using
+      errcode = 'PT409',
+      message = format('A transition that is %s cannot become %s.', current.status, step),
+      detail = 'illegal_step';
+  end if;
+end
+$$;
+
+comment on function flywheel.step_transition(uuid, uuid, text, text) is
+  'Takes a step (accepted, completed, rejected) of a user''s transition; owner may be null where the caller speaks for all users. A step that was taken before changes nothing. Returns the transition, or no row where there is none. Raises PT409 illegal_step where its state does not allow the step.';
+
+-- flywheel/lease_deliveries.sql
+create function flywheel.lease_deliveries()
+returns json
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  settings flywheel.settings;
+  leased json;
+begin
+  if not exists (
+    select from flywheel.deliveries as d where d.available_at <= clock_timestamp()
+  ) then
+    return null;
+  end if;
+  select s.* into settings from flywheel.settings as s;
+
+  with due as (
+    select d.user_id, d.delivery_id
+    from flywheel.deliveries as d
+    join flywheel.apps as a on a.app = d.app and a.delivery_url is not null
+    where d.available_at <= clock_timestamp()
+    order by d.available_at
+    limit 25
+    for no key update of d skip locked
+  ),
+  taken as (
+    update flywheel.deliveries as d
+    set
+      attempts = d.attempts + 1,
+      available_at = clock_timestamp() + settings.lease_time
+    from due
+    where d.user_id = due.user_id and d.delivery_id = due.delivery_id
+    returning d.*
+  ),
+  told as (
+    select
+      a.app,
+      a.delivery_url,
+      (
+        select v.decrypted_secret
+        from vault.decrypted_secrets as v
+        where v.name = 'phoenix_delivery_secret_' || a.app
+      ) as secret
+    from flywheel.apps as a
+    where exists (select from taken as t where t.app = a.app)
+  )
+  select
+    json_build_object(
+      'retries', settings.delivery_retries,
+      'retry_delay', settings.delivery_retry_delay,
+      'timeout_seconds', extract(epoch from settings.delivery_timeout)::integer,
+      'parallelism', settings.delivery_parallelism,
+      'deliveries', json_agg(
+        json_build_object(
+          'user_id', t.user_id,
+          'delivery_id', t.delivery_id,
+          'app', t.app,
+          'kind', t.kind,
+          'transition_id', t.transition_id,
+          'message', t.message,
+          'url', told.delivery_url,
+          'secret', told.secret
+        )
+      )
+    )
+  into leased
+  from taken as t
+  join told on told.app = t.app
+  having count(*) > 0;
+
+  return leased;
+end
+$$;
+
+comment on function flywheel.lease_deliveries() is
+  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. Returns null, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+
+-- flywheel/mark_published.sql
+create function flywheel.mark_published(published jsonb)
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update flywheel.deliveries as d
+  set
+    published_at = coalesce(d.published_at, clock_timestamp()),
+    available_at = clock_timestamp() + s.delivery_patience
+  from
+    flywheel.settings as s,
+    jsonb_to_recordset(published) as p (user_id uuid, delivery_id uuid)
+  where d.user_id = p.user_id
+    and d.delivery_id = p.delivery_id
+    -- Its end may have been heard of before its beginning.
+    and d.available_at is not null
+$$;
+
+comment on function flywheel.mark_published(jsonb) is
+  'Remembers that QStash has accepted these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';
+
+-- flywheel/fail_delivery.sql
+create function flywheel.fail_delivery(owner uuid, delivery uuid, why text)
+returns boolean
+language sql
+security definer
+set search_path = ''
+as $$
+  with failed as (
+    update flywheel.deliveries as d
+    set failed_at = clock_timestamp(), failure = left(why, 500), available_at = null
+    where d.user_id = owner and d.delivery_id = delivery and d.delivered_at is null
+    returning 1
+  )
+  select exists (select from failed)
+$$;
+
+comment on function flywheel.fail_delivery(uuid, uuid, text) is
+  'Marks a delivery that QStash has given up, or refused. Its transition stays open: the app may still poll. Returns whether it was there and undelivered.';
+
+-- flywheel/answer_delivery.sql
+create function flywheel.answer_delivery(owner uuid, delivery uuid, answer text, why text)
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  heard_at timestamptz;
+  delivered flywheel.deliveries;
+  current public.phoenix_transitions;
+begin
+  -- The stream first, as everywhere.
+  perform from flywheel.streams as s where s.user_id = owner for no key update;
+  heard_at := clock_timestamp();
+
+  update flywheel.deliveries as d
+  set
+    delivered_at = coalesce(d.delivered_at, heard_at),
+    available_at = null,
+    failed_at = null,
+    failure = null
+  where d.user_id = owner and d.delivery_id = delivery
+  returning d.* into delivered;
+
+  if not found or delivered.kind <> 'transition' then
+    return found;
+  end if;
+
+  select t.* into current
+  from public.phoenix_transitions as t
+  where t.user_id = owner and t.transition_id = delivered.transition_id;
+
+  if flywheel.step_allowed(current.status, 'notified') then
+    current := flywheel.move_transition(current, 'notified', null, heard_at);
+  end if;
+  -- The app may have told us by itself before it answered, or the user may have decided otherwise: what stands, stands.
+  if answer in ('accepted', 'rejected') and flywheel.step_allowed(current.status, answer) then
+    perform flywheel.move_transition(current, answer, why, heard_at);
+  end if;
+  return true;
+end
+$$;
+
+comment on function flywheel.answer_delivery(uuid, uuid, text, text) is
+  'An app has received a delivery, and has perhaps answered accepted or rejected (else null) with a reason: the transition takes those steps that its state allows, and no other call is needed. Hearing of it again changes nothing. Returns whether there is such a delivery.';
 
 -- flywheel/worker_slots.sql
 create table flywheel.worker_slots (
@@ -1379,6 +2076,18 @@ begin
         'token', token,
         'leased_at', floor(extract(epoch from leased_at) * 1000),
         'max_attempts', settings.max_attempts,
+        'settings', (
+          select
+            json_agg(
+              json_build_object(
+                'changed_at',
+                case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
+                'said', c.reactor_settings
+              )
+              order by c.changed_at
+            )
+          from flywheel.settings_changes as c
+        ),
         'streams', json_agg(
           json_build_object(
             'user_id', s.user_id,
@@ -1430,7 +2139,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
@@ -1497,14 +2206,155 @@ as $$
       message text, cta_label text, cta_url text, causation_id text, correlation_id text, at bigint, expires_at bigint
     )
     where e.user_id = any (committed)
+      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it.
+      and to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
     on conflict do nothing
-    returning 1
+    returning held_out
   )
-  select count(*) from written
+  select count(*) from written as w where not w.held_out
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
-  'Writes the nudges of committed users, each once, whatever is replayed. Times in milliseconds since 1970. Returns how many were new.';
+  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time is over. Times in milliseconds since 1970. Returns how many are new and not held out.';
+
+-- flywheel/write_nudge_changes.sql
+create function flywheel.write_nudge_changes(effects jsonb, committed uuid[])
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update public.phoenix_nudges_sent as n
+  set
+    converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
+    expired_at = case when e.change = 'expired' then coalesce(n.expired_at, e.happened_at) else n.expired_at end,
+    cancelled_at = case when e.change = 'cancelled' then coalesce(n.cancelled_at, e.happened_at) else n.cancelled_at end
+  from (
+    select r.user_id, r.nudge_id, r.change, to_timestamp(r.at / 1000.0) as happened_at
+    from jsonb_to_recordset(effects) as r (user_id uuid, nudge_id uuid, change text, at bigint)
+    where r.user_id = any (committed)
+  ) as e
+  where n.user_id = e.user_id and n.nudge_id = e.nudge_id
+$$;
+
+comment on function flywheel.write_nudge_changes(jsonb, uuid[]) is
+  'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. at: milliseconds since 1970.';
+
+-- flywheel/write_events.sql
+create function flywheel.write_events(effects jsonb, committed uuid[])
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  select count(*)
+  from flywheel.append_events(
+    array(
+      select
+        row(
+          e.ord,
+          e.user_id,
+          e.effect_id,
+          e.event_type,
+          e.app_source,
+          e.payload,
+          '{}',
+          e.correlation_id,
+          coalesce(e.causation_id, e.subject),
+          null,
+          to_timestamp(e.at / 1000.0),
+          sha256(uuid_send(e.effect_id)),
+          '{}'
+        )::flywheel.incoming_event
+      from rows from (
+        jsonb_to_recordset(effects) as (
+          user_id uuid, effect_id uuid, causation_id text, correlation_id text, at bigint,
+          event_type text, app_source text, payload jsonb, subject text
+        )
+      ) with ordinality as e (
+        user_id, effect_id, causation_id, correlation_id, at, event_type, app_source, payload, subject, ord
+      )
+      where e.user_id = any (committed)
+        -- A nudge that was never written has no story to tell.
+        and (
+          not e.payload ? 'nudge_id'
+          or exists (
+            select from public.phoenix_nudges_sent as n
+            where n.user_id = e.user_id and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
+          )
+        )
+      order by e.ord
+    ),
+    '0'
+  )
+$$;
+
+comment on function flywheel.write_events(jsonb, uuid[]) is
+  'Appends what the flywheel itself has to tell to the streams of committed users, which the caller has locked: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. at: milliseconds since 1970.';
+
+-- flywheel/write_expiries.sql
+create function flywheel.write_expiries(effects jsonb, committed uuid[])
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  select flywheel.move_transition(t, 'expired', 'unanswered', clock_timestamp())
+  from jsonb_to_recordset(effects) as e (user_id uuid, transition_id uuid)
+  join public.phoenix_transitions as t
+    on t.user_id = e.user_id and t.transition_id = e.transition_id
+  where e.user_id = any (committed) and flywheel.step_allowed(t.status, 'expired')
+$$;
+
+comment on function flywheel.write_expiries(jsonb, uuid[]) is
+  'Expires the transitions of committed users that nobody has answered: [ { user_id, transition_id } ]. What was answered meanwhile stays as it is.';
+
+-- flywheel/write_transitions.sql
+create function flywheel.write_transitions(effects jsonb, committed uuid[])
+returns bigint
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  effect record;
+  opening public.phoenix_transitions;
+  opened bigint := 0;
+begin
+  for effect in
+    select e.*
+    from rows from (
+      jsonb_to_recordset(effects) as (
+        user_id uuid, effect_id uuid, source_app text, target_app text, context jsonb, causation_id text,
+        correlation_id text, at bigint, expires_at bigint
+      )
+    ) with ordinality as e (
+      user_id, effect_id, source_app, target_app, context, causation_id, correlation_id, at, expires_at, place
+    )
+    where e.user_id = any (committed) and e.expires_at > extract(epoch from clock_timestamp()) * 1000
+    order by e.place
+  loop
+    opening := null;
+    opening.transition_id := effect.effect_id;
+    opening.user_id := effect.user_id;
+    opening.source_app := effect.source_app;
+    opening.target_app := effect.target_app;
+    opening.context := effect.context;
+    opening.status := 'requested';
+    opening.requested_at := to_timestamp(effect.at / 1000.0);
+    opening.expires_at := to_timestamp(effect.expires_at / 1000.0);
+    opening.causation_id := effect.causation_id;
+    opening.correlation_id := effect.correlation_id;
+    if flywheel.open_transition(opening) then
+      opened := opened + 1;
+    end if;
+  end loop;
+  return opened;
+end
+$$;
+
+comment on function flywheel.write_transitions(jsonb, uuid[]) is
+  'Opens the transitions of committed users in their order, each once, whatever is replayed. Times in milliseconds since 1970. One whose time was over before it was ever folded is left out. Returns how many were new.';
 
 -- flywheel/commit.sql
 create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb)
@@ -1518,6 +2368,7 @@ declare
   committed_at timestamptz := clock_timestamp();
   committed uuid[];
   nudges bigint := 0;
+  transitions bigint := 0;
 begin
   with result as materialized (
     select r.*
@@ -1566,7 +2417,7 @@ begin
   select array_agg(d.user_id) into committed from done as d;
 
   if committed is null then
-    return json_build_object('users', '[]'::json, 'nudges', 0);
+    return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
   end if;
 
   insert into flywheel.states as st (user_id, shape, state)
@@ -1583,13 +2434,25 @@ begin
   if effects ? 'nudge' then
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
+  if effects ? 'nudge_change' then
+    perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
+  end if;
+  if effects ? 'event' then
+    perform flywheel.write_events(effects -> 'event', committed);
+  end if;
+  if effects ? 'expiry' then
+    perform flywheel.write_expiries(effects -> 'expiry', committed);
+  end if;
+  if effects ? 'transition' then
+    transitions := flywheel.write_transitions(effects -> 'transition', committed);
+  end if;
 
-  return json_build_object('users', to_json(committed), 'nudges', nudges);
+  return json_build_object('users', to_json(committed), 'nudges', nudges, 'transitions', transitions);
 end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)
@@ -1645,6 +2508,9 @@ as $$
     'dead_letters', (
       select count(*) from public.phoenix_events as e where e.ai_processing_error is not null
     ),
+    'failed_deliveries', (
+      select count(*) from flywheel.deliveries as d where d.failed_at is not null
+    ),
     'processed_total', (
       select coalesce(sum(w.processed_total), 0) from flywheel.worker_slots as w
     )
@@ -1653,7 +2519,7 @@ as $$
 $$;
 
 comment on function flywheel.queue_status() is
-  'How the flywheel stands: { status: idle | processing | backlogged, pending_events, pending_users, leased_users, oldest_pending_seconds, dead_letters, processed_total }.';
+  'How the flywheel stands: { status: idle | processing | backlogged, pending_events, pending_users, leased_users, oldest_pending_seconds, dead_letters, failed_deliveries, processed_total }.';
 
 -- flywheel/replayed_streams.sql
 create function flywheel.replayed_streams(replay flywheel.replays, max_users integer)
@@ -1786,16 +2652,12 @@ begin
 
   perform flywheel.rewind(replay.replay_id);
 
-  return json_build_object(
-    'users', replay.users_total,
-    'events', replay.events_total,
-    'replay_id', replay.replay_id
-  );
+  return json_build_object('users', replay.users_total, 'events', replay.events_total);
 end
 $$;
 
 comment on function flywheel.reprocess(uuid, timestamptz, boolean) is
-  'Asks for a replay: of one user, of those with events received since a time, of those with dead letters, or of all. A fold has no middle to start from, so each is folded anew from the first event; effects are not written twice. The first settings.replay_users users are set back at once, the others by the workers, piece by piece. Returns { users, events, replay_id }: what is to be folded anew.';
+  'Asks for a replay: of one user, of those with events received since a time, of those with dead letters, or of all. A fold has no middle to start from, so each is folded anew from the first event; effects are not written twice. The first settings.replay_users users are set back at once, the others by the workers, piece by piece. Returns { users, events }: what is to be folded anew.';
 
 -- flywheel/replay_progress.sql
 create function flywheel.replay_progress()
@@ -1941,6 +2803,189 @@ $$;
 comment on function flywheel.tend() is
   'What a worker does when nothing is due: one bounded piece of a replay or of pruning. Returns whether there may be more to do at once.';
 
+-- flywheel/read_state.sql
+create function flywheel.read_state(owner uuid)
+returns json
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select json_build_object(
+    'shape', st.shape,
+    'state', coalesce(st.state, '{}'),
+    'reactor_settings', g.reactor_settings
+  )
+  from flywheel.streams as s
+  cross join flywheel.settings as g
+  left join flywheel.states as st
+    on st.user_id = s.user_id
+  where s.user_id = owner
+$$;
+
+comment on function flywheel.read_state(uuid) is
+  'What the reactors remember of a user: { shape, state, reactor_settings }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
+
+-- flywheel/refold.sql
+create function flywheel.refold(owner uuid)
+returns boolean
+language sql
+security definer
+set search_path = ''
+as $$
+  -- Only where nobody is at it and nothing is waited for but a timer: a lease or a backlog brings the worker anyway.
+  update flywheel.streams as s
+  set available_at = clock_timestamp()
+  where s.user_id = owner
+    and s.lease_token is null
+    and s.attempts = 0
+    and s.available_at is not distinct from s.wake_at;
+
+  select flywheel.ring()
+$$;
+
+comment on function flywheel.refold(uuid) is
+  'Has a worker look at a user soon, who folds anew what was folded by other reactors. Returns whether the doorbell rang.';
+
+-- flywheel/global_context.sql
+create function flywheel.global_context()
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  metrics jsonb;
+begin
+  -- The analysts' own figures, where they are installed; otherwise the same straight from the log.
+  if to_regprocedure('public.get_aube_metrics(integer)') is not null then
+    execute 'select public.get_aube_metrics(30)' into metrics;
+  else
+    with recent as (
+      select e.user_id, e.event_type, e.payload
+      from public.phoenix_events as e
+      where e."timestamp" > now() - interval '30 days'
+        and e.event_type in ('exploration_commencée', 'métier_choisi')
+    ),
+    begun as (
+      select
+        r.user_id,
+        exists (
+          select from recent as c where c.user_id = r.user_id and c.event_type = 'métier_choisi'
+        ) as completed
+      from recent as r
+      where r.event_type = 'exploration_commencée'
+      group by r.user_id
+    )
+    select jsonb_build_object(
+      'parcours_commencés', count(*),
+      'taux_completion', coalesce(round(100.0 * count(*) filter (where b.completed) / nullif(count(*), 0), 1), 0),
+      'métiers_populaires', coalesce(
+        (
+          select jsonb_agg(j.name order by j.times desc, j.name)
+          from (
+            select r.payload ->> 'métier' as name, count(*) as times
+            from recent as r
+            where r.event_type = 'métier_choisi'
+            group by r.payload ->> 'métier'
+            order by count(*) desc, r.payload ->> 'métier'
+            limit 5
+          ) as j
+        ),
+        '[]'
+      )
+    )
+    into metrics
+    from begun as b;
+  end if;
+
+  return jsonb_build_object(
+    'utilisateurs_actifs', metrics -> 'parcours_commencés',
+    'taux_succès', metrics -> 'taux_completion',
+    'métiers_populaires', metrics -> 'métiers_populaires'
+  );
+end
+$$;
+
+comment on function flywheel.global_context() is
+  'What a user''s dashboard says of everybody, over the last 30 days: { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
+
+-- analytics/two_proportion_p_value.sql
+create function flywheel.two_proportion_p_value(
+  successes bigint,
+  trials bigint,
+  control_successes bigint,
+  control_trials bigint
+)
+returns double precision
+language sql
+immutable
+parallel safe
+set search_path = ''
+as $$
+  -- Two-sided: 2 (1 - Φ(|z|)) = erfc(|z| / √2).
+  select erfc(abs(t.difference) / nullif(sqrt(t.variance), 0) / sqrt(2))
+  from (
+    select
+      p.rate - p.control_rate as difference,
+      p.pooled * (1 - p.pooled) * (1.0 / nullif(trials, 0) + 1.0 / nullif(control_trials, 0)) as variance
+    from (
+      select
+        successes::double precision / nullif(trials, 0) as rate,
+        control_successes::double precision / nullif(control_trials, 0) as control_rate,
+        (successes + control_successes)::double precision / nullif(trials + control_trials, 0) as pooled
+    ) as p
+  ) as t
+$$;
+
+comment on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) is
+  'How likely two samples differ at least this much though both have one proportion: the two-sided two-proportion z-test with the pooled proportion, z = (p1 - p2) / sqrt(p (1 - p) (1/n1 + 1/n2)). Source: Penn State, STAT 415, lesson 9.4, online.stat.psu.edu/stat415/lesson/9/9.4. Null where a sample is empty or nothing varies. It rests on the normal approximation: read nothing into it below five successes and five failures a sample.';
+
+-- analytics/phoenix_nudge_experiments.sql
+create view public.phoenix_nudge_experiments
+with (security_invoker = true)
+as
+with arm as (
+  select
+    n.nudge_type,
+    n.variant,
+    count(*) as sent,
+    count(n.shown_at) as shown,
+    count(n.clicked_at) as clicked,
+    count(n.converted_at) as converted
+  from public.phoenix_nudges_sent as n
+  group by n.nudge_type, n.variant
+)
+select
+  a.nudge_type,
+  a.variant,
+  a.sent,
+  a.shown,
+  a.clicked,
+  a.converted,
+  a.converted::double precision / a.sent as conversion_rate,
+  a.converted::double precision / a.sent - h.converted::double precision / h.sent as uplift_vs_holdout,
+  flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent) as p_value
+from arm as a
+left join arm as h
+  on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout';
+
+comment on view public.phoenix_nudge_experiments is
+  'What each wording of each nudge brings, beside the holdout, whose users are not nudged. docs/nudges.md says how to read it.';
+comment on column public.phoenix_nudge_experiments.nudge_type is 'The experiment.';
+comment on column public.phoenix_nudge_experiments.variant is 'The wording, or holdout.';
+comment on column public.phoenix_nudge_experiments.sent is 'Nudges decided on; in the holdout they were recorded and not shown.';
+comment on column public.phoenix_nudge_experiments.shown is 'Of these, how many a user has seen.';
+comment on column public.phoenix_nudge_experiments.clicked is 'Of these, how many a user has followed.';
+comment on column public.phoenix_nudge_experiments.converted is
+  'Of these, how many led to what they were for: a click and the target action within 7 days; in the holdout the target action within 7 days of the decision.';
+comment on column public.phoenix_nudge_experiments.conversion_rate is 'converted / sent, from 0 to 1.';
+comment on column public.phoenix_nudge_experiments.uplift_vs_holdout is
+  'The conversion rate less the holdout''s, from -1 to 1. It understates: who acts without a click counts in the holdout alone.';
+comment on column public.phoenix_nudge_experiments.p_value is
+  'How likely a difference of that size is where the nudge changes nothing: flywheel.two_proportion_p_value().';
+
 -- access/flywheel.sql
 revoke all on schema flywheel from public;
 grant usage on schema flywheel to service_role;
@@ -1964,6 +3009,16 @@ grant execute on function
   flywheel.tend(),
   flywheel.ring(),
   flywheel.mark_nudge(uuid, uuid, text),
+  flywheel.read_state(uuid),
+  flywheel.refold(uuid),
+  flywheel.global_context(),
+  flywheel.request_transition(uuid, text, text, jsonb, interval),
+  flywheel.step_transition(uuid, uuid, text, text),
+  flywheel.configure_app(text, text, text),
+  flywheel.lease_deliveries(),
+  flywheel.mark_published(jsonb),
+  flywheel.fail_delivery(uuid, uuid, text),
+  flywheel.answer_delivery(uuid, uuid, text, text),
   flywheel.queue_status(),
   flywheel.reprocess(uuid, timestamptz, boolean),
   flywheel.replay_progress(),
@@ -1988,7 +3043,38 @@ using (user_id = (select auth.uid()));
 revoke all on public.phoenix_nudges_sent from anon, authenticated, service_role;
 grant select on public.phoenix_nudges_sent to authenticated, service_role;
 
-create policy "Users read their own nudges" on public.phoenix_nudges_sent
+-- What is held out is not shown: not through the API, not through Realtime.
+create policy "Users read the nudges they were given" on public.phoenix_nudges_sent
+for select to authenticated
+using (user_id = (select auth.uid()) and not held_out);
+
+-- Realtime tells front-ends of their user's nudges, by the policy above. Not every server has it.
+do $$
+begin
+  if
+    exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables)
+    and not exists (
+      select from pg_catalog.pg_publication_tables as t
+      where t.pubname = 'supabase_realtime' and t.schemaname = 'public' and t.tablename = 'phoenix_nudges_sent'
+    )
+  then
+    alter publication supabase_realtime add table public.phoenix_nudges_sent;
+  end if;
+end
+$$;
+
+-- access/phoenix_nudge_experiments.sql
+revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
+grant select on public.phoenix_nudge_experiments to authenticated, service_role;
+
+-- A view of its caller's rights needs them for what it calls, too.
+grant execute on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) to authenticated, service_role;
+
+-- access/phoenix_transitions.sql
+revoke all on public.phoenix_transitions from anon, authenticated, service_role;
+grant select on public.phoenix_transitions to authenticated, service_role;
+
+create policy "Users read their own transitions" on public.phoenix_transitions
 for select to authenticated
 using (user_id = (select auth.uid()));
 
