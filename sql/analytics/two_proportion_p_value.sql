@@ -15,7 +15,7 @@ as $$
   from (
     select
       p.rate - p.control_rate as difference,
-      p.pooled * (1 - p.pooled) * (1.0 / trials + 1.0 / control_trials) as variance
+      p.pooled * (1 - p.pooled) * (1.0 / nullif(trials, 0) + 1.0 / nullif(control_trials, 0)) as variance
     from (
       select
         successes::double precision / nullif(trials, 0) as rate,

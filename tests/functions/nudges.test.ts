@@ -129,6 +129,50 @@ describe("GET nudges", () => {
   });
 });
 
+describe("Who asks for nudges again and again", () => {
+  const ask = (as: TestUser, tag?: string) =>
+    call("GET", "nudges", {
+      as,
+      headers: { origin: "https://example.com", ...(tag && { "if-none-match": tag }) },
+    });
+
+  test("is told that nothing has changed, without a body", async () => {
+    const first = await ask(user);
+    const tag = first.headers.get("etag")!;
+    expect(tag).toMatch(/^"[^"]+"$/);
+    expect(first.headers.get("cache-control")).toBe("private, no-cache");
+    for (const given of [tag, `W/${tag}`, `"other", ${tag}`]) {
+      const again = await ask(user, given);
+      expect(again).toMatchObject({ status: 304, text: "" });
+      expect(again.headers.get("etag")).toBe(tag);
+      expect(again.headers.get("access-control-allow-origin")).toBe("*");
+    }
+    expect((await ask(user, '"other"')).status).toBe(200);
+  });
+
+  test("gets the nudges as soon as they change", async () => {
+    const { user, nudge } = await nudged();
+    const before = (await ask(user)).headers.get("etag")!;
+    await mark(user, nudge, "shown");
+    const after = await ask(user, before);
+    expect(after).toMatchObject({ status: 200, body: [] });
+    expect(after.headers.get("etag")).not.toBe(before);
+  });
+
+  test("needs to be signed in for that, too", async () => {
+    const tag = (await ask(user)).headers.get("etag")!;
+    expect((await call("GET", "nudges", { headers: { "if-none-match": tag } })).status).toBe(401);
+  });
+});
+
+test("Realtime tells front-ends of their nudges", async () => {
+  const sql = stack.adminSql({ max: 1 });
+  const tables = await sql`
+    select schemaname, tablename from pg_publication_tables where pubname = 'supabase_realtime'`;
+  await sql.end();
+  expect(tables).toContainEqual({ schemaname: "public", tablename: "phoenix_nudges_sent" });
+});
+
 describe("POST nudges/{id}/…", () => {
   test("shown: it no longer waits, and an event tells of it", async () => {
     const { user, nudge } = await nudged();

@@ -1,0 +1,217 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { reactors } from "../../shared/domain/reactors/all.ts";
+import { markNudge, pendingNudges } from "../../shared/flywheel/nudges.ts";
+import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
+import { drain, event, publish } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  await base.admin`update flywheel.settings set linger = '0'`;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+async function set(nudges: Record<string, unknown>): Promise<void> {
+  const settings = JSON.stringify({ nudges });
+  // As an operator does it, with a secret key's role.
+  await database`update flywheel.settings set reactor_settings = ${settings}::text::jsonb`;
+  // A change counts for what happens after its millisecond.
+  await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+beforeEach(() => set({ holdout: 0 }));
+
+const letter = { event_type: "letter.generated", app_source: "letters", correlation_id: "visit-1" };
+const upload = { event_type: "cv.uploaded", app_source: "cv" };
+
+/** Somebody who has written a letter. */
+async function writer(): Promise<string> {
+  const user = crypto.randomUUID();
+  await happens(user, letter);
+  return user;
+}
+
+async function happens(user: string, fields: Record<string, unknown>): Promise<string> {
+  const { results } = await publish(database, event(user, fields));
+  await drain(database, reactors);
+  return results[0]!.event_id!;
+}
+
+const nudgesOf = (user: string) =>
+  base.admin<Record<string, unknown>[]>`
+    select * from public.phoenix_nudges_sent where user_id = ${user} order by sent_at`;
+
+const toldOf = (user: string) =>
+  base.admin<Record<string, unknown>[]>`
+    select event_type, app_source, payload, causation_id, correlation_id, ai_processing_error
+    from public.phoenix_events
+    where user_id = ${user} and event_type like 'nudge.%'
+    order by version`;
+
+describe("the row of a nudge and the log tell the same story:", () => {
+  test("cancelled by what it would have led to", async () => {
+    const user = await writer();
+    const [nudge] = await nudgesOf(user);
+    expect(nudge).toMatchObject({ status: "pending", nudge_type: "letters_to_cv" });
+    const cause = await happens(user, upload);
+
+    const [cancelled] = await nudgesOf(user);
+    expect(cancelled).toMatchObject({ status: "cancelled", cancelled_at: expect.any(Date) });
+    expect(await toldOf(user)).toEqual([{
+      event_type: "nudge.cancelled",
+      app_source: "flywheel",
+      payload: {
+        nudge_id: nudge!.nudge_id,
+        nudge_type: "letters_to_cv",
+        target_app: "cv",
+        variant: nudge!.variant,
+        reason: "cv.uploaded came first",
+      },
+      causation_id: cause,
+      correlation_id: "visit-1",
+      ai_processing_error: null,
+    }]);
+    const pending = await pendingNudges(database, user);
+    expect(pending.map(({ nudge_type }) => nudge_type)).toEqual(["ecosystem_to_rise"]);
+  });
+
+  test("shown, clicked and converted", async () => {
+    const user = await writer();
+    const [{ nudge_id } = {}] = await pendingNudges(database, user);
+    await markNudge(database, user, nudge_id, "shown");
+    expect(await markNudge(database, user, nudge_id, "clicked")).toMatchObject({
+      status: "clicked",
+      success: false,
+    });
+    const cause = await happens(user, upload);
+    expect((await nudgesOf(user))[0]).toMatchObject({ status: "converted", success: true });
+    const told = await toldOf(user);
+    expect(told.map(({ event_type, causation_id }) => [event_type, causation_id])).toEqual([
+      ["nudge.shown", nudge_id],
+      ["nudge.clicked", nudge_id],
+      ["nudge.converted", cause],
+    ]);
+    expect(told[2]!.payload).toMatchObject({ event_type: "cv.uploaded" });
+  });
+
+  test("expired by a timer, which goes back to the nudge", async () => {
+    await set({ holdout: 0, lifetime_days: 1 / 86_400 });
+    const user = await writer();
+    const [nudge] = await nudgesOf(user);
+    await eventually(async () => {
+      await drain(database, reactors);
+      return (await nudgesOf(user))[0]!.status === "expired";
+    });
+    expect(await toldOf(user)).toMatchObject([{
+      event_type: "nudge.expired",
+      payload: { nudge_id: nudge!.nudge_id, reason: "not seen" },
+      causation_id: nudge!.nudge_id,
+      correlation_id: "visit-1",
+    }]);
+    expect(await pendingNudges(database, user)).toEqual([]);
+    for (const step of ["shown", "clicked", "dismissed"] as const) {
+      expect(await markNudge(database, user, String(nudge!.nudge_id), step))
+        .toMatchObject({ status: "expired", shown_at: null });
+    }
+  });
+
+  test("held out: recorded, and hidden from the user to the end", async () => {
+    await set({ holdout: 1 });
+    const user = await writer();
+    const [nudge] = await nudgesOf(user);
+    expect(nudge).toMatchObject({ variant: "holdout", held_out: true, status: "held_out" });
+    expect(await pendingNudges(database, user)).toEqual([]);
+    expect(await markNudge(database, user, String(nudge!.nudge_id), "shown")).toBeUndefined();
+    const seen = await base.admin.begin(async (sql) => {
+      const claims = JSON.stringify({ sub: user, role: "authenticated" });
+      await sql`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', ${claims}, true)`;
+      return await sql`select * from public.phoenix_nudges_sent`;
+    });
+    expect(seen).toEqual([]);
+
+    await happens(user, upload);
+    expect((await nudgesOf(user))[0]).toMatchObject({ status: "converted", success: true });
+    expect(await toldOf(user)).toMatchObject([{ event_type: "nudge.converted" }]);
+  });
+});
+
+test("process-queue does not count a held-out nudge among those it made", async () => {
+  await set({ holdout: 1 });
+  await publish(database, event(crypto.randomUUID(), letter));
+  expect(await drain(database, reactors)).toMatchObject({ processed: 1, nudges: 0 });
+});
+
+test("a replay writes and tells nothing a second time, whatever the settings are by then", async () => {
+  const user = await writer();
+  const [{ nudge_id } = {}] = await pendingNudges(database, user);
+  await markNudge(database, user, nudge_id, "clicked");
+  await happens(user, upload);
+  const stateOf = async () =>
+    (await base.admin`select state from flywheel.states where user_id = ${user}`)[0]!.state;
+  const before = [await nudgesOf(user), await toldOf(user), await stateOf()];
+
+  await set({ holdout: 1, max_in_period: 50, same_type_days: 0.001 });
+  await reprocess(database, reprocessRequest.parse({ user_id: user }));
+  await eventually(async () => {
+    await drain(database, reactors);
+    const [stream] = await base.admin`
+      select version = processed_version as done from flywheel.streams where user_id = ${user}`;
+    return stream!.done;
+  });
+  expect([await nudgesOf(user), await toldOf(user), await stateOf()]).toEqual(before);
+});
+
+test("a nudge whose time was over before anybody folded it is neither written nor told of", async () => {
+  await set({ holdout: 0, lifetime_days: 0.1 / 86_400 });
+  const user = crypto.randomUUID();
+  await publish(database, event(user, letter));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  await drain(database, reactors);
+  await publish(database, event(user, upload));
+  await drain(database, reactors);
+  const written = (await nudgesOf(user)).map(({ nudge_type }) => nudge_type);
+  expect(written).not.toContain("letters_to_cv");
+  expect((await toldOf(user)).map(({ payload }) => (payload as { nudge_type: string }).nudge_type))
+    .not.toContain("letters_to_cv");
+});
+
+describe("the reactors' settings", () => {
+  const changes = () =>
+    base.admin<{ reactor_settings: unknown }[]>`
+      select reactor_settings from flywheel.settings_changes order by changed_at`;
+
+  test("have a history, without repetitions, that begins at the beginning", async () => {
+    await set({ max_in_period: 1 });
+    const before = await changes();
+    await set({ max_in_period: 1 });
+    await base.admin`update flywheel.settings set lease_users = lease_users`;
+    expect(await changes()).toEqual(before);
+    await set({ max_in_period: 2 });
+    expect(await changes()).toEqual([...before, {
+      reactor_settings: { nudges: { max_in_period: 2 } },
+    }]);
+    const [first] = await base
+      .admin`select min(changed_at) = '-infinity' as ever from flywheel.settings_changes`;
+    expect(first!.ever).toBe(true);
+  });
+
+  test("that make no sense are left out, and the operator is told", async () => {
+    await set({ holdout: 2 });
+    const user = crypto.randomUUID();
+    const said: [string, unknown][] = [];
+    await publish(database, event(user, letter));
+    const { processQueue } = await import("../../shared/flywheel/process.ts");
+    await processQueue(database, { log: (_, message, fields) => said.push([message, fields]) });
+    expect(await nudgesOf(user)).toHaveLength(1);
+    expect(said).toContainEqual([
+      "reactor_settings are refused: those before them count",
+      { flaw: expect.stringMatching(/^nudges\.holdout: /) },
+    ]);
+  });
+});
