@@ -1,7 +1,10 @@
 import postgres from "postgres";
 import type { Folded } from "../domain/fold.ts";
+import { Increments } from "../domain/rollups/increments.ts";
 import type { Database } from "../platform/database.ts";
+import { countResult } from "./count-result.ts";
 import { effectId } from "./effect-id.ts";
+import type { LeasedEvent } from "./lease.ts";
 
 /** One user's folded backlog. */
 export interface Result {
@@ -9,6 +12,8 @@ export interface Result {
   /** The last version folded. */
   version: number;
   folded: Folded;
+  /** What was leased: folded up to that version. */
+  events: readonly LeasedEvent[];
 }
 
 /** What a commit wrote. */
@@ -34,10 +39,13 @@ export async function commit(
   shape: string,
   results: readonly Result[],
 ): Promise<Committed> {
-  const [rows, effects] = [toJson(results.map(toRow)), toJson(toEffects(results))];
+  const { rows, increments } = toRows(results);
+  const [states, effects] = [toJson(rows), toJson(toEffects(results))];
   try {
     const [row] = await database<{ commit: Committed }[]>`
-      select flywheel.commit(${token}, ${shape}, ${rows}::text::jsonb, ${effects}::text::jsonb)
+      select flywheel.commit(
+        ${token}, ${shape}, ${states}::text::jsonb, ${effects}::text::jsonb, ${increments.toJson()}
+      )
     `;
     return row?.commit ?? { users: [], nudges: 0, transitions: 0 };
   } catch (error) {
@@ -58,14 +66,22 @@ function isRefusal(error: unknown): error is postgres.PostgresError {
   return error instanceof postgres.PostgresError && /^(22|23|54|P0)/.test(error.code);
 }
 
-function toRow({ user_id, version, folded }: Result) {
-  return {
-    user_id,
-    version,
-    state: folded.state,
-    wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
-    failed: folded.failure !== undefined,
-  };
+/** The users' rows, and what all of them together add to the rollups. */
+function toRows(results: readonly Result[]) {
+  const increments = new Increments();
+  const rows = results.map((result) => {
+    const { user_id, version, folded } = result;
+    const { state, isLate } = countResult(result, increments.add);
+    return {
+      user_id,
+      version,
+      state,
+      late: isLate,
+      wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
+      failed: folded.failure !== undefined,
+    };
+  });
+  return { rows, increments };
 }
 
 /** The effects by kind, each with its id and its cause, and what was set aside. */

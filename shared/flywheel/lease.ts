@@ -10,11 +10,19 @@ type EventRow = [
   app_source: string,
   payload: Record<string, unknown>,
   correlation_id: string | null,
-  timestamp: number,
+  timestamp_micros: number,
   received_at: number,
   set_aside: boolean,
   is_new: boolean,
 ];
+
+/** An event of a backlog. */
+export interface LeasedEvent extends StoredEvent {
+  /** When it happened, microseconds since 1970: to the last digit that the log keeps. */
+  timestamp_micros: number;
+  /** Whether it has never been counted before. */
+  is_new: boolean;
+}
 
 /** One user's backlog, for the time of the lease. */
 export interface LeasedStream {
@@ -26,7 +34,7 @@ export interface LeasedStream {
   state: State;
   /** How many events lie behind `version`, of which `events` may be the first few. */
   behind: number;
-  events: (StoredEvent & { is_new: boolean })[];
+  events: LeasedEvent[];
 }
 
 export interface Lease {
@@ -61,7 +69,7 @@ export async function lease(database: Database, shape: string): Promise<Lease | 
   };
 }
 
-function readEvent(row: EventRow): StoredEvent & { is_new: boolean } {
+function readEvent(row: EventRow): LeasedEvent {
   return {
     version: row[0],
     event_id: row[1],
@@ -69,7 +77,8 @@ function readEvent(row: EventRow): StoredEvent & { is_new: boolean } {
     app_source: row[3],
     payload: row[4],
     correlation_id: row[5],
-    timestamp: row[6],
+    timestamp: Math.floor(row[6] / 1000),
+    timestamp_micros: row[6],
     received_at: row[7],
     set_aside: row[8],
     is_new: row[9],

@@ -92,14 +92,14 @@ function foldStream(
       : "beyond",
     careful,
   });
-  return { user_id, version: folded.version ?? version, folded };
+  return { user_id, version: folded.version ?? version, folded, events };
 }
 
 /** A stream as it was, but for the first event's failure. */
 function failed(
   reactors: readonly Reactor[],
   lease: Lease,
-  { user_id, attempts, version, state, events: [first] }: LeasedStream,
+  { user_id, attempts, version, state, events }: LeasedStream,
   reason: string,
 ): Result {
   const folded = fold(reactors, {
@@ -109,11 +109,12 @@ function failed(
     now: undefined,
     attempt: "early",
   });
+  const [first] = events;
   if (!first || attempts < lease.max_attempts) {
-    return { user_id, version, folded: { ...folded, failure: reason } };
+    return { user_id, version, folded: { ...folded, failure: reason }, events };
   }
   const setAside = [{ version: first.version, error: reason }];
-  return { user_id, version: first.version, folded: { ...folded, setAside } };
+  return { user_id, version: first.version, folded: { ...folded, setAside }, events };
 }
 
 function contextOf({ settingsAt }: Lease, user_id: string) {

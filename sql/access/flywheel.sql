@@ -15,7 +15,7 @@ grant execute on function
   flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
-  flywheel.commit(uuid, text, jsonb, jsonb),
+  flywheel.commit(uuid, text, jsonb, jsonb, text),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
   flywheel.ring(),
@@ -33,7 +33,10 @@ grant execute on function
   flywheel.queue_status(),
   flywheel.reprocess(uuid, timestamptz, boolean),
   flywheel.replay_progress(),
-  flywheel.stop_replays()
+  flywheel.stop_replays(),
+  flywheel.merge_rollups(),
+  flywheel.verify_rollups(),
+  flywheel.rebuild_rollups()
 to service_role;
 
 alter table flywheel.settings enable row level security;

@@ -1,4 +1,4 @@
-create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb)
+create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb, increments text default null)
 returns json
 language plpgsql
 security definer
@@ -8,17 +8,20 @@ as $$
 declare
   committed_at timestamptz := clock_timestamp();
   committed uuid[];
+  counted bigint[];
+  upto bigint[];
+  late boolean[];
   nudges bigint := 0;
   transitions bigint := 0;
 begin
   with result as materialized (
     select r.*
     from jsonb_to_recordset(results)
-      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean)
+      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean)
   ),
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   held as materialized (
-    select s.user_id
+    select s.user_id, s.counted_version
     from flywheel.streams as s
     join result as r on r.user_id = s.user_id
     where s.lease_token = commit.token
@@ -53,9 +56,11 @@ begin
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1
     where s.user_id = h.user_id
-    returning s.user_id
+    returning s.user_id, h.counted_version as counted, s.counted_version as upto, r.late
   )
-  select array_agg(d.user_id) into committed from done as d;
+  select array_agg(d.user_id), array_agg(d.counted), array_agg(d.upto), array_agg(d.late)
+  into committed, counted, upto, late
+  from done as d;
 
   if committed is null then
     return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
@@ -67,6 +72,8 @@ begin
   where r.user_id = any (committed)
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
+
+  perform flywheel.write_increments(increments, jsonb_array_length(results), committed, counted, upto, late);
 
   -- Effects are rare: each kind has its writer, called where there is something to write.
   if effects ? 'set_aside' then
@@ -92,5 +99,5 @@ begin
 end
 $$;
 
-comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+comment on function flywheel.commit(uuid, text, jsonb, jsonb, text) is
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';

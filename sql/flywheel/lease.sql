@@ -102,7 +102,7 @@ begin
             b.app_source,
             b.payload,
             b.correlation_id,
-            floor(extract(epoch from b."timestamp") * 1000),
+            floor(extract(epoch from b."timestamp") * 1000000),
             floor(extract(epoch from b.received_at) * 1000),
             b.ai_processing_error is not null,
             b.version > s.counted_version
@@ -124,4 +124,4 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';

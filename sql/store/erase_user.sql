@@ -12,6 +12,8 @@ begin
   -- The stream first, as everywhere: nobody appends or commits while the rest goes.
   perform from flywheel.streams as s where s.user_id = erase_user.user_id for update;
 
+  perform flywheel.uncount_user(erase_user.user_id);
+
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;

@@ -1,0 +1,39 @@
+import { type CountedEvent, dayOf } from "./counted-event.ts";
+import type { Add } from "./increments.ts";
+
+export interface EventsMemory {
+  /** When the latest event happened, microseconds since 1970. */
+  readonly last?: number;
+  /** The apps and types of that day's events. */
+  readonly seen?: readonly string[];
+}
+
+/**
+ * Events by day, app and type: how many, of how many users, and the time since each user's event before.
+ *
+ * Right only for events that come in the order in which they happened: {@link isInOrder}.
+ */
+export function countEvent(
+  { last, seen = [] }: EventsMemory,
+  { app_source, event_type, at }: CountedEvent,
+  add: Add,
+): EventsMemory {
+  const day = dayOf(at);
+  const lastDay = last === undefined ? -Infinity : dayOf(last);
+  const name = `${app_source} ${event_type}`;
+  const isFirstOfDay = day > lastDay || !seen.includes(name);
+
+  const cell = { day, app_source, key: event_type };
+  const users = isFirstOfDay ? 1 : 0;
+  add({ figure: "event", ...cell }, { count: 1, users, total: last === undefined ? 0 : at - last });
+  if (last === undefined) add({ figure: "first_event", ...cell }, { count: 1 });
+
+  if (last === undefined || day > lastDay) return { last: at, seen: [name] };
+  if (day < lastDay) return { last, seen };
+  return { last: Math.max(last, at), seen: isFirstOfDay ? [...seen, name] : seen };
+}
+
+/** Whether an event happened after all those that were counted. */
+export function isInOrder({ last }: EventsMemory, at: number): boolean {
+  return last === undefined || at >= last;
+}

@@ -1,0 +1,124 @@
+import { type CountedEvent, dayOf, weekOf } from "./counted-event.ts";
+import type { Add } from "./increments.ts";
+import { moveUser } from "./presence.ts";
+
+/** The steps of an exploration with Aube. */
+const steps = [
+  "exploration_commencée",
+  "valeurs_explorées",
+  "compétences_révélées",
+  "tests_psychométriques_complétés",
+  "recommandations_générées",
+  "validation_ia_effectuée",
+  "métier_choisi",
+  "transition_écosystème",
+] as const;
+
+const begins = 0;
+const completes = 6;
+
+export interface ExplorationMemory {
+  /** When each step was first reached, microseconds since 1970, in the order of {@link steps}. */
+  readonly reached?: readonly (number | null)[];
+  /** When the user last began an exploration, and last chose a job. */
+  readonly begun?: number;
+  readonly chosen?: number;
+}
+
+/** Users in Aube: who explores, who chooses a job and how long it takes, how far they come and where they stop. */
+export function countExploration(
+  memory: ExplorationMemory,
+  event: CountedEvent,
+  add: Add,
+): ExplorationMemory {
+  const step = stepOf(event);
+  if (step < 0) return memory;
+  const begun = step === begins ? latest(memory.begun, event.at) : memory.begun;
+  const chosen = step === completes ? latest(memory.chosen, event.at) : memory.chosen;
+  countUse(memory, { begun, chosen }, add);
+
+  const before = memory.reached ?? steps.map(() => null);
+  const known = before[step] ?? Infinity;
+  const reached = event.at < known ? before.with(step, event.at) : before;
+  if (reached !== before) {
+    countFunnel(before, -1, add);
+    countFunnel(reached, 1, add);
+  }
+  return {
+    reached,
+    ...(begun !== undefined && { begun }),
+    ...(chosen !== undefined && { chosen }),
+  };
+}
+
+/** Which step an event completes, or -1. Asking for a transition is none; taking it is. */
+function stepOf({ event_type, payload }: CountedEvent): number {
+  const step = steps.findIndex((name) => name === event_type);
+  if (step !== steps.length - 1) return step;
+  return isTaken(payload.status) || payload.status === "completed" ? step : -1;
+}
+
+/** Whether a transition's status says for the first time that it was taken: an app that keeps none says so by the event alone. */
+export function isTaken(status: unknown): boolean {
+  return status === undefined || status === null || status === "" || status === "accepted";
+}
+
+function latest(known: number | undefined, at: number): number {
+  return Math.max(known ?? -Infinity, at);
+}
+
+interface Use {
+  readonly begun?: number | undefined;
+  readonly chosen?: number | undefined;
+}
+
+/** Users by the last day from which a period that begins then finds them exploring, and having chosen a job. */
+function countUse(was: Use, is: Use, add: Add): void {
+  moveUser(add, { figure: "exploring" }, dayIn(was.begun), dayIn(is.begun));
+  moveUser(add, { figure: "exploration_completed" }, completedDay(was), completedDay(is));
+  if (was.begun !== is.begun || was.chosen !== is.chosen) {
+    countTime(was, -1, add);
+    countTime(is, 1, add);
+  }
+}
+
+function dayIn(at: number | undefined): number | undefined {
+  return at === undefined ? undefined : dayOf(at);
+}
+
+function completedDay({ begun, chosen }: Use): number | undefined {
+  return begun === undefined || chosen === undefined ? undefined : dayOf(Math.min(begun, chosen));
+}
+
+/** The time from beginning to choosing, where the user has not begun again since. */
+function countTime({ begun, chosen }: Use, count: 1 | -1, add: Add): void {
+  if (begun === undefined || chosen === undefined || chosen < begun) return;
+  add({ figure: "exploration_time", day: dayOf(begun) }, {
+    count,
+    total: count * (chosen - begun),
+  });
+}
+
+/** How far a user came, by the week in which they first began: the steps, the time each took since the one before, the last one. */
+function countFunnel(reached: readonly (number | null)[], count: 1 | -1, add: Add): void {
+  const begun = reached[begins];
+  if (typeof begun !== "number") return;
+  const week = weekOf(dayOf(begun));
+  const path = reached
+    .flatMap((at, step) => at === null ? [] : [{ at, step }])
+    .sort((a, b) => a.at - b.at || a.step - b.step);
+  path.forEach(({ at, step }, index) => {
+    const since = path[index - 1]?.at;
+    const seconds = step === begins || since === undefined ? undefined : secondsBetween(since, at);
+    add(
+      { figure: "step", day: week, key: steps[step]! },
+      { count, ...(seconds !== undefined && { seconds }) },
+    );
+  });
+  const hasChosen = path.some(({ step }) => step >= completes);
+  if (!hasChosen) add({ figure: "exit", day: week, key: steps[path.at(-1)!.step]! }, { count });
+}
+
+function secondsBetween(from: number, to: number): number {
+  return Math.min(Math.floor((to - from) / 1_000_000), 2_147_483_647);
+}

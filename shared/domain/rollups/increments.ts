@@ -1,0 +1,93 @@
+/** What is counted; flywheel.figures() in SQL defines each. */
+export type Figure =
+  | "event"
+  | "first_event"
+  | "last_event"
+  | "retention"
+  | "exploring"
+  | "exploration_completed"
+  | "exploration_time"
+  | "step"
+  | "exit"
+  | "job"
+  | "satisfaction"
+  | "products"
+  | "revenue"
+  | "transition"
+  | "transition_asked"
+  | "transition_taken"
+  | "transition_time"
+  | "transition_return";
+
+/** What a figure is counted by. */
+export interface Cell {
+  figure: Figure;
+  /** The UTC day, in days since 1970. */
+  day: number;
+  /** "" where the figure is not counted by app. */
+  app_source?: string;
+  /** What else it is counted by. */
+  key?: string;
+}
+
+/** What is added to a cell, or taken from it. */
+export interface Amounts {
+  count: number;
+  users?: number;
+  /** Microseconds, cents or hundredths, whole. */
+  total?: number | bigint;
+  /** A duration that is remembered by itself, for percentiles; forgotten where `count` is negative. */
+  seconds?: number;
+}
+
+export type Add = (cell: Cell, amounts: Amounts) => void;
+
+interface Sum {
+  cell: Cell;
+  count: number;
+  users: number;
+  total: bigint;
+  remembered: number[];
+  forgotten: number[];
+}
+
+/** Sums of what one commit adds to the rollups, over all its users. */
+export class Increments {
+  readonly #sums = new Map<string, Sum>();
+
+  readonly add: Add = (cell, { count, users = 0, total, seconds }) => {
+    const sum = this.#sumOf(cell);
+    sum.count += count;
+    sum.users += users;
+    if (total) sum.total += BigInt(total);
+    if (seconds !== undefined) (count > 0 ? sum.remembered : sum.forgotten).push(seconds);
+  };
+
+  /**
+   * As `flywheel.rollup_increments` keeps them: an array of [figure, day, app, key, count, users, total], with two arrays of seconds
+   * where there are any, those to remember and those to forget.
+   */
+  toJson(): string {
+    const rows: unknown[][] = [];
+    for (const { cell, count, users, total, remembered, forgotten } of this.#sums.values()) {
+      const hasSeconds = remembered.length > 0 || forgotten.length > 0;
+      if (count === 0 && users === 0 && total === 0n && !hasSeconds) continue;
+      const { figure, day, app_source = "", key = "" } = cell;
+      const row = [figure, day, app_source, key, count, users, total.toString()];
+      rows.push(hasSeconds ? [...row, remembered, forgotten] : row);
+    }
+    return JSON.stringify(rows);
+  }
+
+  #sumOf(cell: Cell): Sum {
+    // None of the parts before the last can hold a line break.
+    const { figure, day, app_source = "", key = "" } = cell;
+    const name = `${figure}\n${day}\n${app_source}\n${key}`;
+    let sum = this.#sums.get(name);
+    if (!sum) {
+      sum = { cell, count: 0, users: 0, total: 0n, remembered: [], forgotten: [] };
+      this.#sums.set(name, sum);
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,75 @@
+import { type CountedEvent, dayOf, flywheelApp, weekOf } from "./counted-event.ts";
+import type { Add, Cell } from "./increments.ts";
+
+/** The first and the last day that a user used an app. */
+export type Span = readonly [first: number, last: number];
+
+/** By app. A list, since an app may be called anything, `constructor` too. */
+export type Presence = readonly (readonly [app: string, ...Span])[];
+
+/**
+ * Users by the day of their last event, and the weeks in which they come back.
+ *
+ * A period that is asked for ends today, so a user was there in it exactly if their last day lies in it: users by their last day are
+ * the users of every period, without a list of them.
+ *
+ * Weeks are right only for events that come in the order in which they happened.
+ */
+export function countPresence(before: Presence, event: CountedEvent, add: Add): Presence {
+  const { app_source } = event;
+  const day = dayOf(event.at);
+  const known = spanOf(before, (app) => app === app_source);
+  if (app_source !== flywheelApp) {
+    countWeek(app_source, known, day, add);
+    countWeek("", spanOf(before, (app) => app !== flywheelApp), day, add);
+  }
+  if (known && day >= known[0] && day <= known[1]) return before;
+
+  const [first, last] = extend(known, day);
+  const after = [
+    ...before.filter(([app]) => app !== app_source),
+    [app_source, first, last] as const,
+  ];
+  moveUser(add, { figure: "last_event", app_source }, known?.[1], last);
+  moveUser(add, { figure: "last_event" }, spanOf(before)?.[1], spanOf(after)?.[1]);
+  return after;
+}
+
+/** A week in which a user is there for the first time, by how many weeks it comes after that of their first event. */
+function countWeek(app_source: string, known: Span | undefined, day: number, add: Add): void {
+  const week = weekOf(day);
+  if (known && week <= weekOf(known[1])) return;
+  const cohort = weekOf(known ? known[0] : day);
+  const key = String((week - cohort) / 7);
+  add({ figure: "retention", day: cohort, app_source, key }, { count: 1 });
+}
+
+/** Counts a user on another day than before. */
+export function moveUser(
+  add: Add,
+  cell: Omit<Cell, "day">,
+  from: number | undefined,
+  to: number | undefined,
+): void {
+  if (from === to) return;
+  if (from !== undefined) add({ ...cell, day: from }, { count: -1 });
+  if (to !== undefined) add({ ...cell, day: to }, { count: 1 });
+}
+
+/** The last day that an app was used. */
+export function lastDayIn(presence: Presence, app: string): number | undefined {
+  return spanOf(presence, (each) => each === app)?.[1];
+}
+
+/** The first and the last day in any of these apps. */
+function spanOf(presence: Presence, isMeant = (_app: string) => true): Span | undefined {
+  let span: Span | undefined;
+  for (const [app, first, last] of presence) {
+    if (isMeant(app)) span = extend(extend(span, first), last);
+  }
+  return span;
+}
+
+function extend(span: Span | undefined, day: number): Span {
+  return span ? [Math.min(span[0], day), Math.max(span[1], day)] : [day, day];
+}

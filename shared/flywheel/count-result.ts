@@ -1,0 +1,30 @@
+import type { State } from "../domain/reactor.ts";
+import { count, counting, type CountMemory } from "../domain/rollups/count.ts";
+import { countedTime } from "../domain/rollups/counted-event.ts";
+import type { Add } from "../domain/rollups/increments.ts";
+import type { Result } from "./commit.ts";
+
+/**
+ * Counts what was folded of a user's backlog, whatever became of it.
+ *
+ * @returns the state with what counting remembers, and whether the database has to count from the log
+ */
+export function countResult(
+  { version, folded: { state }, events }: Result,
+  add: Add,
+): { state: State; isLate: boolean } {
+  const { memory, isLate } = count(
+    state[counting.name] as CountMemory | undefined,
+    events
+      .filter((event) => event.version <= version)
+      .map(({ event_type, app_source, payload, timestamp_micros, is_new }) => ({
+        event_type,
+        app_source,
+        payload,
+        at: countedTime(timestamp_micros),
+        is_new,
+      })),
+    add,
+  );
+  return { state: { ...state, [counting.name]: memory }, isLate };
+}

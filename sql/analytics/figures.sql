@@ -1,0 +1,296 @@
+create function flywheel.figures(of_users uuid[], upto bigint[], wanted text[] default null)
+returns table (
+  figure text,
+  day date,
+  app_source text,
+  key text,
+  count bigint,
+  users bigint,
+  total numeric,
+  seconds integer[]
+)
+language sql
+stable
+set search_path = ''
+-- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
+set enable_nestloop = off
+as $$
+  with event as materialized (
+    select
+      e.user_id,
+      e.version,
+      e.event_type,
+      e.app_source,
+      t.at,
+      (t.at at time zone 'UTC')::date as day,
+      case
+        when e.event_type in (
+          'métier_choisi', 'feedback.submitted', 'subscription.activated', 'transition_écosystème'
+        ) then e.payload
+      end as payload
+    from unnest(of_users, upto) as u (user_id, version)
+    -- Each user's events by the primary key, however many users there are.
+    cross join lateral (
+      select v.*
+      from public.phoenix_events as v
+      where v.user_id = u.user_id and v.version <= u.version
+      offset 0
+    ) as e
+    cross join lateral (
+      select greatest(e."timestamp", timestamptz '1900-01-01 00:00:00+00') as at
+    ) as t
+  ),
+  timed as (
+    select
+      e.*,
+      e.at - lag(e.at) over (partition by e.user_id order by e.at, e.version) as since
+    from event as e
+    where wanted is null or wanted && array['event', 'first_event']
+  ),
+  presence as (
+    select e.user_id, e.app_source, min(e.day) as first_day, max(e.day) as last_day
+    from event as e
+    where wanted is null
+    group by e.user_id, e.app_source
+  ),
+  active_week as (
+    select distinct e.user_id, a.app_source, date_trunc('week', e.day::timestamp)::date as week
+    from event as e
+    cross join lateral (values (e.app_source), ('')) as a (app_source)
+    where (wanted is null or 'retention' = any (wanted)) and e.app_source <> 'flywheel'
+  ),
+  exploration as (
+    select
+      e.user_id,
+      max(e.at) filter (where e.event_type = 'exploration_commencée') as begun,
+      max(e.at) filter (where e.event_type = 'métier_choisi') as chosen
+    from event as e
+    where wanted is null and e.event_type in ('exploration_commencée', 'métier_choisi')
+    group by e.user_id
+  ),
+  reached as (
+    select e.user_id, s.step, e.event_type, min(e.at) as at
+    from event as e
+    join (
+      values
+        ('exploration_commencée', 1),
+        ('valeurs_explorées', 2),
+        ('compétences_révélées', 3),
+        ('tests_psychométriques_complétés', 4),
+        ('recommandations_générées', 5),
+        ('validation_ia_effectuée', 6),
+        ('métier_choisi', 7),
+        ('transition_écosystème', 8)
+    ) as s (event_type, step)
+      on s.event_type = e.event_type
+    where wanted is null
+      and (
+        e.event_type <> 'transition_écosystème'
+        or coalesce(e.payload -> 'status', 'null') in ('null', '""', '"accepted"', '"completed"')
+      )
+    group by e.user_id, s.step, e.event_type
+  ),
+  path as (
+    select
+      r.*,
+      date_trunc('week', min(r.at) filter (where r.step = 1) over of_user at time zone 'UTC')::date as week,
+      max(r.step) over of_user >= 7 as has_chosen,
+      r.at - lag(r.at) over in_time as since,
+      lead(r.at) over in_time is null as is_last
+    from reached as r
+    window
+      of_user as (partition by r.user_id),
+      in_time as (partition by r.user_id order by r.at, r.step)
+  ),
+  product as (
+    select
+      p.user_id,
+      p.last_day,
+      row_number() over (partition by p.user_id order by p.last_day desc) as many
+    from presence as p
+    where p.app_source in ('aube', 'cv', 'letters', 'rise')
+  ),
+  payment as (
+    select e.user_id, e.day, flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000) as cents
+    from event as e
+    where wanted is null and e.event_type = 'subscription.activated'
+  ),
+  transition as (
+    select
+      e.user_id,
+      e.version,
+      e.at,
+      e.day,
+      flywheel.text_in(e.payload -> 'transition_id', 200) as transition_id,
+      coalesce(e.payload -> 'status', 'null') as status,
+      case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end as target
+    from event as e
+    cross join lateral (
+      select regexp_replace(
+        coalesce(
+          flywheel.text_in(e.payload -> 'target_app', 100), flywheel.text_in(e.payload -> 'app_cible', 100), ''
+        ),
+        '^phoenix_',
+        ''
+      ) as target
+    ) as t
+    where wanted is null and e.event_type = 'transition_écosystème'
+  ),
+  told as (
+    select
+      t.*,
+      lag(t.status) over story as status_before,
+      lag(t.at) over story as asked_at,
+      (lag(t.at) over story at time zone 'UTC')::date as asked_on
+    from transition as t
+    where t.transition_id is not null
+      and t.status in ('"requested"', '"accepted"', '"rejected"', '"expired"')
+    window story as (partition by t.user_id, t.transition_id order by t.version)
+  ),
+  taken as (
+    select t.* from told as t where t.status = '"accepted"' and t.status_before = '"requested"'
+  )
+
+  select
+    'event', d.day, d.app_source, d.event_type,
+    sum(d.events)::bigint, count(*), sum(d.micros), null::integer[]
+  from (
+    select
+      t.user_id, t.day, t.app_source, t.event_type,
+      count(*) as events,
+      coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
+    from timed as t
+    group by t.user_id, t.day, t.app_source, t.event_type
+  ) as d
+  group by d.day, d.app_source, d.event_type
+  union all
+  select 'first_event', t.day, t.app_source, t.event_type, count(*), 0, 0, null
+  from timed as t
+  where t.since is null
+  group by t.day, t.app_source, t.event_type
+  union all
+  select 'retention', w.cohort, w.app_source, ((w.week - w.cohort) / 7)::text, count(*), 0, 0, null
+  from (
+    select a.*, min(a.week) over (partition by a.user_id, a.app_source) as cohort from active_week as a
+  ) as w
+  group by w.cohort, w.app_source, (w.week - w.cohort) / 7
+  union all
+  select 'last_event', p.last_day, p.app_source, '', count(*), 0, 0, null
+  from presence as p
+  group by p.last_day, p.app_source
+  union all
+  select 'last_event', u.last_day, '', '', count(*), 0, 0, null
+  from (select max(p.last_day) as last_day from presence as p group by p.user_id) as u
+  group by u.last_day
+  union all
+  select 'exploring', (x.begun at time zone 'UTC')::date, '', '', count(*), 0, 0, null
+  from exploration as x
+  where x.begun is not null
+  group by 2
+  union all
+  select 'exploration_completed', (least(x.begun, x.chosen) at time zone 'UTC')::date, '', '', count(*), 0, 0, null
+  from exploration as x
+  where x.begun is not null and x.chosen is not null
+  group by 2
+  union all
+  select
+    'exploration_time', (x.begun at time zone 'UTC')::date, '', '',
+    count(*), 0, sum(extract(epoch from x.chosen - x.begun) * 1000000), null
+  from exploration as x
+  where x.begun <= x.chosen
+  group by 2
+  union all
+  select
+    'step', p.week, '', p.event_type, count(*), 0, 0,
+    array_agg(s.seconds order by s.seconds) filter (where s.seconds is not null)
+  from path as p
+  cross join lateral (
+    select case
+      when p.step > 1 and p.since is not null then least(floor(extract(epoch from p.since)), 2147483647)::integer
+    end as seconds
+  ) as s
+  where p.week is not null
+  group by p.week, p.event_type
+  union all
+  select 'exit', p.week, '', p.event_type, count(*), 0, 0, null
+  from path as p
+  where p.week is not null and p.is_last and not p.has_chosen
+  group by p.week, p.event_type
+  union all
+  select 'job', e.day, '', flywheel.text_in(e.payload -> 'métier', 500), count(*), 0, 0, null
+  from event as e
+  where wanted is null
+    and e.event_type = 'métier_choisi'
+    and flywheel.text_in(e.payload -> 'métier', 500) is not null
+  group by 2, 4
+  union all
+  select
+    'satisfaction', e.day, e.app_source, '',
+    count(*), 0, sum(flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5)), null
+  from event as e
+  where wanted is null
+    and e.event_type = 'feedback.submitted'
+    and flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5) is not null
+  group by e.day, e.app_source
+  union all
+  select 'products', p.last_day, '', p.many::text, count(*), 0, 0, null
+  from product as p
+  where p.many <= 2
+  group by p.last_day, p.many
+  union all
+  select 'revenue', least(y.day, p.last_day), '', p.many::text, count(*), 0, sum(y.cents), null
+  from payment as y
+  join product as p on p.user_id = y.user_id and p.many <= 2
+  where y.cents is not null
+  group by 2, p.many
+  union all
+  select 'transition', t.day, t.target, '', count(*), 0, 0, null
+  from transition as t
+  where t.status in ('null', '""', '"accepted"')
+  group by t.day, t.target
+  union all
+  select 'transition_asked', u.day, '', '', count(*), 0, 0, null
+  from (select max(t.day) as day from told as t where t.status = '"requested"' group by t.user_id) as u
+  group by u.day
+  union all
+  select 'transition_taken', u.day, '', '', count(*), 0, 0, null
+  from (select max(t.asked_on) as day from taken as t group by t.user_id) as u
+  group by u.day
+  union all
+  select
+    'transition_time', t.asked_on, '', '', count(*), 0, sum(extract(epoch from t.at - t.asked_at) * 1000000), null
+  from taken as t
+  group by t.asked_on
+  union all
+  select 'transition_return', t.day, '', 'taken', count(*), 0, 0, null
+  from taken as t
+  group by t.day
+  union all
+  select 'transition_return', t.day, '', 'returned', count(*), 0, 0, null
+  from taken as t
+  join presence as p
+    on p.user_id = t.user_id and p.app_source = t.target and p.last_day >= t.day + 30
+  group by t.day
+$$;
+
+comment on function flywheel.figures(uuid[], bigint[], text[]) is
+  'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
+
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, which tells what the flywheel did, is an app in event, first_event and last_event alone.
+
+event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app.
+first_event (day, app, type): users whose first event it is, which so has none before.
+last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
+retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
+exploring (day): users whose last exploration_commencée happened that day.
+exploration_completed (day): users with both, by the earlier of their last exploration_commencée and their last métier_choisi.
+exploration_time (day of exploration_commencée): users whose last métier_choisi is not before it; total: microseconds between the two.
+step (week, step): users whose first exploration_commencée happened in that week and who reached the step, ever; seconds: from the step that each reached before it, in the order of the first time of each. A transition is reached when it is taken.
+exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
+job (day, métier): métier_choisi events. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
+products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
+revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
+transition (day, target app): transitions that were taken: transition_écosystème events without a status or accepted.
+transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions have an id.
+transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
+transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';

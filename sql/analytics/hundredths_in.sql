@@ -1,0 +1,13 @@
+create function flywheel.hundredths_in(value jsonb, least_value double precision, most_value double precision)
+returns bigint
+language sql
+immutable
+parallel safe
+set search_path = ''
+return case
+  when jsonb_typeof(value) = 'number' and value::double precision between least_value and most_value
+    then floor(value::double precision * 100 + 0.5)
+end;
+
+comment on function flywheel.hundredths_in(jsonb, double precision, double precision) is
+  'A payload''s number in whole hundredths, half a hundredth rounded up, where it is one within bounds, else null.';

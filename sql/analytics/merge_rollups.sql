@@ -1,0 +1,58 @@
+create function flywheel.merge_rollups()
+returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  ids bigint[];
+begin
+  -- One at a time; whoever comes meanwhile has something better to do.
+  if not pg_try_advisory_xact_lock(hashtextextended('flywheel.merge_rollups', 0)) then
+    return 0;
+  end if;
+
+  ids := array(select i.increment_id from flywheel.rollup_increments as i order by i.increment_id limit 64);
+  if cardinality(ids) = 0 then
+    return 0;
+  end if;
+
+  insert into flywheel.rollups as r (figure, day, app_source, key, count, users, total)
+  select p.figure, p.day, p.app_source, p.key, sum(p.count), sum(p.users), sum(p.total)
+  from flywheel.pending_rollups as p
+  where p.increment_id = any (ids)
+  group by p.figure, p.day, p.app_source, p.key
+  on conflict (figure, day, app_source, key) do update
+  set
+    count = r.count + excluded.count,
+    users = r.users + excluded.users,
+    total = r.total + excluded.total;
+
+  update flywheel.rollups as r
+  set seconds = flywheel.merge_seconds(r.seconds, c.remembered, c.forgotten)
+  from (
+    select
+      p.figure,
+      p.day,
+      p.app_source,
+      p.key,
+      array_agg(s.second) filter (where s.is_remembered) as remembered,
+      array_agg(s.second) filter (where not s.is_remembered) as forgotten
+    from flywheel.pending_rollups as p
+    cross join lateral (
+      select e.value::integer as second, true as is_remembered from jsonb_array_elements_text(p.remembered) as e
+      union all
+      select e.value::integer, false from jsonb_array_elements_text(p.forgotten) as e
+    ) as s
+    where p.increment_id = any (ids) and p.remembered is not null
+    group by p.figure, p.day, p.app_source, p.key
+  ) as c
+  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
+
+  delete from flywheel.rollup_increments as i where i.increment_id = any (ids);
+  return cardinality(ids);
+end
+$$;
+
+comment on function flywheel.merge_rollups() is
+  'Adds what commits have left in rollup_increments to the rollups, a bounded piece at a time. What is read does not change by it, only how fast. Returns how many commits it merged; 0 where there is nothing to merge or somebody else is at it.';
