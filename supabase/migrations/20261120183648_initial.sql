@@ -435,6 +435,8 @@ begin
                 then 'app_source=is required and must be text'
               when f.app_source !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(f.app_source) > 50
                 then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
+              when f.app_source = 'flywheel'
+                then 'app_source=is the flywheel''s own: nobody publishes in its name'
               when f.value -> 'app_source' <> f.value -> 'source_app'
                 then 'source_app=differs from app_source'
             end,
@@ -983,6 +985,8 @@ declare
 begin
   -- The stream first, as everywhere: nobody appends or commits while the rest goes.
   perform from flywheel.streams as s where s.user_id = erase_user.user_id for update;
+
+  perform flywheel.uncount_user(erase_user.user_id);
 
   for personal in select t from flywheel.personal_tables() as t
   loop
@@ -2117,7 +2121,7 @@ begin
             b.app_source,
             b.payload,
             b.correlation_id,
-            floor(extract(epoch from b."timestamp") * 1000),
+            floor(extract(epoch from b."timestamp") * 1000000),
             floor(extract(epoch from b.received_at) * 1000),
             b.ai_processing_error is not null,
             b.version > s.counted_version
@@ -2139,7 +2143,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (ms), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
@@ -2356,8 +2360,729 @@ $$;
 comment on function flywheel.write_transitions(jsonb, uuid[]) is
   'Opens the transitions of committed users in their order, each once, whatever is replayed. Times in milliseconds since 1970. One whose time was over before it was ever folded is left out. Returns how many were new.';
 
+-- analytics/rollups.sql
+create table flywheel.rollups (
+  figure text not null,
+  day date not null,
+  app_source text not null,
+  key text not null,
+  count bigint not null,
+  users bigint not null,
+  total numeric not null,
+  seconds integer[],
+  primary key (figure, day, app_source, key)
+)
+with (fillfactor = 70);
+
+alter table flywheel.rollups enable row level security;
+
+comment on table flywheel.rollups is
+  'What the analysts'' figures are added up from, so that none of them reads the log. flywheel.figures() defines each figure; flywheel.current_rollups adds what is not merged yet.';
+comment on column flywheel.rollups.figure is 'What is counted, such as event or last_event.';
+comment on column flywheel.rollups.day is 'The UTC day on which it happened; for figures by week, the week''s Monday.';
+comment on column flywheel.rollups.app_source is 'The app; empty for figures that are not counted by app, or over all apps.';
+comment on column flywheel.rollups.key is 'What else the figure is counted by, such as the event''s type; empty where there is nothing.';
+comment on column flywheel.rollups.count is 'How many.';
+comment on column flywheel.rollups.users is 'Of how many users, where the figure says so.';
+comment on column flywheel.rollups.total is 'A sum in microseconds, cents or hundredths, where the figure has one.';
+comment on column flywheel.rollups.seconds is 'Durations one by one in ascending order, where the figure has percentiles.';
+
+-- analytics/rollup_increments.sql
+create table flywheel.rollup_increments (
+  increment_id bigint generated always as identity primary key,
+  increments text not null
+)
+with (
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 500
+);
+
+-- Rows live for seconds: compressing them costs more than it saves.
+alter table flywheel.rollup_increments alter column increments set storage external;
+
+alter table flywheel.rollup_increments enable row level security;
+
+comment on table flywheel.rollup_increments is
+  'What commits added to the rollups, a row a commit, until flywheel.merge_rollups() adds it up: no two commits ever write the same row.';
+comment on column flywheel.rollup_increments.increment_id is 'Which one.';
+comment on column flywheel.rollup_increments.increments is
+  'A JSON array of [ figure, day (days since 1970), app_source, key, count, users, total ], with two arrays of seconds, to remember and to forget, where there are any.';
+
+-- analytics/pending_rollups.sql
+create view flywheel.pending_rollups
+with (security_invoker = true)
+as
+select
+  i.increment_id,
+  r.value ->> 0 as figure,
+  date '1970-01-01' + (r.value ->> 1)::integer as day,
+  r.value ->> 2 as app_source,
+  r.value ->> 3 as key,
+  (r.value ->> 4)::bigint as count,
+  (r.value ->> 5)::bigint as users,
+  (r.value ->> 6)::numeric as total,
+  r.value -> 7 as remembered,
+  r.value -> 8 as forgotten
+from flywheel.rollup_increments as i
+cross join lateral jsonb_array_elements(i.increments::jsonb) as r;
+
+comment on view flywheel.pending_rollups is
+  'What commits have added to the rollups and is not merged yet, a row a figure; remembered and forgotten are arrays of seconds, or null.';
+
+-- analytics/current_rollups.sql
+create view flywheel.current_rollups
+with (security_invoker = true)
+as
+select r.figure, r.day, r.app_source, r.key, r.count, r.users, r.total
+from flywheel.rollups as r
+union all
+select p.figure, p.day, p.app_source, p.key, p.count, p.users, p.total
+from flywheel.pending_rollups as p;
+
+comment on view flywheel.current_rollups is
+  'The rollups up to the last commit. The same figure may stand in several rows, one of them negative: whoever reads adds them up.';
+
+-- analytics/text_in.sql
+create function flywheel.text_in(value jsonb, most integer)
+returns text
+language sql
+immutable
+parallel safe
+set search_path = ''
+return case
+  when jsonb_typeof(value) = 'string' and length(value #>> '{}') between 1 and most then value #>> '{}'
+end;
+
+comment on function flywheel.text_in(jsonb, integer) is
+  'A payload''s text where it is one of 1 to that many characters, else null.';
+
+-- analytics/hundredths_in.sql
+create function flywheel.hundredths_in(value jsonb, least_value double precision, most_value double precision)
+returns bigint
+language sql
+immutable
+parallel safe
+set search_path = ''
+return case
+  when jsonb_typeof(value) = 'number' and value::double precision between least_value and most_value
+    then floor(value::double precision * 100 + 0.5)
+end;
+
+comment on function flywheel.hundredths_in(jsonb, double precision, double precision) is
+  'A payload''s number in whole hundredths, half a hundredth rounded up, where it is one within bounds, else null.';
+
+-- analytics/figures.sql
+create function flywheel.figures(of_users uuid[], upto bigint[], wanted text[] default null)
+returns table (
+  figure text,
+  day date,
+  app_source text,
+  key text,
+  count bigint,
+  users bigint,
+  total numeric,
+  seconds integer[]
+)
+language sql
+stable
+set search_path = ''
+-- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
+set enable_nestloop = off
+as $$
+  with event as materialized (
+    select
+      e.user_id,
+      e.version,
+      e.event_type,
+      e.app_source,
+      t.at,
+      (t.at at time zone 'UTC')::date as day,
+      case
+        when e.event_type in (
+          'métier_choisi', 'feedback.submitted', 'subscription.activated', 'transition_écosystème'
+        ) then e.payload
+      end as payload
+    from unnest(of_users, upto) as u (user_id, version)
+    -- Each user's events by the primary key, however many users there are.
+    cross join lateral (
+      select v.*
+      from public.phoenix_events as v
+      where v.user_id = u.user_id and v.version <= u.version
+      offset 0
+    ) as e
+    cross join lateral (
+      select greatest(e."timestamp", timestamptz '1900-01-01 00:00:00+00') as at
+    ) as t
+  ),
+  timed as (
+    select
+      e.*,
+      e.at - lag(e.at) over (partition by e.user_id order by e.at, e.version) as since
+    from event as e
+    where wanted is null or wanted && array['event', 'first_event']
+  ),
+  presence as (
+    select e.user_id, e.app_source, min(e.day) as first_day, max(e.day) as last_day
+    from event as e
+    where wanted is null
+    group by e.user_id, e.app_source
+  ),
+  active_week as (
+    select distinct e.user_id, a.app_source, date_trunc('week', e.day::timestamp)::date as week
+    from event as e
+    cross join lateral (values (e.app_source), ('')) as a (app_source)
+    where (wanted is null or 'retention' = any (wanted)) and e.app_source <> 'flywheel'
+  ),
+  exploration as (
+    select
+      e.user_id,
+      max(e.at) filter (where e.event_type = 'exploration_commencée') as begun,
+      max(e.at) filter (where e.event_type = 'métier_choisi') as chosen
+    from event as e
+    where wanted is null and e.event_type in ('exploration_commencée', 'métier_choisi')
+    group by e.user_id
+  ),
+  reached as (
+    select e.user_id, s.step, e.event_type, min(e.at) as at
+    from event as e
+    join (
+      values
+        ('exploration_commencée', 1),
+        ('valeurs_explorées', 2),
+        ('compétences_révélées', 3),
+        ('tests_psychométriques_complétés', 4),
+        ('recommandations_générées', 5),
+        ('validation_ia_effectuée', 6),
+        ('métier_choisi', 7),
+        ('transition_écosystème', 8)
+    ) as s (event_type, step)
+      on s.event_type = e.event_type
+    where wanted is null
+      and (
+        e.event_type <> 'transition_écosystème'
+        or coalesce(e.payload -> 'status', 'null') in ('null', '""', '"accepted"', '"completed"')
+      )
+    group by e.user_id, s.step, e.event_type
+  ),
+  path as (
+    select
+      r.*,
+      date_trunc('week', min(r.at) filter (where r.step = 1) over of_user at time zone 'UTC')::date as week,
+      max(r.step) over of_user >= 7 as has_chosen,
+      r.at - lag(r.at) over in_time as since,
+      lead(r.at) over in_time is null as is_last
+    from reached as r
+    window
+      of_user as (partition by r.user_id),
+      in_time as (partition by r.user_id order by r.at, r.step)
+  ),
+  product as (
+    select
+      p.user_id,
+      p.last_day,
+      row_number() over (partition by p.user_id order by p.last_day desc) as many
+    from presence as p
+    where p.app_source in ('aube', 'cv', 'letters', 'rise')
+  ),
+  payment as (
+    select e.user_id, e.day, flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000) as cents
+    from event as e
+    where wanted is null and e.event_type = 'subscription.activated'
+  ),
+  transition as (
+    select
+      e.user_id,
+      e.version,
+      e.at,
+      e.day,
+      flywheel.text_in(e.payload -> 'transition_id', 200) as transition_id,
+      coalesce(e.payload -> 'status', 'null') as status,
+      case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end as target
+    from event as e
+    cross join lateral (
+      select regexp_replace(
+        coalesce(
+          flywheel.text_in(e.payload -> 'target_app', 100), flywheel.text_in(e.payload -> 'app_cible', 100), ''
+        ),
+        '^phoenix_',
+        ''
+      ) as target
+    ) as t
+    where wanted is null and e.event_type = 'transition_écosystème'
+  ),
+  told as (
+    select
+      t.*,
+      lag(t.status) over story as status_before,
+      lag(t.at) over story as asked_at,
+      (lag(t.at) over story at time zone 'UTC')::date as asked_on
+    from transition as t
+    where t.transition_id is not null
+      and t.status in ('"requested"', '"accepted"', '"rejected"', '"expired"')
+    window story as (partition by t.user_id, t.transition_id order by t.version)
+  ),
+  taken as (
+    select t.* from told as t where t.status = '"accepted"' and t.status_before = '"requested"'
+  )
+
+  select
+    'event', d.day, d.app_source, d.event_type,
+    sum(d.events)::bigint, count(*), sum(d.micros), null::integer[]
+  from (
+    select
+      t.user_id, t.day, t.app_source, t.event_type,
+      count(*) as events,
+      coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
+    from timed as t
+    group by t.user_id, t.day, t.app_source, t.event_type
+  ) as d
+  group by d.day, d.app_source, d.event_type
+  union all
+  select 'first_event', t.day, t.app_source, t.event_type, count(*), 0, 0, null
+  from timed as t
+  where t.since is null
+  group by t.day, t.app_source, t.event_type
+  union all
+  select 'retention', w.cohort, w.app_source, ((w.week - w.cohort) / 7)::text, count(*), 0, 0, null
+  from (
+    select a.*, min(a.week) over (partition by a.user_id, a.app_source) as cohort from active_week as a
+  ) as w
+  group by w.cohort, w.app_source, (w.week - w.cohort) / 7
+  union all
+  select 'last_event', p.last_day, p.app_source, '', count(*), 0, 0, null
+  from presence as p
+  group by p.last_day, p.app_source
+  union all
+  select 'last_event', u.last_day, '', '', count(*), 0, 0, null
+  from (select max(p.last_day) as last_day from presence as p group by p.user_id) as u
+  group by u.last_day
+  union all
+  select 'exploring', (x.begun at time zone 'UTC')::date, '', '', count(*), 0, 0, null
+  from exploration as x
+  where x.begun is not null
+  group by 2
+  union all
+  select 'exploration_completed', (least(x.begun, x.chosen) at time zone 'UTC')::date, '', '', count(*), 0, 0, null
+  from exploration as x
+  where x.begun is not null and x.chosen is not null
+  group by 2
+  union all
+  select
+    'exploration_time', (x.begun at time zone 'UTC')::date, '', '',
+    count(*), 0, sum(extract(epoch from x.chosen - x.begun) * 1000000), null
+  from exploration as x
+  where x.begun <= x.chosen
+  group by 2
+  union all
+  select
+    'step', p.week, '', p.event_type, count(*), 0, 0,
+    array_agg(s.seconds order by s.seconds) filter (where s.seconds is not null)
+  from path as p
+  cross join lateral (
+    select case
+      when p.step > 1 and p.since is not null then least(floor(extract(epoch from p.since)), 2147483647)::integer
+    end as seconds
+  ) as s
+  where p.week is not null
+  group by p.week, p.event_type
+  union all
+  select 'exit', p.week, '', p.event_type, count(*), 0, 0, null
+  from path as p
+  where p.week is not null and p.is_last and not p.has_chosen
+  group by p.week, p.event_type
+  union all
+  select 'job', e.day, '', flywheel.text_in(e.payload -> 'métier', 500), count(*), 0, 0, null
+  from event as e
+  where wanted is null
+    and e.event_type = 'métier_choisi'
+    and flywheel.text_in(e.payload -> 'métier', 500) is not null
+  group by 2, 4
+  union all
+  select
+    'satisfaction', e.day, e.app_source, '',
+    count(*), 0, sum(flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5)), null
+  from event as e
+  where wanted is null
+    and e.event_type = 'feedback.submitted'
+    and flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5) is not null
+  group by e.day, e.app_source
+  union all
+  select 'products', p.last_day, '', p.many::text, count(*), 0, 0, null
+  from product as p
+  where p.many <= 2
+  group by p.last_day, p.many
+  union all
+  select 'revenue', least(y.day, p.last_day), '', p.many::text, count(*), 0, sum(y.cents), null
+  from payment as y
+  join product as p on p.user_id = y.user_id and p.many <= 2
+  where y.cents is not null
+  group by 2, p.many
+  union all
+  select 'transition', t.day, t.target, '', count(*), 0, 0, null
+  from transition as t
+  where t.status in ('null', '""', '"accepted"')
+  group by t.day, t.target
+  union all
+  select 'transition_asked', u.day, '', '', count(*), 0, 0, null
+  from (select max(t.day) as day from told as t where t.status = '"requested"' group by t.user_id) as u
+  group by u.day
+  union all
+  select 'transition_taken', u.day, '', '', count(*), 0, 0, null
+  from (select max(t.asked_on) as day from taken as t group by t.user_id) as u
+  group by u.day
+  union all
+  select
+    'transition_time', t.asked_on, '', '', count(*), 0, sum(extract(epoch from t.at - t.asked_at) * 1000000), null
+  from taken as t
+  group by t.asked_on
+  union all
+  select 'transition_return', t.day, '', 'taken', count(*), 0, 0, null
+  from taken as t
+  group by t.day
+  union all
+  select 'transition_return', t.day, '', 'returned', count(*), 0, 0, null
+  from taken as t
+  join presence as p
+    on p.user_id = t.user_id and p.app_source = t.target and p.last_day >= t.day + 30
+  group by t.day
+$$;
+
+comment on function flywheel.figures(uuid[], bigint[], text[]) is
+  'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
+
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, which tells what the flywheel did, is an app in event, first_event and last_event alone.
+
+event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app.
+first_event (day, app, type): users whose first event it is, which so has none before.
+last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
+retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
+exploring (day): users whose last exploration_commencée happened that day.
+exploration_completed (day): users with both, by the earlier of their last exploration_commencée and their last métier_choisi.
+exploration_time (day of exploration_commencée): users whose last métier_choisi is not before it; total: microseconds between the two.
+step (week, step): users whose first exploration_commencée happened in that week and who reached the step, ever; seconds: from the step that each reached before it, in the order of the first time of each. A transition is reached when it is taken.
+exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
+job (day, métier): métier_choisi events. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
+products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
+revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
+transition (day, target app): transitions that were taken: transition_écosystème events without a status or accepted.
+transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions have an id.
+transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
+transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';
+
+-- analytics/add_figures.sql
+create function flywheel.add_figures(
+  of_users uuid[],
+  upto bigint[],
+  times integer,
+  wanted text[] default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into flywheel.rollup_increments (increments)
+  select
+    jsonb_agg(
+      jsonb_build_array(
+        f.figure, f.day - date '1970-01-01', f.app_source, f.key, times * f.count, times * f.users, times * f.total
+      )
+      || case
+        when f.seconds is null then '[]'
+        when times > 0 then jsonb_build_array(f.seconds, '{}'::integer[])
+        else jsonb_build_array('{}'::integer[], f.seconds)
+      end
+    )
+  from flywheel.figures(of_users, upto, wanted) as f
+  having count(*) > 0
+$$;
+
+comment on function flywheel.add_figures(uuid[], bigint[], integer, text[]) is
+  'Adds (times 1) to the rollups, or takes from them (times -1), what the log says of users up to a version of each. wanted: some figures, or null for all.';
+
+-- analytics/count_users.sql
+create function flywheel.count_users(
+  of_users uuid[],
+  counted bigint[],
+  upto bigint[],
+  wanted text[] default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+  select flywheel.add_figures(of_users, counted, -1, wanted);
+  select flywheel.add_figures(of_users, upto, 1, wanted);
+$$;
+
+comment on function flywheel.count_users(uuid[], bigint[], bigint[], text[]) is
+  'Counts users anew from the log, in place of what was counted up to a version of each: for events that happened before some that were counted already. wanted: some figures, or null for all.';
+
+-- analytics/uncount_user.sql
+create function flywheel.uncount_user(user_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+  select flywheel.add_figures(array[s.user_id], array[s.counted_version], -1)
+  from flywheel.streams as s
+  where s.user_id = uncount_user.user_id
+$$;
+
+comment on function flywheel.uncount_user(uuid) is
+  'Takes a user out of every figure, as if they had never been there: for an erasure, which has locked the stream and deletes the log next.';
+
+-- analytics/write_increments.sql
+create function flywheel.write_increments(
+  increments text,
+  folded integer,
+  committed uuid[],
+  counted bigint[],
+  upto bigint[],
+  late boolean[]
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  late_users uuid[];
+begin
+  -- The increments are sums over everybody who was folded. Where somebody was refused they do not hold.
+  if increments is null or cardinality(committed) < folded then
+    perform flywheel.count_users(committed, counted, upto);
+    return;
+  end if;
+
+  if increments <> '[]' then
+    insert into flywheel.rollup_increments (increments) values (write_increments.increments);
+  end if;
+
+  if true = any (late) then
+    select
+      array_agg(c.user_id),
+      array_agg(c.counted),
+      array_agg(c.upto)
+    into late_users, counted, upto
+    from unnest(committed, counted, upto, late) as c (user_id, counted, upto, is_late)
+    where c.is_late;
+    perform flywheel.count_users(late_users, counted, upto, array['event', 'first_event', 'retention']);
+  end if;
+end
+$$;
+
+comment on function flywheel.write_increments(text, integer, uuid[], bigint[], bigint[], boolean[]) is
+  'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: whose events came in another order than they happened.';
+
+-- analytics/merge_seconds.sql
+create function flywheel.merge_seconds(present integer[], remembered integer[], forgotten integer[])
+returns integer[]
+language sql
+immutable
+parallel safe
+set search_path = ''
+return array(
+  (
+    select s.second from unnest(present) as s (second)
+    union all
+    select s.second from unnest(remembered) as s (second)
+  )
+  except all
+  select s.second from unnest(forgotten) as s (second)
+  order by second
+);
+
+comment on function flywheel.merge_seconds(integer[], integer[], integer[]) is
+  'Durations in ascending order, with those that are remembered, and without those that are forgotten: each as often as it is there.';
+
+-- analytics/merge_rollups.sql
+create function flywheel.merge_rollups()
+returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  ids bigint[];
+begin
+  -- One at a time; whoever comes meanwhile has something better to do.
+  if not pg_try_advisory_xact_lock(hashtextextended('flywheel.merge_rollups', 0)) then
+    return 0;
+  end if;
+
+  ids := array(select i.increment_id from flywheel.rollup_increments as i order by i.increment_id limit 64);
+  if cardinality(ids) = 0 then
+    return 0;
+  end if;
+
+  insert into flywheel.rollups as r (figure, day, app_source, key, count, users, total)
+  select p.figure, p.day, p.app_source, p.key, sum(p.count), sum(p.users), sum(p.total)
+  from flywheel.pending_rollups as p
+  where p.increment_id = any (ids)
+  group by p.figure, p.day, p.app_source, p.key
+  on conflict (figure, day, app_source, key) do update
+  set
+    count = r.count + excluded.count,
+    users = r.users + excluded.users,
+    total = r.total + excluded.total;
+
+  update flywheel.rollups as r
+  set seconds = flywheel.merge_seconds(r.seconds, c.remembered, c.forgotten)
+  from (
+    select
+      p.figure,
+      p.day,
+      p.app_source,
+      p.key,
+      array_agg(s.second) filter (where s.is_remembered) as remembered,
+      array_agg(s.second) filter (where not s.is_remembered) as forgotten
+    from flywheel.pending_rollups as p
+    cross join lateral (
+      select e.value::integer as second, true as is_remembered from jsonb_array_elements_text(p.remembered) as e
+      union all
+      select e.value::integer, false from jsonb_array_elements_text(p.forgotten) as e
+    ) as s
+    where p.increment_id = any (ids) and p.remembered is not null
+    group by p.figure, p.day, p.app_source, p.key
+  ) as c
+  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
+
+  delete from flywheel.rollup_increments as i where i.increment_id = any (ids);
+  return cardinality(ids);
+end
+$$;
+
+comment on function flywheel.merge_rollups() is
+  'Adds what commits have left in rollup_increments to the rollups, a bounded piece at a time. What is read does not change by it, only how fast. Returns how many commits it merged; 0 where there is nothing to merge or somebody else is at it.';
+
+-- analytics/verify_rollups.sql
+create function flywheel.verify_rollups()
+returns table (
+  figure text,
+  day date,
+  app_source text,
+  key text,
+  count bigint,
+  users bigint,
+  total numeric,
+  remembered integer[],
+  forgotten integer[]
+)
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  -- One statement, one snapshot: commits that come meanwhile are in both sides or in neither.
+  with logged as materialized (
+    select f.*
+    from (
+      select
+        array_agg(s.user_id order by s.user_id) as users,
+        array_agg(s.counted_version order by s.user_id) as upto
+      from flywheel.streams as s
+      where s.counted_version > 0
+    ) as s
+    cross join lateral flywheel.figures(s.users, s.upto) as f
+  ),
+  number as (
+    select
+      n.figure, n.day, n.app_source, n.key,
+      sum(n.count)::bigint as count,
+      sum(n.users)::bigint as users,
+      sum(n.total) as total
+    from (
+      select l.figure, l.day, l.app_source, l.key, l.count, l.users, l.total from logged as l
+      union all
+      select c.figure, c.day, c.app_source, c.key, -c.count, -c.users, -c.total from flywheel.current_rollups as c
+    ) as n
+    group by n.figure, n.day, n.app_source, n.key
+    having sum(n.count) <> 0 or sum(n.users) <> 0 or sum(n.total) <> 0
+  ),
+  duration as (
+    select
+      d.figure, d.day, d.app_source, d.key,
+      array_agg(d.second) filter (where d.times > 0) as remembered,
+      array_agg(d.second) filter (where d.times < 0) as forgotten
+    from (
+      select s.figure, s.day, s.app_source, s.key, s.second, sum(s.times) as times
+      from (
+        select l.figure, l.day, l.app_source, l.key, unnest(l.seconds) as second, 1 as times
+        from logged as l
+        union all
+        select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -1
+        from flywheel.rollups as r
+        union all
+        select p.figure, p.day, p.app_source, p.key, jsonb_array_elements_text(p.remembered)::integer, -1
+        from flywheel.pending_rollups as p
+        union all
+        select p.figure, p.day, p.app_source, p.key, jsonb_array_elements_text(p.forgotten)::integer, 1
+        from flywheel.pending_rollups as p
+      ) as s
+      group by s.figure, s.day, s.app_source, s.key, s.second
+      having sum(s.times) <> 0
+    ) as d
+    cross join lateral generate_series(1, abs(d.times))
+    group by d.figure, d.day, d.app_source, d.key
+  )
+  select
+    figure,
+    day,
+    app_source,
+    key,
+    coalesce(n.count, 0),
+    coalesce(n.users, 0),
+    coalesce(n.total, 0),
+    coalesce(d.remembered, '{}'),
+    coalesce(d.forgotten, '{}')
+  from number as n
+  full join duration as d using (figure, day, app_source, key)
+$$;
+
+comment on function flywheel.verify_rollups() is
+  'Counts the log anew and says what the rollups lack to be equal to it, or have too much: no row where they are right. Reads everything; workers and publishers go on meanwhile.';
+
+-- analytics/rebuild_rollups.sql
+create function flywheel.rebuild_rollups()
+returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  corrections integer;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = '25001', message = 'Rollups are rebuilt in a transaction of isolation level read committed.';
+  end if;
+  -- Two rebuilds at once would both add what is missing.
+  perform pg_advisory_xact_lock(hashtextextended('flywheel.rebuild_rollups', 0));
+
+  with written as (
+    insert into flywheel.rollup_increments (increments)
+    select
+      jsonb_agg(
+        jsonb_build_array(
+          v.figure, v.day - date '1970-01-01', v.app_source, v.key, v.count, v.users, v.total, v.remembered, v.forgotten
+        )
+      )
+    from flywheel.verify_rollups() as v
+    having count(*) > 0
+    returning jsonb_array_length(increments::jsonb) as corrections
+  )
+  select coalesce(sum(w.corrections), 0) into corrections from written as w;
+
+  while flywheel.merge_rollups() > 0 loop
+  end loop;
+  return corrections;
+end
+$$;
+
+comment on function flywheel.rebuild_rollups() is
+  'Makes the rollups equal to the log by adding what flywheel.verify_rollups() says that they lack: from nothing, or after damage. Workers and publishers go on meanwhile. Returns how many figures it corrected.';
+
 -- flywheel/commit.sql
-create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb)
+create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb, increments text default null)
 returns json
 language plpgsql
 security definer
@@ -2367,17 +3092,20 @@ as $$
 declare
   committed_at timestamptz := clock_timestamp();
   committed uuid[];
+  counted bigint[];
+  upto bigint[];
+  late boolean[];
   nudges bigint := 0;
   transitions bigint := 0;
 begin
   with result as materialized (
     select r.*
     from jsonb_to_recordset(results)
-      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean)
+      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean)
   ),
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   held as materialized (
-    select s.user_id
+    select s.user_id, s.counted_version
     from flywheel.streams as s
     join result as r on r.user_id = s.user_id
     where s.lease_token = commit.token
@@ -2412,9 +3140,11 @@ begin
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1
     where s.user_id = h.user_id
-    returning s.user_id
+    returning s.user_id, h.counted_version as counted, s.counted_version as upto, r.late
   )
-  select array_agg(d.user_id) into committed from done as d;
+  select array_agg(d.user_id), array_agg(d.counted), array_agg(d.upto), array_agg(d.late)
+  into committed, counted, upto, late
+  from done as d;
 
   if committed is null then
     return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
@@ -2426,6 +3156,8 @@ begin
   where r.user_id = any (committed)
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
+
+  perform flywheel.write_increments(increments, jsonb_array_length(results), committed, counted, upto, late);
 
   -- Effects are rare: each kind has its writer, called where there is something to write.
   if effects ? 'set_aside' then
@@ -2451,8 +3183,8 @@ begin
 end
 $$;
 
-comment on function flywheel.commit(uuid, text, jsonb, jsonb) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+comment on function flywheel.commit(uuid, text, jsonb, jsonb, text) is
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)
@@ -2797,11 +3529,15 @@ language sql
 security definer
 set search_path = ''
 as $$
-  select case when flywheel.rewind() > 0 then true else flywheel.prune() > 0 end
+  select case
+    when flywheel.merge_rollups() > 0 then true
+    when flywheel.rewind() > 0 then true
+    else flywheel.prune() > 0
+  end
 $$;
 
 comment on function flywheel.tend() is
-  'What a worker does when nothing is due: one bounded piece of a replay or of pruning. Returns whether there may be more to do at once.';
+  'What a worker does when nothing is due: one bounded piece of merging rollups, of a replay or of pruning. Returns whether there may be more to do at once.';
 
 -- flywheel/read_state.sql
 create function flywheel.read_state(owner uuid)
@@ -2929,7 +3665,7 @@ as $$
   from (
     select
       p.rate - p.control_rate as difference,
-      p.pooled * (1 - p.pooled) * (1.0 / trials + 1.0 / control_trials) as variance
+      p.pooled * (1 - p.pooled) * (1.0 / nullif(trials, 0) + 1.0 / nullif(control_trials, 0)) as variance
     from (
       select
         successes::double precision / nullif(trials, 0) as rate,
@@ -3004,7 +3740,7 @@ grant execute on function
   flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
-  flywheel.commit(uuid, text, jsonb, jsonb),
+  flywheel.commit(uuid, text, jsonb, jsonb, text),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
   flywheel.ring(),
@@ -3022,7 +3758,10 @@ grant execute on function
   flywheel.queue_status(),
   flywheel.reprocess(uuid, timestamptz, boolean),
   flywheel.replay_progress(),
-  flywheel.stop_replays()
+  flywheel.stop_replays(),
+  flywheel.merge_rollups(),
+  flywheel.verify_rollups(),
+  flywheel.rebuild_rollups()
 to service_role;
 
 alter table flywheel.settings enable row level security;
