@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import {
   type ScratchCluster,
@@ -11,6 +11,9 @@ import {
 import { drift } from "../../supabase/tools/schema/drift.ts";
 import { PROJECT_SCHEMA } from "../../supabase/tools/schema/places.ts";
 import { supabaseCli } from "../../supabase/tools/supabase-cli.ts";
+
+// Each comparison starts the Supabase CLI, and that is a large program.
+vi.setConfig({ testTimeout: 300_000 });
 
 let cluster: ScratchCluster;
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import {
   type ScratchCluster,
   startScratchCluster,
@@ -7,6 +7,9 @@ import {
 import { makeMigration } from "../../supabase/tools/schema/make-migration.ts";
 import type { SchemaPlaces } from "../../supabase/tools/schema/places.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+
+// Each comparison starts the Supabase CLI, and that is a large program.
+vi.setConfig({ testTimeout: 300_000 });
 
 const COMMAND = new URL("../../supabase/tools/migration.ts", import.meta.url).href;
 
