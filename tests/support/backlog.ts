@@ -28,7 +28,14 @@ export async function queueStatus({ env }: TestStack): Promise<z.output<typeof s
   return statusSchema.parse(answer.body);
 }
 
-/** Waits until every event was handled. */
-export function settled(stack: TestStack): Promise<unknown> {
-  return eventually(async () => (await queueStatus(stack)).pending_events === 0);
+/** Waits until every event was handled, as long as there is progress. */
+export async function settled(stack: TestStack): Promise<void> {
+  for (let pending = Infinity; pending > 0;) {
+    const before = pending;
+    pending = await eventually(async () => {
+      const { pending_events: now } = await queueStatus(stack);
+      if (now >= before) throw new Error(`${now} events wait, and nobody handles them`);
+      return now;
+    });
+  }
 }
