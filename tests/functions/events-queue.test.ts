@@ -12,6 +12,7 @@ const statusSchema = z.strictObject({
   leased_users: z.int(),
   oldest_pending_seconds: z.number().min(0),
   dead_letters: z.int(),
+  failed_deliveries: z.int(),
   processed_total: z.int(),
 });
 const processedSchema = z.strictObject({
@@ -75,6 +76,7 @@ describe("The queue, in the order of these sentences,", () => {
       leased_users: 0,
       oldest_pending_seconds: 0,
       dead_letters: 0,
+      failed_deliveries: 0,
       processed_total: 0,
     });
     expect(await work()).toMatchObject({
