@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, type Measure, percentile } from "./harness/measure.ts";
-import { untilQuiet } from "./harness/quiet.ts";
+import { pause, withDoorbell } from "./harness/doorbell.ts";
 import { newEvents, newUsers } from "./harness/workload.ts";
 
 /** How often the store is asked what has been committed: the resolution of what is measured. */
@@ -14,42 +14,23 @@ const LOOK_EVERY_MS = 5;
 export const commitLatency: Suite = {
   name: "commit-latency",
   measures: [],
-  async measure(bench) {
-    const measures: Measure[] = [];
-    await bench.reset();
-    await bench.stack.service("net").start();
-    try {
+  measure(bench) {
+    return withDoorbell(bench, async () => {
+      const measures: Measure[] = [];
       await publishAt(bench, { rate: 10, seconds: 1 });
       for (const rate of [10, 100, 1_000]) {
         bench.progress(`commit latency: ${rate} events a second`);
-        const { calls, commits } = await publishAt(bench, {
-          rate,
-          seconds: bench.quick ? 2 : 20,
-        });
+        const { calls, commits } = await publishAt(bench, { rate, seconds: bench.quick ? 2 : 20 });
         for (const share of [0.5, 0.95, 0.99]) {
           const name = `${rate}_p${share * 100}`;
           measures.push(
-            figure(
-              `commit_latency_${name}`,
-              percentile(commits, share),
-              "ms",
-              "lower",
-            ),
-            figure(
-              `publish_latency_${name}`,
-              percentile(calls, share),
-              "ms",
-              "lower",
-            ),
+            figure(`commit_latency_${name}`, percentile(commits, share), "ms", "lower"),
+            figure(`publish_latency_${name}`, percentile(calls, share), "ms", "lower"),
           );
         }
       }
-    } finally {
-      await bench.stack.service("net").stop();
-      await untilQuiet(bench);
-      await bench.reset();
-    }
-    return measures;
+      return measures;
+    });
   },
 };
 
@@ -114,8 +95,4 @@ async function publishAt(
   } finally {
     await Promise.all([database.end(), watching.end()]);
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

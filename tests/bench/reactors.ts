@@ -30,7 +30,7 @@ export function benchReactors(): ReactorCosts {
   const streams = Array.from({ length: users }, (_, user) => streamOf(user));
   const events = streams.flat();
   const microseconds: Record<string, number> = {
-    "the catalogue's check": perEvent(() => events.forEach((event) => recognise(event))),
+    catalogue_check: perEvent(() => events.forEach((event) => recognise(event))),
   };
   for (const [name, calls] of callsOf(streams)) {
     const reactor = reactors.find((reactor) => reactor.name === name)!;
@@ -41,7 +41,7 @@ export function benchReactors(): ReactorCosts {
   const all = perEvent(() => streams.forEach((stream) => foldAll(reactors, stream)));
   return {
     events_per_second: Math.round(1e6 / all),
-    microseconds: { ...microseconds, "all, with the fold around them": all },
+    microseconds: { ...microseconds, whole_fold: all },
   };
 }
 

@@ -1,10 +1,12 @@
 import { commitLatency } from "./commit-latency.ts";
 import { deployment } from "./deployment.ts";
 import { drainBacklog } from "./drain.ts";
+import { fold } from "./fold.ts";
 import { footprint } from "./footprint.ts";
 import type { Suite } from "./harness/bench.ts";
 import { historyCost } from "./history.ts";
 import { limits } from "./limits.ts";
+import { nudgeLatency } from "./nudge-latency.ts";
 import { publishHttp } from "./publish-http.ts";
 import { publishBatches, publishOne, publishTwenty } from "./publish.ts";
 import { volumeCost } from "./volume.ts";
@@ -19,6 +21,8 @@ export const suites: readonly Suite[] = [
   historyCost,
   volumeCost,
   commitLatency,
+  nudgeLatency,
+  fold,
   footprint,
   limits,
   deployment,
