@@ -4,6 +4,10 @@ language plpgsql
 security definer
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   committed_at timestamptz := clock_timestamp();
@@ -21,7 +25,7 @@ begin
   ),
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   held as materialized (
-    select s.user_id, s.counted_version
+    select r.*, s.counted_version
     from flywheel.streams as s
     join result as r on r.user_id = s.user_id
     where s.lease_token = commit.token
@@ -51,12 +55,11 @@ begin
         when r.version < s.version then committed_at
         else r.wake_at
       end
-    from held as h
-    join result as r on r.user_id = h.user_id
+    from held as r
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1
-    where s.user_id = h.user_id
-    returning s.user_id, h.counted_version as counted, s.counted_version as upto, r.late
+    where s.user_id = r.user_id
+    returning s.user_id, r.counted_version as counted, s.counted_version as upto, r.late
   )
   select array_agg(d.user_id), array_agg(d.counted), array_agg(d.upto), array_agg(d.late)
   into committed, counted, upto, late
