@@ -73,12 +73,8 @@ export const nudges: Reactor<NudgesState> = {
     if (app_source === "aube") {
       const at = Math.max(event.received_at, event.timestamp + inMs(settings.stalled_days));
       const isRecent = event.timestamp > event.received_at - inMs(settings.recent_days);
-      const isUnderWay = currentStep(readJourney(context.states)) !== undefined;
-      state = plan(
-        state,
-        "journey_stalled",
-        isUnderWay && isRecent ? { ...origin, at } : undefined,
-      );
+      const isDue = isRecent && isExploring(context);
+      state = plan(state, "journey_stalled", isDue ? { ...origin, at } : undefined);
     }
     return nudgesFor(event, context).reduce(
       (reaction, type) => decide(reaction, type, event.received_at, origin, context),
@@ -100,14 +96,20 @@ export const nudges: Reactor<NudgesState> = {
     for (const [type, due] of Object.entries(before.planned) as [NudgeType, Plan][]) {
       if (due.at > now) continue;
       const at = afterQuietHours(now, context.settings.nudges.quiet_hours);
-      const { state, effects } = reaction;
-      reaction = at > now
-        ? { state: plan(state, type, { ...due, at }), effects }
-        : decide({ state: plan(state, type, undefined), effects }, type, now, due, context);
+      const { effects } = reaction;
+      const state = plan(reaction.state, type, at > now ? { ...due, at } : undefined);
+      const isOver = type === "journey_stalled" && !isExploring(context);
+      reaction = at > now || isOver
+        ? { state, effects }
+        : decide({ state, effects }, type, now, due, context);
     }
     return reaction;
   },
 };
+
+function isExploring({ states }: Context): boolean {
+  return currentStep(readJourney(states)) !== undefined;
+}
 
 /** An app that did not take the user over is made up for by an invitation. */
 function planCompensation(
@@ -116,9 +118,8 @@ function planCompensation(
   origin: Origin,
 ): NudgesState {
   const isOver = payload.status === "rejected" || payload.status === "expired";
+  // One that is superseded has another transition to the same app in its place.
   if (app_source !== "flywheel" || !isOver || payload.reason === superseded) return state;
-  // Another transition to the same app took its place.
-  if (payload.reason === "superseded") return state;
   const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
   if (!type) return state;
   const source = slug(payload.source_app);

@@ -213,6 +213,11 @@ describe("journey_stalled", () => {
     story.happens("exploration_commencée", "aube");
     story.happens("métier_choisi", "aube", job);
     expect(typesOf(story.passes(10 * day))).toEqual([]);
+
+    const elsewhere = new Story();
+    elsewhere.happens("exploration_commencée", "aube");
+    elsewhere.happens("métier_choisi", "website", job);
+    expect(typesOf(elsewhere.passes(10 * day))).toEqual([]);
   });
 
   test("goes back to what the user did last", () => {
