@@ -1,15 +1,14 @@
 import fc from "fast-check";
-import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { StoredEvent } from "../../shared/domain/events/envelope.ts";
-import { fold, shapeOf } from "../../shared/domain/fold.ts";
+import { shapeOf } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { type Lease, lease } from "../../shared/flywheel/lease.ts";
 import { work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { isSoak } from "../support/soak.ts";
-import { counting, drain, event, foldingOf, nudgeAt, pass, publish } from "../support/flywheel.ts";
+import { alarm, counting, drain, event, pass, publish } from "../support/flywheel.ts";
+import { foldedOf, foldQuietly, logOf } from "../support/quiet-fold.ts";
 
 let base: TestDatabase;
 let connections: Database[];
@@ -26,24 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => base[Symbol.asyncDispose]());
 
-interface Alarm {
-  due?: number;
-  rang: readonly number[];
-}
-
-/** Each event sets it anew; unless another one comes before, it rings. */
-const alarm: Reactor<Alarm> = {
-  name: "alarm",
-  version: 1,
-  initial: { rang: [] },
-  react: ({ rang }, event) => ({
-    state: { rang, due: event.received_at + (event.payload as { delay: number }).delay },
-  }),
-  wakeAt: ({ due }) => due,
-  wake: ({ rang }, now) => ({ state: { rang: [...rang, now] }, effects: [nudgeAt(now)] }),
-};
-
-const reactors = [counting, alarm];
+const reactors: readonly Reactor[] = [counting as Reactor, alarm as Reactor];
 const shape = shapeOf(reactors);
 
 /** An event of one of a few contents, so that some are the same, perhaps with one of a few ids, perhaps with a time. */
@@ -209,56 +191,14 @@ class Run {
       expect(received_at).toBeGreaterThanOrEqual(log[place - 1]?.received_at ?? 0);
     }
 
-    const [stream] = await base.admin`
-      select version::int, processed_version::int as processed, available_at, st.state
-      from flywheel.streams left join flywheel.states as st using (user_id)
-      where user_id = ${user}
-    `;
     if (log.length === 0) return;
-    expect(stream).toMatchObject({
+    expect(await foldedOf(base.admin, user), "as if it had been folded in peace").toEqual({
       version: log.length,
       processed: log.length,
       available_at: null,
+      ...foldQuietly(reactors, user, log),
     });
-    // One quiet fold of the whole log is what all of that must have come to.
-    const quiet = fold(reactors, {
-      ...foldingOf(user),
-      state: {},
-      events: log,
-      now: Date.now() + 60_000,
-      attempt: "early",
-    });
-    expect(stream!.state).toEqual(quiet.state);
-    const effects = await base.admin`
-      select causation_id, floor(extract(epoch from sent_at) * 1000)::float as at
-      from public.phoenix_nudges_sent where user_id = ${user}
-    `;
-    expect(
-      effects.map(({ causation_id, at }) => `${causation_id} ${at}`).sort(),
-      "every effect, once",
-    )
-      .toEqual(quiet.effects.map(({ cause }) => `${cause.event_id ?? null} ${cause.at}`).sort());
   }
-}
-
-interface Logged extends StoredEvent {
-  payload: { content: number };
-  timed: boolean;
-}
-
-/** A user's log, straight from the table. */
-async function logOf(sql: postgres.Sql, user: string): Promise<Logged[]> {
-  const rows = await sql`
-    select
-      version::int, event_id, event_type, app_source, payload, correlation_id,
-      floor(extract(epoch from "timestamp") * 1000)::float as "timestamp",
-      floor(extract(epoch from received_at) * 1000)::float as received_at,
-      "timestamp" < '2026-01-01' as timed
-    from public.phoenix_events
-    where user_id = ${user}
-    order by version
-  `;
-  return rows.map((row) => ({ ...row, set_aside: false }) as unknown as Logged);
 }
 
 describe("whatever publishers, workers, crashes, late commits and replays do, and in whatever order", () => {

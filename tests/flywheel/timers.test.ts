@@ -6,7 +6,7 @@ import { processQueue } from "../../shared/flywheel/process.ts";
 import { work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { drain, event, nudgeAt, pass, publish, storyOf } from "../support/flywheel.ts";
+import { alarm, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -19,23 +19,6 @@ beforeAll(async () => {
 });
 afterAll(() => base[Symbol.asyncDispose]());
 
-interface Alarm {
-  due?: number;
-  rang: readonly number[];
-}
-
-/** Wants to be woken so long after each event; `never` calls it off. */
-const alarm: Reactor<Alarm> = {
-  name: "alarm",
-  version: 1,
-  initial: { rang: [] },
-  react({ rang }, { payload, received_at }) {
-    const { delay } = payload as { delay: number | "never" };
-    return { state: delay === "never" ? { rang } : { rang, due: received_at + delay } };
-  },
-  wakeAt: ({ due }) => due,
-  wake: ({ rang }, now) => ({ state: { rang: [...rang, now] }, effects: [nudgeAt(now)] }),
-};
 const reactors: readonly Reactor[] = [alarm as Reactor];
 const shape = shapeOf(reactors);
 
@@ -66,7 +49,10 @@ async function travel(user: string): Promise<void> {
 
 async function ringsOf(user: string) {
   const { state, causes } = await storyOf(base.admin, user);
-  return { rang: (state.alarm as Alarm | undefined)?.rang.length ?? 0, nudges: causes.length };
+  return {
+    rang: (state.alarm as { rang: number[] } | undefined)?.rang.length ?? 0,
+    nudges: causes.length,
+  };
 }
 
 /** How a stream stands: when a worker should look at it, in milliseconds from when its last event was received. */

@@ -55,6 +55,24 @@ export const counting: Reactor<{ count: number; versions: readonly number[] }> =
   }),
 };
 
+interface Alarm {
+  due?: number;
+  rang: readonly number[];
+}
+
+/** Wants to be woken so many milliseconds after an event as its payload says, unless another comes before; `never` calls it off. */
+export const alarm: Reactor<Alarm> = {
+  name: "alarm",
+  version: 1,
+  initial: { rang: [] },
+  react({ rang }, { payload, received_at }) {
+    const { delay } = payload as { delay?: number | "never" };
+    return { state: typeof delay === "number" ? { rang, due: received_at + delay } : { rang } };
+  },
+  wakeAt: ({ due }) => due,
+  wake: ({ rang }, now) => ({ state: { rang: [...rang, now] }, effects: [nudgeAt(now)] }),
+};
+
 /** A nudge as a reactor makes it. */
 export function nudgeAt(at: number) {
   return {
