@@ -121,7 +121,7 @@ async function expectFoldedOnce(
       version: log.length,
       processed: log.length,
       available_at: null,
-      ...foldQuietly(user, reactors, log),
+      ...foldQuietly(reactors, user, log),
     });
   }
   expect(stored).toEqual(ids);

@@ -196,7 +196,7 @@ class Run {
       version: log.length,
       processed: log.length,
       available_at: null,
-      ...foldQuietly(user, reactors, log),
+      ...foldQuietly(reactors, user, log),
     });
   }
 }

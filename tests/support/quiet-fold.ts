@@ -26,8 +26,8 @@ export async function logOf(sql: postgres.Sql, user: string): Promise<LoggedEven
 
 /** What a log comes to when it is folded at one go, in peace, timers included that come due in the next minute. */
 export function foldQuietly(
-  user: string,
   reactors: readonly Reactor[],
+  user: string,
   events: readonly StoredEvent[],
 ) {
   const { state, effects } = fold(reactors, {
