@@ -67,6 +67,11 @@
 \ir analytics/count_users.sql
 \ir analytics/uncount_user.sql
 \ir analytics/write_increments.sql
+\ir analytics/user_activity.sql
+\ir analytics/logged_activity.sql
+\ir analytics/write_activity.sql
+\ir analytics/verify_activity.sql
+\ir analytics/rebuild_activity.sql
 \ir analytics/merge_seconds.sql
 \ir analytics/merge_rollups.sql
 \ir analytics/verify_rollups.sql

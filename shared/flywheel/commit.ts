@@ -39,12 +39,18 @@ export async function commit(
   shape: string,
   results: readonly Result[],
 ): Promise<Committed> {
-  const { rows, increments } = toRows(results);
-  const [states, effects] = [toJson(rows), toJson(toEffects(results))];
+  const { rows, increments, activity } = toRows(results);
+  const effects = toEffects(results);
+  if (activity.length > 0) effects.activity = activity;
+  const [states, effectsByKind] = [toJson(rows), toJson(effects)];
   try {
     const [row] = await database<{ commit: Committed }[]>`
       select flywheel.commit(
-        ${token}, ${shape}, ${states}::text::jsonb, ${effects}::text::jsonb, ${increments.toJson()}
+        ${token},
+        ${shape},
+        ${states}::text::jsonb,
+        ${effectsByKind}::text::jsonb,
+        ${increments.toJson()}
       )
     `;
     return row?.commit ?? { users: [], nudges: 0, transitions: 0 };
@@ -66,22 +72,24 @@ function isRefusal(error: unknown): error is postgres.PostgresError {
   return error instanceof postgres.PostgresError && /^(22|23|54|P0)/.test(error.code);
 }
 
-/** The users' rows, and what all of them together add to the rollups. */
+/** The users' rows, what all of them together add to the rollups, and whose activity has changed. */
 function toRows(results: readonly Result[]) {
   const increments = new Increments();
+  const activity: unknown[] = [];
   const rows = results.map((result) => {
     const { user_id, version, folded } = result;
-    const { state, isLate } = countResult(result, increments.add);
+    const counted = countResult(result, increments.add);
+    if (counted.activity) activity.push({ user_id, ...counted.activity });
     return {
       user_id,
       version,
-      state,
-      late: isLate,
+      state: counted.state,
+      late: counted.isLate,
       wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
       failed: folded.failure !== undefined,
     };
   });
-  return { rows, increments };
+  return { rows, increments, activity };
 }
 
 /** The effects by kind, each with its id and its cause, and what was set aside. */

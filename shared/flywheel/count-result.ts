@@ -1,4 +1,5 @@
 import type { State } from "../domain/reactor.ts";
+import type { Activity } from "../domain/rollups/activity.ts";
 import { count, counting, type CountMemory } from "../domain/rollups/count.ts";
 import { countedTime } from "../domain/rollups/counted-event.ts";
 import type { Add } from "../domain/rollups/increments.ts";
@@ -7,13 +8,13 @@ import type { Result } from "./commit.ts";
 /**
  * Counts what was folded of a user's backlog, whatever became of it.
  *
- * @returns the state with what counting remembers, and whether the database has to count from the log
+ * @returns the state with what counting remembers, whether the database has to count from the log, and the activity that has changed
  */
 export function countResult(
   { version, folded: { state }, events }: Result,
   add: Add,
-): { state: State; isLate: boolean } {
-  const { memory, isLate } = count(
+): { state: State; isLate: boolean; activity: Activity | undefined } {
+  const { memory, isLate, activity } = count(
     state[counting.name] as CountMemory | undefined,
     events
       .filter((event) => event.version <= version)
@@ -26,5 +27,5 @@ export function countResult(
       })),
     add,
   );
-  return { state: { ...state, [counting.name]: memory }, isLate };
+  return { state: { ...state, [counting.name]: memory }, isLate, activity };
 }

@@ -36,6 +36,7 @@ grant execute on function
   flywheel.stop_replays(),
   flywheel.merge_rollups(),
   flywheel.verify_rollups(),
+  flywheel.verify_activity(),
   flywheel.rebuild_rollups()
 to service_role;
 

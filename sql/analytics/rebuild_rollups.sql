@@ -30,9 +30,9 @@ begin
 
   while flywheel.merge_rollups() > 0 loop
   end loop;
-  return corrections;
+  return corrections + flywheel.rebuild_activity();
 end
 $$;
 
 comment on function flywheel.rebuild_rollups() is
-  'Makes the rollups equal to the log by adding what flywheel.verify_rollups() says that they lack: from nothing, or after damage. Workers and publishers go on meanwhile. Returns how many figures it corrected.';
+  'Makes the rollups, and flywheel.user_activity, equal to the log by adding what flywheel.verify_rollups() says that they lack: from nothing, or after damage. Workers and publishers go on meanwhile. Returns how many figures and users it corrected.';

@@ -82,6 +82,9 @@ begin
   if effects ? 'set_aside' then
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
+  if effects ? 'activity' then
+    perform flywheel.write_activity(effects -> 'activity', committed);
+  end if;
   if effects ? 'nudge' then
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
@@ -103,4 +106,4 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, jsonb, text) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';

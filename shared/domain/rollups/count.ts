@@ -1,3 +1,4 @@
+import { type Activity, rememberActivity } from "./activity.ts";
 import type { CountedEvent } from "./counted-event.ts";
 import { countEvent, type EventsMemory, isInOrder } from "./events.ts";
 import { countExploration, type ExplorationMemory } from "./explorations.ts";
@@ -14,6 +15,7 @@ export interface CountMemory {
   readonly exploration?: ExplorationMemory;
   readonly transitions?: TransitionsMemory;
   readonly paid?: Paid;
+  readonly activity?: Activity;
 }
 
 /** The key of that memory in a user's state, and the version of its shape, as a reactor has them. */
@@ -26,6 +28,8 @@ export interface Counted {
   memory: CountMemory;
   /** Whether an event happened before one that came earlier: then the database counts those figures, from the log. */
   isLate: boolean;
+  /** Where it has changed. */
+  activity: Activity | undefined;
 }
 
 /**
@@ -47,7 +51,8 @@ export function count(
   for (const event of events) {
     state = countOne(state, event, !event.is_new ? ignore : isLate ? addWithoutOrder : add);
   }
-  return { memory: state, isLate };
+  const isActive = state.activity !== memory?.activity && events.some(({ is_new }) => is_new);
+  return { memory: state, isLate, activity: isActive ? state.activity : undefined };
 }
 
 const ignore: Add = () => {};
@@ -70,6 +75,7 @@ function countOne(memory: CountMemory, event: CountedEvent, add: Add): CountMemo
   const exploration = countExploration(memory.exploration ?? {}, event, add);
   const transitions = countTransition(memory.transitions ?? {}, event, presence, add);
   const paid = countRevenue(memory.paid ?? [], event, memory.presence, presence, add);
+  const activity = rememberActivity(memory.activity ?? none, event);
   countOpinion(event, add);
   return {
     events,
@@ -77,5 +83,8 @@ function countOne(memory: CountMemory, event: CountedEvent, add: Add): CountMemo
     ...(exploration.reached && { exploration }),
     ...(Object.keys(transitions).length > 0 && { transitions }),
     ...(paid.length > 0 && { paid }),
+    ...(activity !== none && { activity }),
   };
 }
+
+const none: Activity = {};

@@ -1,0 +1,27 @@
+import { accountEvents } from "../events/account.ts";
+import { flywheelEvents } from "../events/flywheel.ts";
+import type { CountedEvent } from "./counted-event.ts";
+
+/** When the user last did something in CV and Letters: microseconds since 1970, oldest first. */
+export interface Activity {
+  readonly cv?: readonly number[];
+  readonly letters?: readonly number[];
+}
+
+/** How many times the rules between CV and Letters look at. */
+const kept = { cv: 3, letters: 1 } as const;
+
+/** The same as the reactor of that name remembers, but for every event, whatever became of it. */
+export function rememberActivity(
+  activity: Activity,
+  { app_source, event_type, at }: CountedEvent,
+): Activity {
+  if (app_source !== "cv" && app_source !== "letters") return activity;
+  if (Object.hasOwn(accountEvents, event_type) || Object.hasOwn(flywheelEvents, event_type)) {
+    return activity;
+  }
+  const known = activity[app_source] ?? [];
+  const times = [...known, at].sort((a, b) => a - b).slice(-kept[app_source]);
+  const isSame = times.length === known.length && times.every((time, i) => time === known[i]);
+  return isSame ? activity : { ...activity, [app_source]: times };
+}
