@@ -2023,6 +2023,10 @@ language plpgsql
 security definer
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   settings flywheel.settings;
@@ -2873,6 +2877,129 @@ $$;
 comment on function flywheel.write_increments(text, integer, uuid[], bigint[], bigint[], boolean[]) is
   'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: whose events came in another order than they happened.';
 
+-- analytics/user_activity.sql
+create table flywheel.user_activity (
+  user_id uuid primary key,
+  cv_last_at timestamptz,
+  cv_third_last_at timestamptz,
+  letters_last_at timestamptz
+)
+with (fillfactor = 80);
+
+alter table flywheel.user_activity enable row level security;
+
+comment on table flywheel.user_activity is
+  'When users last did something in CV and Letters, for public.phoenix_nudge_opportunities: what the rules between the two look at. Signing in, paying and giving feedback are none of it, nor is what the flywheel tells. flywheel.logged_activity() defines it.';
+comment on column flywheel.user_activity.user_id is 'Whose activity.';
+comment on column flywheel.user_activity.cv_last_at is 'The last one in CV.';
+comment on column flywheel.user_activity.cv_third_last_at is 'The third last one in CV.';
+comment on column flywheel.user_activity.letters_last_at is 'The last one in Letters.';
+
+-- analytics/logged_activity.sql
+create function flywheel.logged_activity()
+returns setof flywheel.user_activity
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    e.user_id,
+    max(e.at) filter (where e.app_source = 'cv'),
+    max(e.at) filter (where e.app_source = 'cv' and e.place = 3),
+    max(e.at) filter (where e.app_source = 'letters')
+  from (
+    select
+      v.user_id,
+      v.app_source,
+      t.at,
+      row_number() over (partition by v.user_id, v.app_source order by t.at desc) as place
+    from public.phoenix_events as v
+    join flywheel.streams as s
+      on s.user_id = v.user_id and v.version <= s.counted_version
+    cross join lateral (
+      select greatest(v."timestamp", timestamptz '1900-01-01 00:00:00+00') as at
+    ) as t
+    where v.app_source in ('cv', 'letters')
+      and v.event_type not in (
+        'user.registered', 'user.login', 'user.logout', 'user.tier_updated', 'subscription.activated',
+        'feedback.submitted', 'nudge.shown', 'nudge.clicked', 'nudge.dismissed', 'nudge.converted',
+        'nudge.expired', 'nudge.cancelled'
+      )
+  ) as e
+  group by e.user_id
+$$;
+
+comment on function flywheel.logged_activity() is
+  'What flywheel.user_activity has to hold, from the log: for every user with activity in CV or Letters, as far as they are counted.';
+
+-- analytics/write_activity.sql
+create function flywheel.write_activity(activity jsonb, committed uuid[])
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into flywheel.user_activity as a (user_id, cv_last_at, cv_third_last_at, letters_last_at)
+  select
+    r.user_id,
+    timestamptz 'epoch' + (r.cv ->> -1)::bigint * interval '1 microsecond',
+    timestamptz 'epoch' + (r.cv ->> -3)::bigint * interval '1 microsecond',
+    timestamptz 'epoch' + (r.letters ->> -1)::bigint * interval '1 microsecond'
+  from jsonb_to_recordset(activity) as r (user_id uuid, cv jsonb, letters jsonb)
+  where r.user_id = any (committed)
+  on conflict (user_id) do update
+  set
+    cv_last_at = excluded.cv_last_at,
+    cv_third_last_at = excluded.cv_third_last_at,
+    letters_last_at = excluded.letters_last_at
+$$;
+
+comment on function flywheel.write_activity(jsonb, uuid[]) is
+  'Writes what committed users did last in CV and Letters: [ { user_id, cv, letters } ], each the last times in microseconds since 1970, oldest first.';
+
+-- analytics/verify_activity.sql
+create function flywheel.verify_activity()
+returns setof flywheel.user_activity
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select coalesce(l.user_id, a.user_id), l.cv_last_at, l.cv_third_last_at, l.letters_last_at
+  from flywheel.logged_activity() as l
+  full join flywheel.user_activity as a on a.user_id = l.user_id
+  where l.* is distinct from a.*
+$$;
+
+comment on function flywheel.verify_activity() is
+  'What the log says of the users of whom flywheel.user_activity says something else: no row where it is right.';
+
+-- analytics/rebuild_activity.sql
+create function flywheel.rebuild_activity()
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  users uuid[];
+begin
+  users := array(select v.user_id from flywheel.verify_activity() as v);
+  if cardinality(users) = 0 then
+    return 0;
+  end if;
+
+  -- Locked in the order in which publications lock: what is read below then stays so until it is written.
+  perform from flywheel.streams as s where s.user_id = any (users) order by s.user_id for no key update;
+
+  delete from flywheel.user_activity as a where a.user_id = any (users);
+  insert into flywheel.user_activity
+  select l.* from flywheel.logged_activity() as l where l.user_id = any (users);
+  return cardinality(users);
+end
+$$;
+
+comment on function flywheel.rebuild_activity() is
+  'Makes flywheel.user_activity equal to the log where it is not; the users concerned wait meanwhile. Returns how many there were.';
+
 -- analytics/merge_seconds.sql
 create function flywheel.merge_seconds(present integer[], remembered integer[], forgotten integer[])
 returns integer[]
@@ -3074,12 +3201,12 @@ begin
 
   while flywheel.merge_rollups() > 0 loop
   end loop;
-  return corrections;
+  return corrections + flywheel.rebuild_activity();
 end
 $$;
 
 comment on function flywheel.rebuild_rollups() is
-  'Makes the rollups equal to the log by adding what flywheel.verify_rollups() says that they lack: from nothing, or after damage. Workers and publishers go on meanwhile. Returns how many figures it corrected.';
+  'Makes the rollups, and flywheel.user_activity, equal to the log by adding what flywheel.verify_rollups() says that they lack: from nothing, or after damage. Workers and publishers go on meanwhile. Returns how many figures and users it corrected.';
 
 -- flywheel/commit.sql
 create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb, increments text default null)
@@ -3088,6 +3215,10 @@ language plpgsql
 security definer
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   committed_at timestamptz := clock_timestamp();
@@ -3105,7 +3236,7 @@ begin
   ),
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   held as materialized (
-    select s.user_id, s.counted_version
+    select r.*, s.counted_version
     from flywheel.streams as s
     join result as r on r.user_id = s.user_id
     where s.lease_token = commit.token
@@ -3135,12 +3266,11 @@ begin
         when r.version < s.version then committed_at
         else r.wake_at
       end
-    from held as h
-    join result as r on r.user_id = h.user_id
+    from held as r
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1
-    where s.user_id = h.user_id
-    returning s.user_id, h.counted_version as counted, s.counted_version as upto, r.late
+    where s.user_id = r.user_id
+    returning s.user_id, r.counted_version as counted, s.counted_version as upto, r.late
   )
   select array_agg(d.user_id), array_agg(d.counted), array_agg(d.upto), array_agg(d.late)
   into committed, counted, upto, late
@@ -3163,6 +3293,9 @@ begin
   if effects ? 'set_aside' then
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
+  if effects ? 'activity' then
+    perform flywheel.write_activity(effects -> 'activity', committed);
+  end if;
   if effects ? 'nudge' then
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
@@ -3184,7 +3317,7 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, jsonb, text) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)
@@ -3761,6 +3894,7 @@ grant execute on function
   flywheel.stop_replays(),
   flywheel.merge_rollups(),
   flywheel.verify_rollups(),
+  flywheel.verify_activity(),
   flywheel.rebuild_rollups()
 to service_role;
 
