@@ -105,7 +105,7 @@ test("what a function's entry exports is { fetch }, and nothing else has a defau
   // Vitest reads its configuration and its global setup as default exports.
   const forVitest = ["vitest.config.ts", "tests/support/global-setup.ts"];
   for (const { path, defaultExport } of sources) {
-    if (/(^|\/)functions\/[^/]+\/index\.ts$/.test(path)) {
+    if (/(^functions|\/fixtures\/.+)\/[^/]+\/index\.ts$/.test(path)) {
       expect(defaultExport, path).toEqual(["fetch"]);
     } else if (!forVitest.includes(path)) expect(defaultExport, path).toBeUndefined();
   }
