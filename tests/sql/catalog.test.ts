@@ -8,13 +8,18 @@ beforeAll(async () => {
 });
 afterAll(() => base[Symbol.asyncDispose]());
 
-/** Tables off the hot path: a few rows for the whole system, or written by operators. Everything else is one user's. */
+/**
+ * Tables that are nobody's in particular: a few rows for the whole system, written by operators, or the figures of everybody, to
+ * which a commit adds one row. Everything else is one user's.
+ */
 const unsharded = [
   "flywheel.apps",
   "flywheel.audit",
   "flywheel.doorbell",
   "flywheel.pruning",
   "flywheel.replays",
+  "flywheel.rollup_increments",
+  "flywheel.rollups",
   "flywheel.settings",
   "flywheel.settings_changes",
   "flywheel.worker_slots",

@@ -1,11 +1,15 @@
 import type postgres from "postgres";
 import type { Backlog } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { counting as rollupMemory } from "../../shared/domain/rollups/count.ts";
 import { defaultSettings } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { type Publication, publish as publishBody } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
+
+/** Where a user's state keeps what the rollups remember, which is another story. */
+export const rollups = rollupMemory.name;
 
 /** An event as a publisher sends it. */
 export type Event = Record<string, unknown>;
@@ -95,7 +99,8 @@ export async function storyOf(sql: postgres.Sql, user_id: string) {
     { version: number; processed: number; attempts: number; state: Record<string, unknown> }[]
   >`
     select
-      s.version::int, s.processed_version::int as processed, s.attempts, coalesce(st.state, '{}') as state
+      s.version::int, s.processed_version::int as processed, s.attempts,
+      coalesce(st.state - ${rollups}, '{}') as state
     from flywheel.streams as s
     left join flywheel.states as st using (user_id)
     where user_id = ${user_id}

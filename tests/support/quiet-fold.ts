@@ -2,7 +2,7 @@ import type postgres from "postgres";
 import type { StoredEvent } from "../../shared/domain/events/envelope.ts";
 import { fold } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
-import { foldingOf } from "./flywheel.ts";
+import { foldingOf, rollups } from "./flywheel.ts";
 
 /** A stored event, and whether its publisher said when it happened. */
 export interface LoggedEvent extends StoredEvent {
@@ -47,7 +47,7 @@ export function foldQuietly(
 /** What a user's log has come to in the database, in the same form. */
 export async function foldedOf(sql: postgres.Sql, user: string) {
   const [row] = await sql`
-    select version::int, processed_version::int as processed, available_at, state
+    select version::int, processed_version::int as processed, available_at, state - ${rollups} as state
     from flywheel.streams left join flywheel.states using (user_id)
     where user_id = ${user}
   `;
