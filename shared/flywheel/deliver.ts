@@ -33,12 +33,15 @@ interface Lease {
   deliveries: Delivery[];
 }
 
-/** Hands what is due in the outbox over to QStash. Never rejects: what it leaves is due again when its lease ends. */
+/**
+ * Hands what is due in the outbox over to QStash. Never rejects: what it leaves is due again when its lease ends. Called while it is at
+ * work, it looks once more at the end.
+ */
 export type Deliver = (log: Log) => Promise<void>;
 
-/** How long QStash may take to accept one delivery, and how long one call goes on at most, in milliseconds. */
+/** How long QStash may take to accept one delivery, and how long a call goes on at most, in milliseconds. */
 const patienceMs = 5_000;
-const budgetMs = 30_000;
+const budgetMs = 20_000;
 
 /**
  * A deliverer for one instance of a function. At least once: a delivery is marked only after QStash has accepted it, and whoever
@@ -46,39 +49,60 @@ const budgetMs = 30_000;
  */
 export function createDeliverer({ database, env }: Pick<Services, "database" | "env">): Deliver {
   if (env.QSTASH_TOKEN === "") return () => Promise.resolve();
-  const publisher = createPublisher(env);
+  const publish = createPublisher(env);
+  let running: Promise<void> | undefined;
+  let isAsked = false;
 
-  return async (log) => {
+  async function run(log: Log): Promise<void> {
     const until = performance.now() + budgetMs;
-    try {
-      while (performance.now() < until) {
-        const leased = await leaseDeliveries(database);
-        if (!leased) return;
-        const outcomes = await Promise.all(leased.deliveries.map(async (delivery) => ({
-          delivery,
-          ...await publisher(leased, delivery),
-        })));
-        const published = outcomes.filter(({ outcome }) => outcome === "published");
-        if (published.length > 0) {
-          await markPublished(database, published.map(({ delivery }) => delivery));
-        }
-        for (const { delivery, outcome, why } of outcomes) {
-          if (outcome === "published") continue;
-          const { delivery_id, app } = delivery;
-          log("warn", "a delivery was not published", { delivery_id, app, outcome, reason: why });
-          if (outcome === "refused") {
-            await database`
-              select flywheel.fail_delivery(${delivery.user_id}, ${delivery_id}, ${why})
-            `;
-          }
-        }
-        // QStash is away: more would fare no better.
-        if (outcomes.every(({ outcome }) => outcome === "postponed")) return;
+    while (isAsked && performance.now() < until) {
+      isAsked = false;
+      try {
+        await deliverDue(database, publish, until, log);
+      } catch (error) {
+        log("error", "delivering failed", {
+          error: error instanceof Error ? error.name : "unknown",
+        });
       }
-    } catch (error) {
-      log("error", "delivering failed", { error: error instanceof Error ? error.name : "unknown" });
     }
+    running = undefined;
+  }
+
+  return (log) => {
+    isAsked = true;
+    return running ??= run(log);
   };
+}
+
+async function deliverDue(
+  database: Database,
+  publish: Publish,
+  until: number,
+  log: Log,
+): Promise<void> {
+  while (performance.now() < until) {
+    const leased = await leaseDeliveries(database);
+    if (!leased) return;
+    const attempts = await Promise.all(
+      leased.deliveries.map(async (delivery) => ({
+        delivery,
+        ...await publish(leased, delivery),
+      })),
+    );
+    const published = attempts.filter(({ outcome }) => outcome === "published");
+    if (published.length > 0) {
+      await markPublished(database, published.map(({ delivery }) => delivery));
+    }
+    for (const { delivery: { user_id, delivery_id, app }, outcome, why } of attempts) {
+      if (outcome === "published") continue;
+      log("warn", "a delivery was not published", { delivery_id, app, outcome, reason: why });
+      if (outcome === "refused") {
+        await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, ${why})`;
+      }
+    }
+    // QStash is away: more would fare no better.
+    if (attempts.every(({ outcome }) => outcome === "postponed")) return;
+  }
 }
 
 async function leaseDeliveries(database: Database): Promise<Lease | null> {
@@ -93,13 +117,15 @@ async function markPublished(database: Database, published: readonly Delivery[])
   await database`select flywheel.mark_published(${JSON.stringify(ids)}::text::jsonb)`;
 }
 
-/** Refused is for good: QStash will not take it. Postponed is for now. */
-type Outcome = { outcome: "published"; why: "" } | {
-  outcome: "refused" | "postponed";
+/** What became of handing a delivery over. Refused is for good: QStash will not take it. Postponed is for now. */
+interface Attempt {
+  outcome: "published" | "refused" | "postponed";
   why: string;
-};
+}
 
-function createPublisher(env: Env): (lease: Lease, delivery: Delivery) => Promise<Outcome> {
+type Publish = (lease: Lease, delivery: Delivery) => Promise<Attempt>;
+
+function createPublisher(env: Env): Publish {
   const client = new Client({
     ...(env.QSTASH_URL !== "" && { baseUrl: env.QSTASH_URL }),
     token: env.QSTASH_TOKEN,

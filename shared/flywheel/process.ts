@@ -36,19 +36,18 @@ export async function processQueue(
   { log, reactors = everyReactor, deliver = () => Promise.resolve() }: ProcessOptions,
 ): Promise<Processed> {
   const startedAt = performance.now();
-  let delivering = deliver();
-  const onTransitions = () => void (delivering = delivering.then(deliver));
+  void deliver();
   const total = { processed: 0, users: 0, nudges: 0, transitions: 0, failed: 0 };
   const slot = await enter(database);
   if (slot) {
     try {
       const until = startedAt + slot.work_budget_ms;
-      await drain(database, reactors, { slot, until, total, log, onTransitions });
+      await drain(database, reactors, { slot, until, total, log, deliver });
     } finally {
       await database`select flywheel.leave(${slot.token}, ${total.processed})`;
     }
   }
-  await delivering.then(deliver);
+  await deliver();
   return { ...total, duration_ms: Math.round(performance.now() - startedAt) };
 }
 
@@ -69,12 +68,12 @@ async function enter(database: Database): Promise<Slot | null> {
 async function drain(
   database: Database,
   reactors: readonly Reactor[],
-  { slot, until, total, log, onTransitions }: {
+  { slot, until, total, log, deliver }: {
     slot: Slot;
     until: number;
     total: Total;
     log: Log;
-    onTransitions: () => void;
+    deliver: () => Promise<void>;
   },
 ): Promise<void> {
   const shape = `${shapeOf(reactors)} ${counting.name}@${counting.version}`;
@@ -91,7 +90,7 @@ async function drain(
         await extend();
       });
       account(leased, worked, total, log);
-      if (worked.committed.transitions > 0) onTransitions();
+      if (worked.committed.transitions > 0) void deliver();
       continue;
     }
     if (idleSince === undefined && await tend(database)) continue;

@@ -8,7 +8,16 @@ declare
 begin
   if exists (
     select from public.phoenix_transitions as t
-    where t.user_id = opening.user_id and t.transition_id = opening.transition_id
+    where t.user_id = opening.user_id
+      and (
+        t.transition_id = opening.transition_id
+        -- What was folded late does not undo what was decided since.
+        or (
+          t.target_app = opening.target_app
+          and t.status in ('requested', 'notified')
+          and t.requested_at > opening.requested_at
+        )
+      )
   ) then
     return false;
   end if;
@@ -35,4 +44,4 @@ end
 $$;
 
 comment on function flywheel.open_transition(public.phoenix_transitions) is
-  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. One to the same app that nobody has answered yet is superseded and expires. Returns whether it is new.';
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands. Returns whether it was opened.';

@@ -1,4 +1,5 @@
 import { commitLatency } from "./commit-latency.ts";
+import { deliveries } from "./deliveries.ts";
 import { deployment } from "./deployment.ts";
 import { drainBacklog } from "./drain.ts";
 import { fold } from "./fold.ts";
@@ -23,6 +24,7 @@ export const suites: readonly Suite[] = [
   commitLatency,
   nudgeLatency,
   fold,
+  deliveries,
   footprint,
   limits,
   deployment,
