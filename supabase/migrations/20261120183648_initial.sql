@@ -1307,7 +1307,8 @@ create table public.phoenix_transitions (
 create unique index phoenix_transitions_open on public.phoenix_transitions (user_id, target_app)
 where status in ('requested', 'notified');
 create index phoenix_transitions_id on public.phoenix_transitions (transition_id);
-create index phoenix_transitions_inbox on public.phoenix_transitions (target_app, requested_at, transition_id);
+create index phoenix_transitions_inbox on public.phoenix_transitions (target_app, status, requested_at, transition_id);
+create index phoenix_transitions_requested_at on public.phoenix_transitions (requested_at, transition_id);
 
 alter table public.phoenix_transitions enable row level security;
 
@@ -1597,7 +1598,16 @@ declare
 begin
   if exists (
     select from public.phoenix_transitions as t
-    where t.user_id = opening.user_id and t.transition_id = opening.transition_id
+    where t.user_id = opening.user_id
+      and (
+        t.transition_id = opening.transition_id
+        -- What was folded late does not undo what was decided since.
+        or (
+          t.target_app = opening.target_app
+          and t.status in ('requested', 'notified')
+          and t.requested_at > opening.requested_at
+        )
+      )
   ) then
     return false;
   end if;
@@ -1624,7 +1634,7 @@ end
 $$;
 
 comment on function flywheel.open_transition(public.phoenix_transitions) is
-  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. One to the same app that nobody has answered yet is superseded and expires. Returns whether it is new.';
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands. Returns whether it was opened.';
 
 -- flywheel/request_transition.sql
 create function flywheel.request_transition(

@@ -88,7 +88,5 @@ async function chooseAt(
 }
 
 function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) =>
-    setTimeout(resolve, Math.max(0, milliseconds))
-  );
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
 }
