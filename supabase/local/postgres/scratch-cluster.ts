@@ -20,8 +20,11 @@ export interface ScratchCluster extends AsyncDisposable {
   createDatabase(): Promise<ScratchDatabase>;
 }
 
+const ENDINGS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /**
- * Starts a server in a new temporary folder. Disposing of it ends the server and deletes the folder.
+ * Starts a server in a new temporary folder. Disposing of it ends the server and deletes the folder; so
+ * does a signal that ends this process.
  *
  * @throws StackError with one line that says what to do; nothing is left running
  */
@@ -40,11 +43,20 @@ export async function startScratchCluster(): Promise<ScratchCluster> {
   let service: Service | undefined;
   let databases = 0;
 
-  async function dispose(): Promise<void> {
+  let disposing: Promise<void> | undefined;
+  const dispose = () => disposing ??= end();
+
+  async function end(): Promise<void> {
     await Promise.all(connections.map((sql) => sql.end({ timeout: 1 })));
     await service?.stop();
     await Deno.remove(folder, { recursive: true });
+    for (const signal of ENDINGS) Deno.removeSignalListener(signal, interrupted);
   }
+
+  function interrupted(): void {
+    dispose().finally(() => Deno.exit(130));
+  }
+  for (const signal of ENDINGS) Deno.addSignalListener(signal, interrupted);
 
   try {
     const superuserUrl = urlOf(SUPERUSER, "postgres");
