@@ -114,13 +114,21 @@ begin
           order by b.version
         ) as events
       from (
-        select v.*
-        from public.phoenix_events as v
-        where v.user_id = s.user_id and v.version > f.version
-        order by v.version
-        -- After a worker died over a backlog, ever fewer at once: soon the event that kills stands alone.
-        limit greatest(1, settings.lease_events >> least(3 * (s.attempts - 1), 30))
+        select
+          n.*,
+          -- What is small is bounded by its number; what is large is measured as it is kept, compressed, which costs nothing.
+          sum(case when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload) else 0 end)
+            over (order by n.version rows between unbounded preceding and 1 preceding) as bytes_before
+        from (
+          select v.*
+          from public.phoenix_events as v
+          where v.user_id = s.user_id and v.version > f.version
+          order by v.version
+          -- After a worker died over a backlog, ever fewer at once: soon the event that kills stands alone.
+          limit greatest(1, settings.lease_events >> least(3 * (s.attempts - 1), 30))
+        ) as n
       ) as b
+      where coalesce(b.bytes_before, 0) < settings.lease_bytes
     ) as e on true
     where s.user_id = any (users)
   );

@@ -8,6 +8,7 @@ create table flywheel.settings (
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
+  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 16777216),
   max_attempts integer not null default 5 check (max_attempts between 2 and 50),
   backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
@@ -44,6 +45,8 @@ comment on column flywheel.settings.lease_time is
   'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
+comment on column flywheel.settings.lease_bytes is
+  'Bytes of large payloads of one user, compressed as they are kept, that a worker takes at once, and one event more. Compression saves up to 250-fold: with lease_users this keeps a lease below the gigabyte that one value may have.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';

@@ -1,0 +1,58 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { shapeOf } from "../../shared/domain/fold.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { counting, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  await base.admin`update flywheel.settings set linger = '0', lease_bytes = 16384`;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+/** How many events a user with events of these payloads is leased, and what became of all of them. */
+async function leasedOf(payloads: readonly Record<string, unknown>[]) {
+  const user = crypto.randomUUID();
+  for (const payload of payloads) await publish(database, event(user, { payload }));
+  const leased = await lease(database, shapeOf([counting]));
+  const [stream] = leased!.streams;
+  expect(stream).toMatchObject({ user_id: user, behind: payloads.length });
+  // A worker that does not come back.
+  await pass(base.admin, "1 minute");
+  await drain(database, [counting]);
+  return { leased: stream!.events.length, story: await storyOf(base.admin, user) };
+}
+
+describe("A lease, which has to fit into one value of the database and into one function's memory,", () => {
+  test("takes small events by their number", async () => {
+    const { leased } = await leasedOf(Array.from({ length: 100 }, (_, n) => ({ n })));
+    expect(leased).toBe(100);
+  });
+
+  test("takes few large events at once, and the others after them", async () => {
+    const large = () => ({ text: randomBytes(4_500).toString("base64") });
+    const { leased, story } = await leasedOf(Array.from({ length: 9 }, large));
+    expect(leased).toBe(3);
+    expect(story).toMatchObject({ processed: 9, state: { counting: { count: 9 } } });
+  });
+
+  test("takes one event however large it is", async () => {
+    const huge = () => ({ text: randomBytes(700_000).toString("base64") });
+    const { leased, story } = await leasedOf([huge(), huge()]);
+    expect(leased).toBe(1);
+    expect(story).toMatchObject({ processed: 2, state: { counting: { count: 2 } } });
+  });
+
+  test("is not deceived by what is small only while it is compressed", async () => {
+    const long = (n: number) => ({ n, text: "x".repeat(1_000_000) });
+    const { leased, story } = await leasedOf(Array.from({ length: 8 }, (_, n) => long(n)));
+    expect(leased).toBeLessThan(4);
+    expect(story).toMatchObject({ processed: 8, state: { counting: { count: 8 } } });
+  });
+});

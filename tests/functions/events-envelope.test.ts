@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { functionsOf, publicationOf, refusalOf } from "../support/functions.ts";
+import { testStack, type TestUser } from "../support/stack.ts";
+
+const stack = testStack();
+const call = functionsOf(stack.env);
+const sql = stack.adminSql({ max: 1 });
+let user: TestUser;
+
+beforeAll(async () => {
+  user = await stack.signUp();
+});
+
+afterAll(() => sql.end());
+
+const publish = (json: unknown, as: TestUser | "secret" = user) =>
+  call("POST", "events", { as, json });
+
+async function stored(eventId: string | null) {
+  const [row] = await sql`select * from public.phoenix_events where event_id = ${eventId}`;
+  return row;
+}
+
+async function publishOne(event: Record<string, unknown>, as?: TestUser | "secret") {
+  const { results } = publicationOf(await publish(event, as));
+  expect(results).toHaveLength(1);
+  return results[0]!;
+}
+
+describe("An envelope means the same", () => {
+  test("as Aube's own, with source_app, data and partition_key", async () => {
+    const data = { métier: "Data Scientist", score_compatibilité: 0.87, score_ia_résistance: 0.72 };
+    const timestamp = "2025-01-15T14:30:00Z";
+    const aubes = {
+      event_id: crypto.randomUUID(),
+      user_id: user.user_id,
+      event_type: "métier_choisi",
+      timestamp,
+      source_app: "phoenix_aube",
+      data,
+      partition_key: user.user_id,
+    };
+    expect(await publishOne(aubes)).toEqual({ event_id: aubes.event_id, status: "accepted" });
+    expect(await stored(aubes.event_id)).toMatchObject({ app_source: "aube", payload: data });
+    const ours = { event_type: "métier_choisi", app_source: "aube", payload: data, timestamp };
+    expect(await publishOne(ours)).toEqual({ event_id: aubes.event_id, status: "duplicate" });
+  });
+
+  test("with null for what it does not say, as Python apps write it", async () => {
+    const event = { event_type: "goal.set", app_source: "rise" };
+    const first = await publishOne({
+      ...event,
+      payload: null,
+      metadata: null,
+      event_id: null,
+      timestamp: null,
+      user_id: null,
+      correlation_id: null,
+    });
+    expect(await stored(first.event_id)).toMatchObject({ payload: {}, metadata: {} });
+    expect(await publishOne(event)).toEqual({ event_id: first.event_id, status: "duplicate" });
+  });
+
+  test("with and without the prefix phoenix_ of its app", async () => {
+    const event = { event_type: "cv.optimized", payload: { cv_id: "prefix" } };
+    const first = await publishOne({ ...event, app_source: "phoenix_cv" });
+    expect((await stored(first.event_id))!.app_source).toBe("cv");
+    expect(await publishOne({ ...event, app_source: "cv" }))
+      .toEqual({ event_id: first.event_id, status: "duplicate" });
+  });
+
+  test("in whatever Unicode form its name, its keys and its text come", async () => {
+    const event = {
+      event_type: "compétences_révélées",
+      app_source: "aube",
+      payload: { compétences: ["créativité"], "clé à moi": { "où": "à Orléans" } },
+    };
+    const inForm = (form: string) => JSON.parse(JSON.stringify(event).normalize(form));
+    const first = await publishOne(inForm("NFD"));
+    expect(await stored(first.event_id)).toMatchObject(inForm("NFC"));
+    expect(await publishOne(inForm("NFC")))
+      .toEqual({ event_id: first.event_id, status: "duplicate" });
+  });
+
+  test("and is checked against the catalogue in whatever Unicode form", async () => {
+    for (const form of ["NFC", "NFD"]) {
+      const answer = await publish({
+        event_type: "métier_choisi".normalize(form),
+        app_source: "aube",
+        payload: { ["métier".normalize(form)]: "" },
+      });
+      expect(refusalOf(answer).issues).toEqual([
+        {
+          field: "payload.métier".normalize("NFC"),
+          message: "must be a text of 1 to 500 characters",
+        },
+      ]);
+    }
+  });
+
+  test("with numbers to the last digit", async () => {
+    const body =
+      `{"event_type":"page.read","app_source":"website","payload":{"n":12345678901234567890.10}}`;
+    const answer = await call("POST", "events", { as: user, body });
+    const [result] = publicationOf(answer).results;
+    const [row] = await sql`
+      select payload ->> 'n' as n, event_hash from public.phoenix_events where event_id = ${
+      result!.event_id
+    }`;
+    expect(row!.n).toBe("12345678901234567890.1");
+  });
+
+  test("and its fingerprint is a SHA-256 over user, type, app, payload and the publisher's time", async () => {
+    const { event_id } = await publishOne({
+      event_type: "user.login",
+      app_source: "website",
+      payload: { b: 1, a: "é" },
+      timestamp: "2026-01-01T00:00:00.5Z",
+    });
+    const text = [user.user_id, "user.login", "website", `{"a": "é", "b": 1}`, "1767225600.500000"]
+      .join("\x1f");
+    expect((await stored(event_id))!.event_hash.toString("hex"))
+      .toBe(createHash("sha256").update(text).digest("hex"));
+  });
+});
