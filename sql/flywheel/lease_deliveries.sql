@@ -9,7 +9,7 @@ declare
   leased json;
 begin
   if not exists (
-    select from flywheel.deliveries as d where d.available_at <= clock_timestamp()
+    select from flywheel.deliveries as d where d.available_at <= statement_timestamp()
   ) then
     return null;
   end if;
@@ -19,7 +19,7 @@ begin
     select d.user_id, d.delivery_id
     from flywheel.deliveries as d
     join flywheel.apps as a on a.app = d.app and a.delivery_url is not null
-    where d.available_at <= clock_timestamp()
+    where d.available_at <= statement_timestamp()
     order by d.available_at
     limit 25
     for no key update of d skip locked

@@ -180,13 +180,19 @@ describe("an app may answer the delivery", () => {
   });
 });
 
-test("a transition that nobody answers expires, and the user's stream tells of it", async () => {
-  await eco.sql`
-    update flywheel.settings set reactor_settings = '{ "transitions": { "lifetime_days": 0.00003 } }'
-  `;
+test("a transition that nobody answers expires, and the user is invited by a nudge instead", async () => {
+  const never = { from: "00:00", until: "00:00" };
+  const setTo = (said: object) =>
+    eco.sql`
+      update flywheel.settings
+      set reactor_settings = ${
+      eco.sql.json({ nudges: { holdout: 0, quiet_hours: never }, ...said })
+    }
+    `;
+  await setTo({ transitions: { lifetime_days: 0.00003 } });
   const user_id = await eco.choose();
   await eventually(async () => await eco.sagaOf(user_id, "rise") !== undefined);
-  await eco.sql`update flywheel.settings set reactor_settings = '{}'`;
+  await setTo({});
   const saga = await eventually(async () => {
     await eco.processQueue();
     const saga = await eco.sagaOf(user_id, "rise");
@@ -195,6 +201,15 @@ test("a transition that nobody answers expires, and the user's stream tells of i
   });
   expect(saga.reason).toBe("unanswered");
   expect(saga.told.at(-1)).toBe("expired");
+  const nudge = await eventually(async () => {
+    await eco.processQueue();
+    const [row] = await eco.sql`
+      select nudge_type, target_app, correlation_id from public.phoenix_nudges_sent
+      where user_id = ${user_id} and target_app = 'rise'
+    `;
+    return row;
+  });
+  expect(nudge).toMatchObject({ nudge_type: "ecosystem_to_rise", target_app: "rise" });
 });
 
 describe("QStash's word is its own", () => {

@@ -70,6 +70,23 @@ async function fill(): Promise<void> {
       )
       select s.user_id, gen_random_uuid(), 't', 'cv', 'cv', 't', 'm', 'c', 'u', now() + interval '1 day'
       from flywheel.streams as s;
+      insert into public.phoenix_transitions (
+        user_id, transition_id, source_app, target_app, context, status, requested_at, expires_at
+      )
+      select
+        s.user_id, gen_random_uuid(), 'aube', 'cv', '{}',
+        case when s.user_id::text like '%0' then 'requested' else 'completed' end,
+        now() - interval '1 hour', now() + interval '1 day'
+      from flywheel.streams as s;
+      insert into flywheel.apps (app, delivery_url) values ('cv', 'http://127.0.0.1:9');
+      insert into flywheel.deliveries (
+        user_id, delivery_id, app, kind, transition_id, message, created_at, available_at, failed_at
+      )
+      select
+        t.user_id, gen_random_uuid(), 'cv', 'transition', t.transition_id, '{}', now(),
+        case when t.user_id::text like '%00' then now() when t.status = 'requested' then now() + interval '1 day' end,
+        case when t.user_id::text like '%01' then now() end
+      from public.phoenix_transitions as t;
       alter table public.phoenix_events enable trigger user;
     `).simple();
   });
@@ -85,7 +102,15 @@ function nodesOf(node: Node): Node[] {
   return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 }
 
-const large = ["phoenix_events", "streams", "states", "fingerprints", "phoenix_nudges_sent"];
+const large = [
+  "phoenix_events",
+  "streams",
+  "states",
+  "fingerprints",
+  "phoenix_nudges_sent",
+  "phoenix_transitions",
+  "deliveries",
+];
 
 /** Runs statements and gives back how each statement within them was executed. */
 async function explained(run: (sql: postgres.Sql) => Promise<unknown>): Promise<Plan[]> {
@@ -231,6 +256,38 @@ describe("no hot query reads a large table from end to end:", () => {
             and shown_at is null and clicked_at is null and dismissed_at is null and cancelled_at is null
             and expires_at > now()
           order by sent_at
+        `;
+      }),
+    );
+  });
+
+  test("delivering, polling and a transition's steps", async () => {
+    const [transition] = await base.admin`
+      select user_id, transition_id from public.phoenix_transitions where user_id = ${userOf(16)}
+    `;
+    const { transition_id } = transition!;
+    expectNoScan(
+      await explained(async (sql) => {
+        const [row] = await sql`select flywheel.lease_deliveries() as leased`;
+        const { deliveries } = row!.leased;
+        expect(deliveries.length).toBeGreaterThan(1);
+        await sql`select flywheel.mark_published(${JSON.stringify(deliveries)}::text::jsonb)`;
+        const [{ user_id, delivery_id }] = deliveries;
+        await sql`select flywheel.fail_delivery(${user_id}, ${delivery_id}, 'no answer')`;
+        await sql`select flywheel.answer_delivery(${user_id}, ${delivery_id}, 'accepted', null)`;
+        await sql`select flywheel.step_transition(null, ${transition_id}, 'accepted', null)`;
+        await sql`select flywheel.request_transition(${user_id}, 'aube', 'cv', '{}', '1 day')`;
+        await sql`
+          select * from public.phoenix_transitions
+          where target_app = 'cv' and status = 'requested'
+          order by requested_at desc, transition_id desc
+          limit 50
+        `;
+        await sql`
+          select * from public.phoenix_transitions
+          where user_id = ${user_id}
+          order by requested_at desc, transition_id desc
+          limit 50
         `;
       }),
     );
