@@ -71,17 +71,7 @@ as $$
   reached as (
     select e.user_id, s.step, e.event_type, min(e.at) as at
     from event as e
-    join (
-      values
-        ('exploration_commencée', 1),
-        ('valeurs_explorées', 2),
-        ('compétences_révélées', 3),
-        ('tests_psychométriques_complétés', 4),
-        ('recommandations_générées', 5),
-        ('validation_ia_effectuée', 6),
-        ('métier_choisi', 7),
-        ('transition_écosystème', 8)
-    ) as s (event_type, step)
+    join flywheel.journey_steps() as s
       on s.event_type = e.event_type
     where wanted is null
       and (

@@ -36,15 +36,10 @@ begin
       p.day,
       p.app_source,
       p.key,
-      array_agg(s.second) filter (where s.is_remembered) as remembered,
-      array_agg(s.second) filter (where not s.is_remembered) as forgotten
-    from flywheel.pending_rollups as p
-    cross join lateral (
-      select e.value::integer as second, true as is_remembered from jsonb_array_elements_text(p.remembered) as e
-      union all
-      select e.value::integer, false from jsonb_array_elements_text(p.forgotten) as e
-    ) as s
-    where p.increment_id = any (ids) and p.remembered is not null
+      array_agg(p.second) filter (where p.is_remembered) as remembered,
+      array_agg(p.second) filter (where not p.is_remembered) as forgotten
+    from flywheel.pending_seconds as p
+    where p.increment_id = any (ids)
     group by p.figure, p.day, p.app_source, p.key
   ) as c
   where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;

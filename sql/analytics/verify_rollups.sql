@@ -14,6 +14,7 @@ language sql
 stable
 security definer
 set search_path = ''
+set work_mem = '64MB'
 as $$
   -- One statement, one snapshot: commits that come meanwhile are in both sides or in neither.
   with logged as materialized (
@@ -55,11 +56,8 @@ as $$
         select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -1
         from flywheel.rollups as r
         union all
-        select p.figure, p.day, p.app_source, p.key, jsonb_array_elements_text(p.remembered)::integer, -1
-        from flywheel.pending_rollups as p
-        union all
-        select p.figure, p.day, p.app_source, p.key, jsonb_array_elements_text(p.forgotten)::integer, 1
-        from flywheel.pending_rollups as p
+        select p.figure, p.day, p.app_source, p.key, p.second, case when p.is_remembered then -1 else 1 end
+        from flywheel.pending_seconds as p
       ) as s
       group by s.figure, s.day, s.app_source, s.key, s.second
       having sum(s.times) <> 0

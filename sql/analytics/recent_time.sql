@@ -1,0 +1,18 @@
+create function flywheel.recent_time()
+returns interval
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select
+    case
+      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 0 and d.days::numeric <= 366 then d.days::double precision
+      else 30
+    end * interval '1 day'
+  from flywheel.settings as s
+  cross join lateral (select s.reactor_settings #> '{nudges,recent_days}' as days) as d
+$$;
+
+comment on function flywheel.recent_time() is
+  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without.';
