@@ -9,17 +9,20 @@ export const publishBatches: Suite = {
   measures: ["publish_vs_bare"],
   async measure(bench) {
     const { sizes, stack } = bench;
-    const task = { ...sizes, url: stack.env.DB_URL, calls: "of many users" } as const;
+    const task = {
+      ...sizes,
+      url: stack.env.DB_URL,
+      calls: "of many users",
+      warmUp: true,
+    } as const;
     const ours: Result[] = [];
     const checked: Result[] = [];
     const bare: Result[] = [];
     for (let run = 1; run <= sizes.runs; run++) {
       bench.progress(`publish: run ${run} of ${sizes.runs}`);
-      await bench.reset();
-      ours.push(await publish(bench, task));
-      await bench.reset();
+      ours.push(await publish(bench, task, bench.reset));
       bare.push(await insertBare(bench));
-      checked.push(await publish(bench, { ...task, checked: true }));
+      checked.push(await publish(bench, { ...task, checked: true }, bench.reset));
     }
     await bench.reset();
     return [
@@ -31,14 +34,15 @@ export const publishBatches: Suite = {
   },
 };
 
-async function insertBare({ admin, sizes, stack, race }: Bench): Promise<Result> {
+async function insertBare({ admin, sizes, stack, race, reset }: Bench): Promise<Result> {
+  await reset();
   await admin`create schema bare`;
   await admin`
     create table bare.events (like public.phoenix_events including defaults, primary key (user_id, version))
   `;
   try {
     const task = { ...sizes, url: stack.env.SUPERUSER_DB_URL };
-    return await race({ script: "peers/bare-insert.mjs", task });
+    return await race({ script: "peers/bare-insert.mjs", task }, () => admin`truncate bare.events`);
   } finally {
     await admin`drop schema bare cascade`;
   }
@@ -59,15 +63,20 @@ function publishCalls(
     measures: [`publish_${name}_vs_emmett`],
     async measure(bench) {
       const { sizes, stack } = bench;
-      const task = { ...sizes, events: sizes.events * share, batch };
+      const task = { ...sizes, events: sizes.events * share, batch, warmUp: true };
       const ours: Result[] = [];
       const emmett: Result[] = [];
       for (let run = 1; run <= sizes.runs; run++) {
         bench.progress(`publish ${name}: run ${run} of ${sizes.runs}`);
+        const url = stack.env.DB_URL;
+        ours.push(await publish(bench, { ...task, url, calls: "of one user" }, bench.reset));
         await bench.reset();
-        ours.push(await publish(bench, { ...task, url: stack.env.DB_URL, calls: "of one user" }));
-        const url = await bench.peerDatabase("emmett");
-        emmett.push(await bench.race({ script: "peers/emmett.mjs", task: { ...task, url } }));
+        emmett.push(
+          await bench.race({
+            script: "peers/emmett.mjs",
+            task: { ...task, url: await bench.peerDatabase("emmett") },
+          }),
+        );
       }
       await bench.reset();
       return [
@@ -91,9 +100,16 @@ export const publishTwenty = publishCalls("twenty", {
   promise: { reach: 1.3, aim: 3 },
 });
 
-/** @throws Error where not every event was accepted */
-export async function publish(bench: Bench, task: PublishTask): Promise<Result> {
-  const result = await bench.race({ script: "ours/publish.ts", task });
+/**
+ * @param prepare what is done between warming up and the start
+ * @throws Error where not every event was accepted
+ */
+export async function publish(
+  bench: Bench,
+  task: PublishTask,
+  prepare?: () => Promise<unknown>,
+): Promise<Result> {
+  const result = await bench.race({ script: "ours/publish.ts", task }, prepare);
   if (result.counts.events !== task.events) {
     throw new Error(`only ${result.counts.events} of ${task.events} events were accepted`);
   }

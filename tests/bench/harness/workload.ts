@@ -76,23 +76,42 @@ export function newUsers(count: number): string[] {
   return Array.from({ length: count }, () => crypto.randomUUID());
 }
 
-/** Events of users taken at random, a second apart, the last one now. */
-export function newEvents(count: number, users: readonly string[]): PublishedEvent[] {
-  const start = Date.now() - count * 1000;
+/** When events happened, in milliseconds since 1970. */
+export interface Period {
+  from: number;
+  to: number;
+}
+
+const hour = 3_600_000;
+
+/** A period of so many hours that ended so many hours ago. */
+export function hoursAgo(from: number, to = 0): Period {
+  const now = Date.now();
+  return { from: now - from * hour, to: now - to * hour };
+}
+
+/** Events of users taken at random, evenly over a period, in order. */
+export function newEvents(
+  count: number,
+  users: readonly string[],
+  { from, to }: Period = hoursAgo(24),
+): PublishedEvent[] {
+  const step = (to - from) / count;
   return Array.from(
     { length: count },
-    (_, n) => newEvent(users[Math.floor(Math.random() * users.length)]!, n, start + n * 1000),
+    (_, n) => newEvent(users[Math.floor(Math.random() * users.length)]!, n, from + n * step),
   );
 }
 
-/** The same number of events for each user, user by user. */
-export function newStreams(each: number, users: readonly string[]): PublishedEvent[][] {
-  const start = Date.now() - each * users.length * 1000;
+/** The same number of events for each user, each user's evenly over the period. */
+export function newStreams(
+  each: number,
+  users: readonly string[],
+  { from, to }: Period = hoursAgo(24),
+): PublishedEvent[][] {
+  const step = (to - from) / each;
   return users.map((user, u) =>
-    Array.from({ length: each }, (_, e) => {
-      const n = u * each + e;
-      return newEvent(user, n, start + n * 1000);
-    })
+    Array.from({ length: each }, (_, e) => newEvent(user, u * each + e, from + e * step))
   );
 }
 
@@ -106,6 +125,19 @@ function newEvent(user_id: string, n: number, at: number): PublishedEvent {
     payload: payload(n),
     timestamp: new Date(at).toISOString(),
   };
+}
+
+/** Calls with one user's events each, each user's in order, all users' mixed. */
+export function callsOf(
+  streams: readonly PublishedEvent[][],
+  batch: number,
+): PublishedEvent[][] {
+  return streams
+    .flatMap((stream) =>
+      batches(stream, batch).map((call, place) => ({ call, at: place + Math.random() }))
+    )
+    .sort((a, b) => a.at - b.at)
+    .map(({ call }) => call);
 }
 
 /** Cuts a list into lists of a size. */

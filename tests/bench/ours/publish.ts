@@ -4,9 +4,11 @@ import { publish } from "../../../shared/flywheel/publish.ts";
 import { race, share, task } from "../harness/race.ts";
 import {
   batches,
+  callsOf,
   newEvents,
   newStreams,
   newUsers,
+  type Period,
   type PublishedEvent,
 } from "../harness/workload.ts";
 
@@ -23,18 +25,20 @@ export interface PublishTask {
   checked?: boolean;
   /** Who publishes; as many new users as `users` without. */
   userIds?: string[];
+  /** When it happened; the last 24 hours without. */
+  period?: Period;
+  /** Whether some events of other users are published before the clock starts. */
+  warmUp: boolean;
 }
 
-const { url, events, users, batch, clients, calls, checked, userIds } = task<PublishTask>();
+const { url, events, users, batch, clients, calls, checked, userIds, period, warmUp } = task<
+  PublishTask
+>();
 const database = postgres(url, { max: clients, connection: { role: "service_role" } });
 
 function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][] {
-  if (calls === "of many users") return batches(newEvents(events, users), batch);
-  return newStreams(events / users.length, users)
-    .flatMap((stream) => batches(stream, batch))
-    .map((body) => ({ body, at: Math.random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ body }) => body);
+  if (calls === "of many users") return batches(newEvents(events, users, period), batch);
+  return callsOf(newStreams(events / users.length, users, period), batch);
 }
 
 async function send(events: PublishedEvent[]): Promise<number> {
@@ -56,6 +60,6 @@ async function sendAll(bodies: readonly PublishedEvent[][]): Promise<{ events: n
 }
 
 const bodies = bodiesOf(events, userIds ?? newUsers(users));
-await sendAll(bodiesOf(5 * clients * batch, newUsers(5 * clients)));
+if (warmUp) await sendAll(bodiesOf(5 * clients * batch, newUsers(5 * clients)));
 await race(() => sendAll(bodies));
 await database.end();

@@ -2,7 +2,7 @@
 import { isExpectedVersionConflictError } from "@event-driven-io/emmett";
 import { getPostgreSQLEventStore } from "@event-driven-io/emmett-postgresql";
 import { race, share, task } from "../harness/race.ts";
-import { batches, newStreams, newUsers } from "../harness/workload.ts";
+import { callsOf, newStreams, newUsers } from "../harness/workload.ts";
 
 const { url, events, users, batch, clients } = task();
 
@@ -14,14 +14,11 @@ const store = getPostgreSQLEventStore(url, {
   schema: { autoMigration: "None" },
 });
 
-const callsOf = (events, users) =>
-  newStreams(events / users, newUsers(users))
-    .flatMap((stream) => batches(stream, batch))
-    .map((stream) => ({ at: Math.random(), stream }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ stream }) => ({
-      name: `user-${stream[0].user_id}`,
-      messages: stream.map(({ event_id, event_type, app_source, payload, timestamp }) => ({
+const appendsOf = (events, users) =>
+  callsOf(newStreams(events / users, newUsers(users)), batch)
+    .map((call) => ({
+      name: `user-${call[0].user_id}`,
+      messages: call.map(({ event_id, event_type, app_source, payload, timestamp }) => ({
         type: event_type,
         data: payload,
         metadata: { messageId: event_id, app_source, timestamp },
@@ -44,7 +41,7 @@ async function append(calls) {
   return { events, conflicts };
 }
 
-const calls = callsOf(events, users);
-await append(callsOf(5 * clients * batch, 5 * clients));
+const calls = appendsOf(events, users);
+await append(appendsOf(5 * clients * batch, 5 * clients));
 await race(() => append(calls));
 await store.close();
