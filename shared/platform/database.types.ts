@@ -194,6 +194,18 @@ export type Database = {
       };
     };
     Views: {
+      "phoenix_ecosystem_analytics": {
+        Row: {
+          "app_source": string | null;
+          "avg_time_between_events": string | null;
+          "date": string | null;
+          "event_count": number | null;
+          "event_type": string | null;
+          "unique_users": number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       "phoenix_nudge_experiments": {
         Row: {
           "clicked": number | null;
@@ -209,8 +221,57 @@ export type Database = {
         ComputedFields: never;
         Relationships: [];
       };
+      "phoenix_nudge_opportunities": {
+        Row: {
+          "cv_last_activity": string | null;
+          "letters_last_activity": string | null;
+          "nudge_type": string | null;
+          "user_id": string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      "phoenix_user_journey": {
+        Row: {
+          "app_source": string;
+          "event_type": string;
+          "next_app": string | null;
+          "previous_app": string | null;
+          "time_since_last_event": string | null;
+          "timestamp": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
+      "get_aube_funnel": {
+        Args: { "weeks_back"?: number };
+        Returns: {
+          "cohort_week": string;
+          "conversion": number;
+          "event_type": string;
+          "exits": number;
+          "median_minutes": number;
+          "p90_minutes": number;
+          "step": number;
+          "users": number;
+        }[];
+      };
+      "get_aube_metrics": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_ecosystem_stats": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_kpis": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_retention": {
+        Args: { "weeks_back"?: number };
+        Returns: {
+          "app_source": string;
+          "cohort_week": string;
+          "retention": number;
+          "users": number;
+          "weeks_later": number;
+        }[];
+      };
       "publish_events": { Args: { "events": Json }; Returns: Json };
     };
     Enums: {
