@@ -126,7 +126,17 @@ describe("erasing a user", () => {
       )
       values (${user}, gen_random_uuid(), 't', 'cv', 'cv', 't', 'm', 'c', 'u', now() + interval '1 day')
     `;
+    await base.admin`
+      insert into public.phoenix_transitions (user_id, transition_id, source_app, target_app, context, expires_at)
+      values (${user}, gen_random_uuid(), 'aube', 'cv', '{}', now() + interval '1 day')
+    `;
+    await base.admin`
+      insert into flywheel.deliveries (user_id, delivery_id, app, kind, message, created_at)
+      values (${user}, gen_random_uuid(), 'cv', 'transition', '{}', now())
+    `;
+    await base.admin`insert into flywheel.user_activity (user_id) values (${user})`;
     await base.admin`insert into flywheel.replays (user_id, only_failed) values (${user}, false)`;
+    expect(Object.values(await personalRows(user)), "every table knows them").not.toContain(0);
     return user;
   }
 

@@ -87,6 +87,8 @@ async function fill(): Promise<void> {
         case when t.user_id::text like '%00' then now() when t.status = 'requested' then now() + interval '1 day' end,
         case when t.user_id::text like '%01' then now() end
       from public.phoenix_transitions as t;
+      insert into flywheel.user_activity (user_id, cv_last_at)
+      select s.user_id, now() from flywheel.streams as s;
       alter table public.phoenix_events enable trigger user;
     `).simple();
   });
@@ -110,6 +112,7 @@ const large = [
   "phoenix_nudges_sent",
   "phoenix_transitions",
   "deliveries",
+  "user_activity",
 ];
 
 /** Runs statements and gives back how each statement within them was executed. */
