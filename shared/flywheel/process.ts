@@ -1,11 +1,9 @@
-import { shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { reactors as everyReactor } from "../domain/reactors/all.ts";
-import { counting } from "../domain/rollups/count.ts";
 import type { Database } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import { type Lease, lease } from "./lease.ts";
-import { work, type Worked } from "./work.ts";
+import { shapeOfWork, work, type Worked } from "./work.ts";
 
 /** What a worker did. */
 export interface Processed {
@@ -76,7 +74,7 @@ async function drain(
     deliver: () => Promise<void>;
   },
 ): Promise<void> {
-  const shape = `${shapeOf(reactors)} ${counting.name}@${counting.version}`;
+  const shape = shapeOfWork(reactors);
   const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
   let idleSince: number | undefined;
   while (performance.now() < until) {

@@ -1,10 +1,16 @@
 import type { Effect } from "../domain/effect.ts";
-import { type Cause, fold } from "../domain/fold.ts";
+import { type Cause, fold, shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
+import { counting } from "../domain/rollups/count.ts";
 import type { Database } from "../platform/database.ts";
 import { commit, type Committed, type Result, Unwritable } from "./commit.ts";
 import { effectId } from "./effect-id.ts";
 import type { Lease, LeasedStream } from "./lease.ts";
+
+/** The versions of what a state is made of: what the reactors remember, and what counting does. */
+export function shapeOfWork(reactors: readonly Reactor[]): string {
+  return `${shapeOf(reactors)} ${counting.name}@${counting.version}`;
+}
 
 /** What became of a lease. */
 export interface Worked {

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
-import { processQueue } from "../../shared/flywheel/process.ts";
+import { reactors as everyReactor } from "../../shared/domain/reactors/all.ts";
+import { markNudge, pendingNudges } from "../../shared/flywheel/nudges.ts";
+import {
+  requestTransition,
+  stepTransition,
+  transitionRequest,
+} from "../../shared/flywheel/transitions.ts";
+import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, event, nudgeAt, publish, storyOf } from "../support/flywheel.ts";
 import { isSoak } from "../support/soak.ts";
@@ -16,80 +23,113 @@ beforeAll(async () => {
 afterAll(() => base[Symbol.asyncDispose]());
 
 const seconds = isSoak ? 60 : 12;
+const users = Array.from({ length: 50 }, () => crypto.randomUUID());
+
+/** Counts alone: a list of versions would grow with every event. */
+const tally: Reactor<{ count: number }> = {
+  name: "tally",
+  version: 1,
+  initial: { count: 0 },
+  react: ({ count }, { received_at }) => ({
+    state: { count: count + 1 },
+    effects: [nudgeAt(received_at)],
+  }),
+};
+const reactors: readonly Reactor[] = [...everyReactor, tally as Reactor];
+
+const happenings = [
+  { event_type: "test.happened", app_source: "website" },
+  { event_type: "letter.generated", app_source: "letters" },
+  { event_type: "cv.uploaded", app_source: "cv" },
+  { event_type: "exploration_commencée", app_source: "aube" },
+];
+
+const random = (below: number) => Math.floor(Math.random() * below);
+const anyOf = <T>(list: readonly T[]): T => list[random(list.length)]!;
+let until = 0;
+const isTime = () => performance.now() < until;
+
+/** Batches of users in any order, some twice; in every fifth an event comes twice under one id, so that it goes one by one. */
+async function publishAll(database: Database, by: number): Promise<number> {
+  let accepted = 0;
+  for (let n = 0; isTime(); n++) {
+    const events = Array.from(
+      { length: 1 + random(20) },
+      (_, place) => event(anyOf(users), { ...anyOf(happenings), payload: { by, n, place } }),
+    );
+    if (n % 5 === 0) {
+      const twice = event(anyOf(users), { event_id: crypto.randomUUID(), payload: { by, n } });
+      events.unshift(twice);
+      events.push(twice);
+    }
+    const answer = await publish(database, events);
+    expect(answer.rejected).toBe(0);
+    accepted += answer.accepted;
+  }
+  return accepted;
+}
+
+/** Follows nudges and asks for transitions, as apps do. */
+async function beAnApp(database: Database): Promise<void> {
+  const request = transitionRequest.parse({ target_app: "letters" });
+  while (isTime()) {
+    const user = anyOf(users);
+    const [nudge] = await pendingNudges(database, user);
+    if (nudge) await markNudge(database, user, nudge.nudge_id, "clicked");
+    const { transition_id } = await requestTransition(database, user, request);
+    await stepTransition(database, user, transition_id, "accepted", undefined);
+  }
+}
+
+/** Has everybody folded anew again and again, and old fingerprints pruned. */
+async function operate(): Promise<void> {
+  while (isTime()) {
+    await base.admin`select flywheel.reprocess()`;
+    await base.admin`
+      update flywheel.fingerprints set seen_at = seen_at - interval '1 hour' where random() < 0.1
+    `;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+}
 
 test(
-  "16 publishers, 8 workers and a replay on 50 users never deadlock, and nothing is lost or twice",
+  "16 publishers, 8 workers, an app and an operator on 50 users never deadlock, and nothing is lost or twice",
   async () => {
-    const users = Array.from({ length: 50 }, () => crypto.randomUUID());
-    const until = performance.now() + seconds * 1000;
-    const accepted = new Map(users.map((user) => [user, 0]));
-    const random = (below: number) => Math.floor(Math.random() * below);
-
-    const publishers = Array.from({ length: 16 }, async (_, by) => {
+    until = performance.now() + seconds * 1000;
+    const publishing = Array.from({ length: 16 }, (_, by) => publishAll(base.connect(), by));
+    const working = Array.from({ length: 8 }, async () => {
       const own = base.connect();
-      for (let n = 0; performance.now() < until; n++) {
-        // Users in any order, some twice; every fifth batch has two events of one id, which go one by one.
-        const chosen = Array.from({ length: 1 + random(20) }, () => users[random(50)]!);
-        const events = chosen.map((user, place) => event(user, { payload: { by, n, place } }));
-        if (n % 5 === 0) {
-          const event_id = crypto.randomUUID();
-          events.push({ ...events[0]!, event_id, payload: { by, n, place: "first" } });
-          events.unshift({ ...events.at(-1)! });
-          chosen.push(chosen[0]!);
-          chosen.unshift(chosen[0]!);
-        }
-        const { results } = await publish(own, events);
-        results.forEach(({ status }, place) => {
-          const user = chosen[place]!;
-          if (status === "accepted") accepted.set(user, accepted.get(user)! + 1);
-        });
-      }
+      while (isTime()) await drain(own, reactors);
     });
-    const workers = Array.from({ length: 8 }, async () => {
-      const own = base.connect();
-      while (performance.now() < until) {
-        await processQueue(own, { log: () => {}, reactors: [counts] });
-      }
-    });
-    const operator = (async () => {
-      while (performance.now() < until) {
-        await base.admin`select flywheel.reprocess()`;
-        await base
-          .admin`update flywheel.fingerprints set seen_at = seen_at - interval '1 hour' where random() < 0.1`;
-        await new Promise((resolve) => setTimeout(resolve, 2000));
-      }
-    })();
-    await Promise.all([...publishers, ...workers, operator]);
-    await drain(base.connect(), [counts]);
+    await Promise.all([...working, beAnApp(base.connect()), operate()]);
+    const accepted = (await Promise.all(publishing)).reduce((sum, count) => sum + count, 0);
+    await drain(base.connect(), reactors);
 
     const [row] = await base.superuser`
     select deadlocks::int from pg_stat_database where datname = current_database()
   `;
     expect(row!.deadlocks).toBe(0);
-    let total = 0;
+    let published = 0;
     for (const user of users) {
-      const { version, processed, state, events, causes } = await storyOf(base.admin, user);
-      expect(version).toBe(accepted.get(user));
+      const { version, processed, attempts, state, events } = await storyOf(base.admin, user);
       expect(events.map((each) => each.version)).toEqual(events.map((_, place) => place + 1));
-      expect({ processed, state }).toEqual({
-        processed: version,
-        state: { counting: { count: version } },
+      expect(events.filter((each) => each.ai_processing_error !== null)).toEqual([]);
+      expect({ version, processed, attempts }).toEqual({
+        version: events.length,
+        processed: events.length,
+        attempts: 0,
       });
-      expect(causes.toSorted()).toEqual(events.map(({ event_id }) => event_id).toSorted());
-      total += version;
+      expect(state.tally).toEqual({ count: events.length });
+      const effects = await base.admin`
+      select causation_id from public.phoenix_nudges_sent
+      where user_id = ${user} and nudge_type = 'cv_to_letters' and causation_id is not null
+    `;
+      expect(effects.map(({ causation_id }) => causation_id).sort())
+        .toEqual(events.map(({ event_id }) => event_id).sort());
+      published += events.filter(({ app_source }) => app_source !== "flywheel").length;
     }
-    expect(total, "there was something to fight over").toBeGreaterThan(seconds * 100);
+    expect(published).toBe(accepted);
+    expect(accepted, "there was something to fight over").toBeGreaterThan(seconds * 50);
   },
   (seconds + 60) * 1000,
 );
-
-/** Counts alone, since a list of versions would grow with every event. */
-const counts: Reactor = {
-  name: "counting",
-  version: 1,
-  initial: { count: 0 },
-  react: (state, { received_at }) => ({
-    state: { count: (state as { count: number }).count + 1 },
-    effects: [nudgeAt(received_at)],
-  }),
-};

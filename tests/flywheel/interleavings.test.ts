@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { shapeOf } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { type Lease, lease } from "../../shared/flywheel/lease.ts";
-import { work } from "../../shared/flywheel/work.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { isSoak } from "../support/soak.ts";
@@ -26,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => base[Symbol.asyncDispose]());
 
 const reactors: readonly Reactor[] = [counting as Reactor, alarm as Reactor];
-const shape = shapeOf(reactors);
+const shape = shapeOfWork(reactors);
 
 /** An event of one of a few contents, so that some are the same, perhaps with one of a few ids, perhaps with a time. */
 interface Sent {

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
-import { shapeOf } from "../../shared/domain/fold.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
-import { work } from "../../shared/flywheel/work.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { counting, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
@@ -26,7 +25,7 @@ beforeEach(async () => {
   await drain(database, [counting]);
 });
 
-const shape = shapeOf([counting]);
+const shape = shapeOfWork([counting]);
 const reactors = [counting];
 const notNow = () => Promise.resolve();
 

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { shapeOf } from "../../shared/domain/fold.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
-import { work } from "../../shared/flywheel/work.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { alarm, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
@@ -20,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => base[Symbol.asyncDispose]());
 
 const reactors: readonly Reactor[] = [alarm as Reactor];
-const shape = shapeOf(reactors);
+const shape = shapeOfWork(reactors);
 
 beforeEach(() => drain(database, reactors));
 

@@ -126,9 +126,17 @@ describe("erasing a user", () => {
       )
       values (${user}, gen_random_uuid(), 't', 'cv', 'cv', 't', 'm', 'c', 'u', now() + interval '1 day')
     `;
+    await base.admin`
+      insert into public.phoenix_transitions (user_id, transition_id, source_app, target_app, context, expires_at)
+      values (${user}, gen_random_uuid(), 'aube', 'cv', '{}', now() + interval '1 day')
+    `;
+    await base.admin`
+      insert into flywheel.deliveries (user_id, delivery_id, app, kind, message, created_at)
+      values (${user}, gen_random_uuid(), 'cv', 'transition', '{}', now())
+    `;
+    await base.admin`insert into flywheel.user_activity (user_id) values (${user})`;
     await base.admin`insert into flywheel.replays (user_id, only_failed) values (${user}, false)`;
-    await base.admin`select flywheel.configure_app('cv', 'http://127.0.0.1:9')`;
-    await base.admin`select flywheel.request_transition(${user}, 'aube', 'cv', '{}', '1 day')`;
+    expect(Object.values(await personalRows(user)), "every table knows them").not.toContain(0);
     return user;
   }
 
@@ -144,12 +152,7 @@ describe("erasing a user", () => {
     const before = await personalRows(stays);
     const [row] =
       await database`select flywheel.erase_user(${gone}, 'asked for by letter') as rows`;
-    expect(row!.rows).toMatchObject({
-      "public.phoenix_events": 2,
-      "public.phoenix_transitions": 1,
-      "flywheel.deliveries": 1,
-      "flywheel.states": 1,
-    });
+    expect(row!.rows).toMatchObject({ "public.phoenix_events": 1, "flywheel.states": 1 });
     expect(new Set(Object.values(await personalRows(gone)))).toEqual(new Set([0]));
     expect(await personalRows(stays)).toEqual(before);
   });
@@ -162,7 +165,7 @@ describe("erasing a user", () => {
     expect(entry).toMatchObject({
       action: "erase_user",
       by_role: "service_role",
-      details: { reason: "asked for by letter", rows: { "public.phoenix_events": 2 } },
+      details: { reason: "asked for by letter", rows: { "public.phoenix_events": 1 } },
     });
     const [everything] = await base
       .admin`select string_agg(a::text, ' ') as text from flywheel.audit as a`;

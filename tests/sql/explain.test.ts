@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { reactors } from "../../shared/domain/reactors/all.ts";
-import { shapeOf } from "../../shared/domain/fold.ts";
+import { shapeOfWork } from "../../shared/flywheel/work.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { event } from "../support/flywheel.ts";
 
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** 20,000 users with five folded events each; of them few are due, some have timers, dead letters, nudges. */
 async function fill(): Promise<void> {
-  const shape = shapeOf(reactors);
+  const shape = shapeOfWork(reactors);
   await base.admin.begin(async (sql) => {
     await sql.unsafe(`
       alter table public.phoenix_events disable trigger user;
@@ -87,6 +87,8 @@ async function fill(): Promise<void> {
         case when t.user_id::text like '%00' then now() when t.status = 'requested' then now() + interval '1 day' end,
         case when t.user_id::text like '%01' then now() end
       from public.phoenix_transitions as t;
+      insert into flywheel.user_activity (user_id, cv_last_at)
+      select s.user_id, now() from flywheel.streams as s;
       alter table public.phoenix_events enable trigger user;
     `).simple();
   });
@@ -110,6 +112,7 @@ const large = [
   "phoenix_nudges_sent",
   "phoenix_transitions",
   "deliveries",
+  "user_activity",
 ];
 
 /** Runs statements and gives back how each statement within them was executed. */
@@ -170,7 +173,7 @@ describe("no hot query reads a large table from end to end:", () => {
   });
 
   test("leasing, extending and committing", async () => {
-    const shape = shapeOf(reactors);
+    const shape = shapeOfWork(reactors);
     let leased: { token: string; streams: { user_id: string; version: number; behind: number }[] };
     expectNoScan(
       await explained(async (sql) => {

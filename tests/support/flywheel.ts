@@ -106,9 +106,14 @@ export async function storyOf(sql: postgres.Sql, user_id: string) {
     where user_id = ${user_id}
   `;
   const events = await sql<
-    { version: number; event_id: string; ai_processing_error: string | null }[]
+    {
+      version: number;
+      event_id: string;
+      app_source: string;
+      ai_processing_error: string | null;
+    }[]
   >`
-    select version::int, event_id, ai_processing_error
+    select version::int, event_id, app_source, ai_processing_error
     from public.phoenix_events
     where user_id = ${user_id}
     order by version
