@@ -194,23 +194,98 @@ export type Database = {
       };
     };
     Views: {
+      "phoenix_ecosystem_analytics": {
+        Row: {
+          "app_source": string | null;
+          "avg_time_between_events": string | null;
+          "date": string | null;
+          "event_count": number | null;
+          "event_type": string | null;
+          "unique_users": number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       "phoenix_nudge_experiments": {
         Row: {
           "clicked": number | null;
           "conversion_rate": number | null;
           "converted": number | null;
-          "nudge_type": string;
+          "nudge_type": string | null;
           "p_value": number | null;
           "sent": number | null;
           "shown": number | null;
           "uplift_vs_holdout": number | null;
-          "variant": string;
+          "variant": string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      "phoenix_nudge_opportunities": {
+        Row: {
+          "cv_last_activity": string | null;
+          "letters_last_activity": string | null;
+          "nudge_type": string | null;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      "phoenix_user_journey": {
+        Row: {
+          "app_source": string;
+          "event_type": string;
+          "next_app": string | null;
+          "previous_app": string | null;
+          "time_since_last_event": string | null;
+          "timestamp": string;
+          "user_id": string;
         };
         ComputedFields: never;
         Relationships: [];
       };
     };
     Functions: {
+      "get_aube_funnel": {
+        Args: { "weeks_back"?: number };
+        Returns: {
+          "cohort_week": string;
+          "conversion": number;
+          "event_type": string;
+          "exits": number;
+          "median_minutes": number;
+          "p90_minutes": number;
+          "step": number;
+          "users": number;
+        }[];
+      };
+      "get_aube_metrics": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_ecosystem_stats": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_kpis": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_nudge_experiments": {
+        Args: { "days_back"?: number };
+        Returns: {
+          "clicked": number;
+          "conversion_rate": number;
+          "converted": number;
+          "nudge_type": string;
+          "p_value": number;
+          "sent": number;
+          "shown": number;
+          "uplift_vs_holdout": number;
+          "variant": string;
+        }[];
+      };
+      "get_phoenix_retention": {
+        Args: { "weeks_back"?: number };
+        Returns: {
+          "app_source": string;
+          "cohort_week": string;
+          "retention": number;
+          "users": number;
+          "weeks_later": number;
+        }[];
+      };
       "publish_events": { Args: { "events": Json }; Returns: Json };
     };
     Enums: {

@@ -1184,6 +1184,9 @@ create table public.phoenix_nudges_sent (
 create index phoenix_nudges_sent_pending on public.phoenix_nudges_sent (user_id, sent_at)
 where status = 'pending';
 
+-- Who has had which nudge lately.
+create index phoenix_nudges_sent_recent on public.phoenix_nudges_sent (nudge_type, sent_at, user_id);
+
 alter table public.phoenix_nudges_sent enable row level security;
 
 comment on table public.phoenix_nudges_sent is
@@ -2443,6 +2446,22 @@ cross join lateral jsonb_array_elements(i.increments::jsonb) as r;
 comment on view flywheel.pending_rollups is
   'What commits have added to the rollups and is not merged yet, a row a figure; remembered and forgotten are arrays of seconds, or null.';
 
+-- analytics/pending_seconds.sql
+create view flywheel.pending_seconds
+with (security_invoker = true)
+as
+select p.increment_id, p.figure, p.day, p.app_source, p.key, s.second, s.is_remembered
+from flywheel.pending_rollups as p
+cross join lateral (
+  select e.value::integer as second, true as is_remembered from jsonb_array_elements_text(p.remembered) as e
+  union all
+  select e.value::integer, false from jsonb_array_elements_text(p.forgotten) as e
+) as s
+where p.remembered is not null;
+
+comment on view flywheel.pending_seconds is
+  'The durations in flywheel.pending_rollups, a row each: to remember, or to forget.';
+
 -- analytics/current_rollups.sql
 create view flywheel.current_rollups
 with (security_invoker = true)
@@ -2484,6 +2503,28 @@ end;
 
 comment on function flywheel.hundredths_in(jsonb, double precision, double precision) is
   'A payload''s number in whole hundredths, half a hundredth rounded up, where it is one within bounds, else null.';
+
+-- analytics/journey_steps.sql
+create function flywheel.journey_steps()
+returns table (step integer, event_type text)
+language sql
+immutable
+parallel safe
+rows 8
+set search_path = ''
+as $$
+  values
+    (1, 'exploration_commencée'),
+    (2, 'valeurs_explorées'),
+    (3, 'compétences_révélées'),
+    (4, 'tests_psychométriques_complétés'),
+    (5, 'recommandations_générées'),
+    (6, 'validation_ia_effectuée'),
+    (7, 'métier_choisi'),
+    (8, 'transition_écosystème')
+$$;
+
+comment on function flywheel.journey_steps() is 'The steps of an exploration with Aube, in the order that Aube proposes.';
 
 -- analytics/figures.sql
 create function flywheel.figures(of_users uuid[], upto bigint[], wanted text[] default null)
@@ -2559,17 +2600,7 @@ as $$
   reached as (
     select e.user_id, s.step, e.event_type, min(e.at) as at
     from event as e
-    join (
-      values
-        ('exploration_commencée', 1),
-        ('valeurs_explorées', 2),
-        ('compétences_révélées', 3),
-        ('tests_psychométriques_complétés', 4),
-        ('recommandations_générées', 5),
-        ('validation_ia_effectuée', 6),
-        ('métier_choisi', 7),
-        ('transition_écosystème', 8)
-    ) as s (event_type, step)
+    join flywheel.journey_steps() as s
       on s.event_type = e.event_type
     where wanted is null
       and (
@@ -3070,15 +3101,10 @@ begin
       p.day,
       p.app_source,
       p.key,
-      array_agg(s.second) filter (where s.is_remembered) as remembered,
-      array_agg(s.second) filter (where not s.is_remembered) as forgotten
-    from flywheel.pending_rollups as p
-    cross join lateral (
-      select e.value::integer as second, true as is_remembered from jsonb_array_elements_text(p.remembered) as e
-      union all
-      select e.value::integer, false from jsonb_array_elements_text(p.forgotten) as e
-    ) as s
-    where p.increment_id = any (ids) and p.remembered is not null
+      array_agg(p.second) filter (where p.is_remembered) as remembered,
+      array_agg(p.second) filter (where not p.is_remembered) as forgotten
+    from flywheel.pending_seconds as p
+    where p.increment_id = any (ids)
     group by p.figure, p.day, p.app_source, p.key
   ) as c
   where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
@@ -3108,6 +3134,7 @@ language sql
 stable
 security definer
 set search_path = ''
+set work_mem = '64MB'
 as $$
   -- One statement, one snapshot: commits that come meanwhile are in both sides or in neither.
   with logged as materialized (
@@ -3149,11 +3176,8 @@ as $$
         select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -1
         from flywheel.rollups as r
         union all
-        select p.figure, p.day, p.app_source, p.key, jsonb_array_elements_text(p.remembered)::integer, -1
-        from flywheel.pending_rollups as p
-        union all
-        select p.figure, p.day, p.app_source, p.key, jsonb_array_elements_text(p.forgotten)::integer, 1
-        from flywheel.pending_rollups as p
+        select p.figure, p.day, p.app_source, p.key, p.second, case when p.is_remembered then -1 else 1 end
+        from flywheel.pending_seconds as p
       ) as s
       group by s.figure, s.day, s.app_source, s.key, s.second
       having sum(s.times) <> 0
@@ -3735,50 +3759,8 @@ security definer
 set search_path = ''
 as $$
 declare
-  metrics jsonb;
+  metrics jsonb := public.get_aube_metrics(30);
 begin
-  -- The analysts' own figures, where they are installed; otherwise the same straight from the log.
-  if to_regprocedure('public.get_aube_metrics(integer)') is not null then
-    execute 'select public.get_aube_metrics(30)' into metrics;
-  else
-    with recent as (
-      select e.user_id, e.event_type, e.payload
-      from public.phoenix_events as e
-      where e."timestamp" > now() - interval '30 days'
-        and e.event_type in ('exploration_commencée', 'métier_choisi')
-    ),
-    begun as (
-      select
-        r.user_id,
-        exists (
-          select from recent as c where c.user_id = r.user_id and c.event_type = 'métier_choisi'
-        ) as completed
-      from recent as r
-      where r.event_type = 'exploration_commencée'
-      group by r.user_id
-    )
-    select jsonb_build_object(
-      'parcours_commencés', count(*),
-      'taux_completion', coalesce(round(100.0 * count(*) filter (where b.completed) / nullif(count(*), 0), 1), 0),
-      'métiers_populaires', coalesce(
-        (
-          select jsonb_agg(j.name order by j.times desc, j.name)
-          from (
-            select r.payload ->> 'métier' as name, count(*) as times
-            from recent as r
-            where r.event_type = 'métier_choisi'
-            group by r.payload ->> 'métier'
-            order by count(*) desc, r.payload ->> 'métier'
-            limit 5
-          ) as j
-        ),
-        '[]'
-      )
-    )
-    into metrics
-    from begun as b;
-  end if;
-
   return jsonb_build_object(
     'utilisateurs_actifs', metrics -> 'parcours_commencés',
     'taux_succès', metrics -> 'taux_completion',
@@ -3788,7 +3770,7 @@ end
 $$;
 
 comment on function flywheel.global_context() is
-  'What a user''s dashboard says of everybody, over the last 30 days: { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
+  'What a user''s dashboard says of everybody, over the last 30 days, by public.get_aube_metrics(): { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
 
 -- analytics/two_proportion_p_value.sql
 create function flywheel.two_proportion_p_value(
@@ -3821,34 +3803,108 @@ $$;
 comment on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) is
   'How likely two samples differ at least this much though both have one proportion: the two-sided two-proportion z-test with the pooled proportion, z = (p1 - p2) / sqrt(p (1 - p) (1/n1 + 1/n2)). Source: Penn State, STAT 415, lesson 9.4, online.stat.psu.edu/stat415/lesson/9/9.4. Null where a sample is empty or nothing varies. It rests on the normal approximation: read nothing into it below five successes and five failures a sample.';
 
+-- analytics/period_start.sql
+create function flywheel.period_start(days_back integer)
+returns date
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if days_back is null or days_back not between 1 and 366 then
+    raise exception using
+      errcode = 'PT400', message = 'days_back must be from 1 to 366.', detail = 'invalid_days';
+  end if;
+  return (now() at time zone 'UTC')::date - days_back + 1;
+end
+$$;
+
+comment on function flywheel.period_start(integer) is
+  'The first of so many UTC days, the last of which is today. Periods have no end: what is stamped a little ahead of the clock counts. Raises PT400 invalid_days beyond 1 to 366.';
+
+-- analytics/first_week.sql
+create function flywheel.first_week(weeks_back integer)
+returns date
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if weeks_back is null or weeks_back not between 1 and 53 then
+    raise exception using
+      errcode = 'PT400', message = 'weeks_back must be from 1 to 53.', detail = 'invalid_weeks';
+  end if;
+  return date_trunc('week', now() at time zone 'UTC')::date - 7 * (weeks_back - 1);
+end
+$$;
+
+comment on function flywheel.first_week(integer) is
+  'The Monday of the first of so many weeks, the last of which is this one, in UTC. Raises PT400 invalid_weeks beyond 1 to 53.';
+
+-- analytics/nudge_experiments.sql
+create function flywheel.nudge_experiments(since timestamptz)
+returns table (
+  nudge_type text,
+  variant text,
+  sent bigint,
+  shown bigint,
+  clicked bigint,
+  converted bigint,
+  conversion_rate double precision,
+  uplift_vs_holdout double precision,
+  p_value double precision
+)
+language sql
+stable
+set search_path = ''
+-- Bound now, so that whoever may not enter schema flywheel can call it all the same.
+begin atomic
+  with arm as (
+    select
+      n.nudge_type,
+      n.variant,
+      count(*) as sent,
+      count(n.shown_at) as shown,
+      count(n.clicked_at) as clicked,
+      count(n.converted_at) as converted
+    from public.phoenix_nudges_sent as n
+    where n.sent_at >= since
+    group by n.nudge_type, n.variant
+  )
+  select
+    a.nudge_type,
+    a.variant,
+    a.sent,
+    a.shown,
+    a.clicked,
+    a.converted,
+    a.converted::double precision / a.sent,
+    a.converted::double precision / a.sent - h.converted::double precision / h.sent,
+    flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent)
+  from arm as a
+  left join arm as h
+    on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout'
+  order by a.nudge_type, a.variant;
+end;
+
+comment on function flywheel.nudge_experiments(timestamptz) is
+  'What each wording of each nudge brings, of the nudges sent since a time: public.phoenix_nudge_experiments says what its columns mean. A caller sees their own rights'' rows.';
+
 -- analytics/phoenix_nudge_experiments.sql
 create view public.phoenix_nudge_experiments
 with (security_invoker = true)
 as
-with arm as (
-  select
-    n.nudge_type,
-    n.variant,
-    count(*) as sent,
-    count(n.shown_at) as shown,
-    count(n.clicked_at) as clicked,
-    count(n.converted_at) as converted
-  from public.phoenix_nudges_sent as n
-  group by n.nudge_type, n.variant
-)
 select
-  a.nudge_type,
-  a.variant,
-  a.sent,
-  a.shown,
-  a.clicked,
-  a.converted,
-  a.converted::double precision / a.sent as conversion_rate,
-  a.converted::double precision / a.sent - h.converted::double precision / h.sent as uplift_vs_holdout,
-  flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent) as p_value
-from arm as a
-left join arm as h
-  on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout';
+  e.nudge_type,
+  e.variant,
+  e.sent,
+  e.shown,
+  e.clicked,
+  e.converted,
+  e.conversion_rate,
+  e.uplift_vs_holdout,
+  e.p_value
+from flywheel.nudge_experiments('-infinity') as e;
 
 comment on view public.phoenix_nudge_experiments is
   'What each wording of each nudge brings, beside the holdout, whose users are not nudged. docs/nudges.md says how to read it.';
@@ -3864,6 +3920,589 @@ comment on column public.phoenix_nudge_experiments.uplift_vs_holdout is
   'The conversion rate less the holdout''s, from -1 to 1. It understates: who acts without a click counts in the holdout alone.';
 comment on column public.phoenix_nudge_experiments.p_value is
   'How likely a difference of that size is where the nudge changes nothing: flywheel.two_proportion_p_value().';
+
+-- analytics/get_phoenix_nudge_experiments.sql
+create function public.get_phoenix_nudge_experiments(days_back integer default 30)
+returns table (
+  nudge_type text,
+  variant text,
+  sent bigint,
+  shown bigint,
+  clicked bigint,
+  converted bigint,
+  conversion_rate double precision,
+  uplift_vs_holdout double precision,
+  p_value double precision
+)
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select e.*
+  from flywheel.nudge_experiments(flywheel.period_start(days_back)::timestamp at time zone 'UTC') as e
+$$;
+
+comment on function public.get_phoenix_nudge_experiments(integer) is
+  'public.phoenix_nudge_experiments of the nudges that were sent in the last days_back UTC days (1 to 366), today included.';
+
+-- analytics/element_between.sql
+create function flywheel.element_between(ascending integer[], place double precision)
+returns double precision
+language plpgsql
+immutable
+parallel safe
+set search_path = ''
+as $$
+declare
+  below integer := ascending[floor(place)::integer];
+begin
+  return below + (ascending[ceil(place)::integer] - below) * (place - floor(place));
+end
+$$;
+
+comment on function flywheel.element_between(integer[], double precision) is
+  'The element of an array in ascending order at a place, from 1; between two places proportionally between the two.';
+
+-- analytics/step_seconds.sql
+create function flywheel.step_seconds(since date)
+returns table (week date, event_type text, seconds integer[])
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if not exists (select from flywheel.rollup_increments) then
+    return query
+    select r.day, r.key, r.seconds
+    from flywheel.rollups as r
+    where r.figure = 'step' and r.day >= since and r.seconds is not null;
+    return;
+  end if;
+
+  return query
+  select
+    coalesce(r.day, c.day),
+    coalesce(r.key, c.key),
+    case
+      when c.day is null then r.seconds
+      else flywheel.merge_seconds(r.seconds, c.remembered, c.forgotten)
+    end
+  from (
+    select b.day, b.key, b.seconds from flywheel.rollups as b where b.figure = 'step' and b.day >= since
+  ) as r
+  full join (
+    select
+      p.day,
+      p.key,
+      array_agg(p.second) filter (where p.is_remembered) as remembered,
+      array_agg(p.second) filter (where not p.is_remembered) as forgotten
+    from flywheel.pending_seconds as p
+    where p.figure = 'step' and p.day >= since
+    group by p.day, p.key
+  ) as c
+    on c.day = r.day and c.key = r.key;
+end
+$$;
+
+comment on function flywheel.step_seconds(date) is
+  'The durations of Aube''s steps by the users'' week, from a week on: in ascending order, with those that are not merged yet.';
+
+-- analytics/step_percentiles.sql
+create function flywheel.step_percentiles(since date)
+returns table (week date, event_type text, share double precision, seconds double precision)
+language plpgsql
+stable
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with sorted as materialized (
+    -- Unpacked once: from here on it costs nothing to look at an element.
+    select s.week, s.event_type, s.seconds || '{}'::integer[] as seconds
+    from flywheel.step_seconds(since) as s
+    where cardinality(s.seconds) > 0
+  ),
+  placed as materialized (
+    select s.week, s.event_type, s.seconds, p.share, 1 + p.share * (cardinality(s.seconds) - 1) as place
+    from sorted as s
+    cross join (values (0.5::double precision), (0.9)) as p (share)
+  ),
+  -- The percentile of all weeks together lies between the least and the greatest of their own.
+  bounded as materialized (
+    select
+      p.event_type,
+      p.share,
+      1 + p.share * (sum(cardinality(p.seconds)) - 1) as place,
+      min(p.seconds[floor(p.place)::integer]) as low,
+      max(p.seconds[ceil(p.place)::integer]) as high
+    from placed as p
+    group by p.event_type, p.share
+  ),
+  between_them as materialized (
+    select
+      b.event_type,
+      b.share,
+      b.place,
+      n.below,
+      p.seconds[n.below + 1:width_bucket(b.high, p.seconds)] as seconds
+    from bounded as b
+    join placed as p on p.event_type = b.event_type and p.share = b.share
+    cross join lateral (select width_bucket(b.low - 1, p.seconds) as below) as n
+  ),
+  together as (
+    select c.event_type, c.share, c.place - c.below as place, v.seconds
+    from (
+      select c.event_type, c.share, c.place, sum(c.below) as below
+      from between_them as c
+      group by c.event_type, c.share, c.place
+    ) as c
+    cross join lateral (
+      select array_agg(d.second order by d.second) as seconds
+      from between_them as s
+      cross join lateral unnest(s.seconds) as d (second)
+      where s.event_type = c.event_type and s.share = c.share
+    ) as v
+  )
+  select p.week, p.event_type, p.share, flywheel.element_between(p.seconds, p.place)
+  from placed as p
+  union all
+  select null, t.event_type, t.share, flywheel.element_between(t.seconds, t.place)
+  from together as t;
+end
+$$;
+
+comment on function flywheel.step_percentiles(date) is
+  'The median (share 0.5) and the 90th percentile of the seconds that users took to each of Aube''s steps, by their week from a week on, and for all those weeks together (week null): as percentile_cont gives them, without sorting all durations.';
+
+-- analytics/get_phoenix_ecosystem_stats.sql
+create function public.get_phoenix_ecosystem_stats(days_back integer default 30)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  since date := flywheel.period_start(days_back);
+begin
+  return (
+    with recent as materialized (
+      select r.figure, r.app_source, r.key, sum(r.count)::bigint as count
+      from flywheel.current_rollups as r
+      where r.figure in ('event', 'last_event') and r.day >= since
+      group by r.figure, r.app_source, r.key
+    ),
+    app as (
+      select
+        r.app_source,
+        coalesce(sum(r.count) filter (where r.figure = 'event'), 0)::bigint as events,
+        coalesce(sum(r.count) filter (where r.figure = 'last_event'), 0)::bigint as users
+      from recent as r
+      where r.app_source <> ''
+      group by r.app_source
+      having sum(r.count) filter (where r.figure = 'event') > 0
+    ),
+    top as (
+      select r.key as event_type, sum(r.count)::bigint as events
+      from recent as r
+      where r.figure = 'event'
+      group by r.key
+      having sum(r.count) > 0
+      order by sum(r.count) desc, r.key
+      limit 10
+    ),
+    whole as (
+      select
+        coalesce(sum(r.count) filter (where r.figure = 'event'), 0)::bigint as events,
+        coalesce(sum(r.count) filter (where r.figure = 'last_event' and r.app_source = ''), 0)::bigint as users
+      from recent as r
+    )
+    select jsonb_build_object(
+      'period_days', days_back,
+      'total_events', w.events,
+      'unique_users', w.users,
+      'avg_events_per_user', coalesce(round(w.events::numeric / nullif(w.users, 0), 2), 0),
+      'app_breakdown', (
+        select coalesce(jsonb_object_agg(a.app_source, jsonb_build_object('events', a.events, 'users', a.users)), '{}')
+        from app as a
+      ),
+      'top_events', (select coalesce(jsonb_object_agg(t.event_type, t.events), '{}') from top as t),
+      'generated_at', now()
+    )
+    from whole as w
+  );
+end
+$$;
+
+comment on function public.get_phoenix_ecosystem_stats(integer) is
+  'The ecosystem in the last days_back UTC days (1 to 366), today included: period_days; total_events, every event of the log; unique_users with any; avg_events_per_user, to a hundredth; app_breakdown { app: { events, users } }, the flywheel''s own events as app flywheel; top_events { type: count }, the ten commonest; generated_at. Counts what the flywheel has handled; late events on the day they happened.';
+
+-- analytics/get_aube_metrics.sql
+create function public.get_aube_metrics(days_back integer default 30)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  since date := flywheel.period_start(days_back);
+begin
+  return (
+    with recent as materialized (
+      select r.figure, r.key, sum(r.count)::bigint as count, sum(r.total) as total
+      from flywheel.current_rollups as r
+      where r.figure in ('exploring', 'exploration_completed', 'exploration_time', 'transition', 'satisfaction', 'job')
+        and r.day >= since
+        and (r.figure <> 'satisfaction' or r.app_source = 'aube')
+      group by r.figure, r.key
+    ),
+    whole as (
+      select
+        coalesce(sum(r.count) filter (where r.figure = 'exploring'), 0)::bigint as begun,
+        coalesce(sum(r.count) filter (where r.figure = 'exploration_completed'), 0)::bigint as completed,
+        coalesce(sum(r.count) filter (where r.figure = 'transition'), 0)::bigint as transitions,
+        sum(r.total) filter (where r.figure = 'exploration_time')
+          / nullif(sum(r.count) filter (where r.figure = 'exploration_time'), 0) / 60000000 as minutes,
+        sum(r.total) filter (where r.figure = 'satisfaction')
+          / nullif(sum(r.count) filter (where r.figure = 'satisfaction'), 0) / 100 as satisfaction
+      from recent as r
+    )
+    select jsonb_build_object(
+      'parcours_commencés', w.begun,
+      'parcours_complétés', w.completed,
+      'taux_completion', coalesce(round(100.0 * w.completed / nullif(w.begun, 0), 1), 0),
+      'transitions_écosystème', w.transitions,
+      'temps_moyen_parcours', round(w.minutes, 1),
+      'satisfaction_moyenne', round(w.satisfaction, 1),
+      'métiers_populaires', (
+        select coalesce(jsonb_agg(j.key order by j.count desc, j.key), '[]')
+        from (
+          select r.key, r.count
+          from recent as r
+          where r.figure = 'job' and r.count > 0
+          order by r.count desc, r.key
+          limit 5
+        ) as j
+      )
+    )
+    from whole as w
+  );
+end
+$$;
+
+comment on function public.get_aube_metrics(integer) is
+  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if not before it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: the five jobs chosen most often, most first, then by name.';
+
+-- analytics/get_phoenix_kpis.sql
+create function public.get_phoenix_kpis(days_back integer default 30)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  since date := flywheel.period_start(days_back);
+  today date := flywheel.period_start(1);
+begin
+  return (
+    with recent as materialized (
+      select r.figure, r.key, sum(r.count)::numeric as count, sum(r.total) as total
+      from flywheel.current_rollups as r
+      where (
+          r.figure in ('transition_asked', 'transition_taken', 'transition_time', 'products', 'revenue')
+          and r.day >= since
+        )
+        or (r.figure = 'transition_return' and r.day between since - 30 and today - 30)
+      group by r.figure, r.key
+    ),
+    whole as (
+      select
+        sum(r.count) filter (where r.figure = 'transition_asked') as asked,
+        sum(r.count) filter (where r.figure = 'transition_taken') as taken,
+        sum(r.total) filter (where r.figure = 'transition_time') as micros,
+        sum(r.count) filter (where r.figure = 'transition_time') as timed,
+        sum(r.count) filter (where r.figure = 'transition_return' and r.key = 'taken') as before,
+        sum(r.count) filter (where r.figure = 'transition_return' and r.key = 'returned') as returned,
+        sum(r.count) filter (where r.figure = 'products' and r.key = '1') as users,
+        sum(r.count) filter (where r.figure = 'products' and r.key = '2') as users_of_several,
+        sum(r.total) filter (where r.figure = 'revenue' and r.key = '1') as cents,
+        sum(r.total) filter (where r.figure = 'revenue' and r.key = '2') as cents_of_several
+      from recent as r
+    ),
+    revenue as (
+      select
+        coalesce(w.cents_of_several, 0) / nullif(w.users_of_several, 0) as of_several,
+        (w.cents - coalesce(w.cents_of_several, 0)) / nullif(w.users - coalesce(w.users_of_several, 0), 0) as of_one
+      from whole as w
+    )
+    select jsonb_build_object(
+      'transition_rate', round(coalesce(w.taken, 0) / nullif(w.asked, 0), 4),
+      'avg_transition_minutes', round(w.micros / nullif(w.timed, 0) / 60000000, 2),
+      'cross_app_retention_30d', round(coalesce(w.returned, 0) / nullif(w.before, 0), 4),
+      'cross_sell_revenue_uplift', round(y.of_several / nullif(y.of_one, 0) - 1, 4)
+    )
+    from whole as w, revenue as y
+  );
+end
+$$;
+
+comment on function public.get_phoenix_kpis(integer) is
+  'Key figures over the last days_back UTC days (1 to 366), today included; each null where there is nothing to divide by. transition_rate: of the users for whom a transition was requested in them, the share for whom one of those was accepted, 0 to 1. avg_transition_minutes: from request to acceptance, mean of the transitions requested in them and accepted. cross_app_retention_30d: of the transitions accepted in as many days that ended 30 days ago, the share whose user was in the target app 30 days after or later, 0 to 1. cross_sell_revenue_uplift: amount_eur of subscription.activated a user of several products (aube, cv, letters, rise) in them, over that a user of just one, less 1: 0.34 is a third more.';
+
+-- analytics/get_aube_funnel.sql
+create function public.get_aube_funnel(weeks_back integer default 13)
+returns table (
+  cohort_week date,
+  step integer,
+  event_type text,
+  users bigint,
+  conversion numeric,
+  median_minutes numeric,
+  p90_minutes numeric,
+  exits bigint
+)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  since date := flywheel.first_week(weeks_back);
+begin
+  return query
+  with counted as materialized (
+    select r.day as week, r.figure, r.key as event_type, sum(r.count)::bigint as count
+    from flywheel.current_rollups as r
+    where r.figure in ('step', 'exit') and r.day >= since
+    group by r.day, r.figure, r.key
+  ),
+  cohort as (
+    select distinct c.week from counted as c where c.figure = 'step' and c.count > 0
+    union all
+    select null where exists (select from counted as c where c.figure = 'step' and c.count > 0)
+  ),
+  reached as (
+    select
+      h.week,
+      s.step,
+      s.event_type,
+      coalesce(sum(c.count) filter (where c.figure = 'step'), 0)::bigint as users,
+      coalesce(sum(c.count) filter (where c.figure = 'exit'), 0)::bigint as exits
+    from cohort as h
+    cross join flywheel.journey_steps() as s
+    left join counted as c on c.event_type = s.event_type and (h.week is null or c.week = h.week)
+    group by h.week, s.step, s.event_type
+  ),
+  timed as (
+    select
+      t.week,
+      t.event_type,
+      round((max(t.seconds) filter (where t.share = 0.5) / 60)::numeric, 1) as median_minutes,
+      round((max(t.seconds) filter (where t.share = 0.9) / 60)::numeric, 1) as p90_minutes
+    from flywheel.step_percentiles(since) as t
+    group by t.week, t.event_type
+  )
+  select
+    r.week,
+    r.step,
+    r.event_type,
+    r.users,
+    round(r.users::numeric / nullif(lag(r.users) over (partition by r.week order by r.step), 0), 4),
+    t.median_minutes,
+    t.p90_minutes,
+    r.exits
+  from reached as r
+  left join timed as t
+    on coalesce(t.week, 'infinity') = coalesce(r.week, 'infinity') and t.event_type = r.event_type
+  order by r.week nulls first, r.step;
+end
+$$;
+
+comment on function public.get_aube_funnel(integer) is
+  'How far users come in Aube: a row a step for each week of the last weeks_back (1 to 53; UTC, from Monday), this one included, and for all of them together where cohort_week is null. A user belongs to the week of their first exploration_commencée and has reached a step once its event has happened, at any time since or before; transition_écosystème once the transition is taken. users: who reached the step. conversion: the same as a share of the step before, null where nobody reached that. median_minutes, p90_minutes: from the step that each user reached before it, to a tenth; percentiles lie between two users where need be. exits: users who reached this step last and have not chosen a job.';
+
+-- analytics/get_phoenix_retention.sql
+create function public.get_phoenix_retention(weeks_back integer default 13)
+returns table (
+  app_source text,
+  cohort_week date,
+  weeks_later integer,
+  users bigint,
+  retention numeric
+)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  since date := flywheel.first_week(weeks_back);
+begin
+  return query
+  select
+    nullif(c.app_source, ''),
+    c.cohort_week,
+    c.weeks_later,
+    c.users,
+    round(c.users::numeric / first_value(c.users) over (partition by c.app_source, c.cohort_week order by c.weeks_later), 4)
+  from (
+    select r.app_source, r.day as cohort_week, r.key::integer as weeks_later, sum(r.count)::bigint as users
+    from flywheel.current_rollups as r
+    where r.figure = 'retention' and r.day >= since
+    group by r.app_source, r.day, r.key
+    having sum(r.count) > 0
+  ) as c
+  order by c.app_source, c.cohort_week, c.weeks_later;
+end
+$$;
+
+comment on function public.get_phoenix_retention(integer) is
+  'Who comes back: for each app, and across all of them where app_source is null, the users whose first event ever happened in a week of the last weeks_back (1 to 53; UTC, from Monday), this one included, and how many of them were there so many weeks later. users: with any event in that week. retention: as a share of the cohort, 0 to 1. A week without any of them has no row. What the flywheel itself tells is no presence.';
+
+-- analytics/phoenix_user_journey.sql
+create view public.phoenix_user_journey
+with (security_invoker = true)
+as
+select
+  e.user_id,
+  e.event_type,
+  e.app_source,
+  e."timestamp",
+  lag(e.app_source) over journey as previous_app,
+  lead(e.app_source) over journey as next_app,
+  e."timestamp" - lag(e."timestamp") over journey as time_since_last_event
+from public.phoenix_events as e
+window journey as (partition by e.user_id order by e."timestamp", e.version);
+
+comment on view public.phoenix_user_journey is
+  'What each user did, event by event in the order in which it happened, with the app before and the app after. Ask for one user (where user_id = …): all of them is the whole log. The flywheel''s own events, such as nudge.shown, are app flywheel.';
+comment on column public.phoenix_user_journey.user_id is 'Who.';
+comment on column public.phoenix_user_journey.event_type is 'What happened.';
+comment on column public.phoenix_user_journey.app_source is 'In which app.';
+comment on column public.phoenix_user_journey."timestamp" is 'When it happened; of two events at the same instant the one that was received first comes first.';
+comment on column public.phoenix_user_journey.previous_app is 'The app of the user''s event before; null for the first.';
+comment on column public.phoenix_user_journey.next_app is 'The app of the user''s event after; null for the last.';
+comment on column public.phoenix_user_journey.time_since_last_event is 'The time since the user''s event before, of any app; null for the first.';
+
+-- analytics/phoenix_ecosystem_analytics.sql
+create view public.phoenix_ecosystem_analytics
+with (security_invoker = true)
+as
+select
+  r.day as date,
+  r.app_source,
+  r.key as event_type,
+  (sum(r.count) filter (where r.figure = 'event'))::bigint as event_count,
+  sum(r.users)::bigint as unique_users,
+  round(
+    sum(r.total)
+    / nullif(
+      sum(r.count) filter (where r.figure = 'event')
+      - coalesce(sum(r.count) filter (where r.figure = 'first_event'), 0),
+      0
+    )
+  )::double precision * interval '1 microsecond' as avg_time_between_events
+from flywheel.current_rollups as r
+where r.figure in ('event', 'first_event')
+group by r.day, r.app_source, r.key
+having sum(r.count) filter (where r.figure = 'event') > 0
+union all
+-- Whoever is signed in sees no rollup but their own events, and the same figures of those.
+select
+  (j."timestamp" at time zone 'UTC')::date,
+  j.app_source,
+  j.event_type,
+  count(*),
+  count(distinct j.user_id),
+  avg(j.time_since_last_event)
+from public.phoenix_user_journey as j
+where current_user = 'authenticated'
+group by 1, 2, 3;
+
+comment on view public.phoenix_ecosystem_analytics is
+  'Events by UTC day, app and type, as far as the flywheel has handled them; late events on the day they happened. For a signed-in user, their own.';
+comment on column public.phoenix_ecosystem_analytics.date is 'The UTC day on which the events happened.';
+comment on column public.phoenix_ecosystem_analytics.app_source is 'The app that published them.';
+comment on column public.phoenix_ecosystem_analytics.event_type is 'What happened.';
+comment on column public.phoenix_ecosystem_analytics.event_count is 'How often.';
+comment on column public.phoenix_ecosystem_analytics.unique_users is 'To how many users.';
+comment on column public.phoenix_ecosystem_analytics.avg_time_between_events is
+  'The mean time since each user''s event before, of any app and on any day, over the events that have one before; null where none has.';
+
+-- analytics/recent_time.sql
+create function flywheel.recent_time()
+returns interval
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select
+    case
+      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 0 and d.days::numeric <= 366 then d.days::double precision
+      else 30
+    end * interval '1 day'
+  from flywheel.settings as s
+  cross join lateral (select s.reactor_settings #> '{nudges,recent_days}' as days) as d
+$$;
+
+comment on function flywheel.recent_time() is
+  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without.';
+
+-- analytics/phoenix_nudge_opportunities.sql
+create view public.phoenix_nudge_opportunities
+with (security_invoker = true)
+as
+with recent as materialized (
+  select now() - flywheel.recent_time() as since
+)
+select o.user_id, o.nudge_type, o.cv_last_activity, o.letters_last_activity
+from (
+  select
+    a.user_id,
+    case when a.letters_last_at > (select r.since from recent as r) then 'letters_to_cv' else 'cv_to_letters' end as nudge_type,
+    a.cv_last_at as cv_last_activity,
+    a.letters_last_at as letters_last_activity
+  from flywheel.user_activity as a
+  where case
+    when a.letters_last_at > (select r.since from recent as r)
+      then a.cv_last_at is null or a.cv_last_at <= (select r.since from recent as r)
+    else a.cv_third_last_at > (select r.since from recent as r)
+  end
+) as o
+where not exists (
+  select
+  from public.phoenix_nudges_sent as n
+  where n.user_id = o.user_id
+    and n.nudge_type = o.nudge_type
+    and n.nudge_type in ('letters_to_cv', 'cv_to_letters')
+    and n.sent_at > (select r.since from recent as r)
+);
+
+comment on view public.phoenix_nudge_opportunities is
+  'Who would be nudged between CV and Letters by what they did in the last 30 days (settings: nudges.recent_days), and has had no nudge of that type in them, not even one held out: letters_to_cv for activity in Letters and none in CV; cv_to_letters for three activities in CV or more and none in Letters. The flywheel itself nudges when something happens, at most so many a week; here stands who is left. Signing in, paying and giving feedback are no activity.';
+comment on column public.phoenix_nudge_opportunities.user_id is 'Who.';
+comment on column public.phoenix_nudge_opportunities.nudge_type is 'letters_to_cv or cv_to_letters.';
+comment on column public.phoenix_nudge_opportunities.cv_last_activity is 'When the user last did something in CV, ever.';
+comment on column public.phoenix_nudge_opportunities.letters_last_activity is 'When the user last did something in Letters, ever.';
+
+-- analytics/phoenix_analyst.sql
+-- Nobody logs in as it: an administrator grants it to those who may.
+do $$
+begin
+  if to_regrole('phoenix_analyst') is null then
+    create role phoenix_analyst nologin;
+  end if;
+end
+$$;
+
+grant usage on schema public to phoenix_analyst;
 
 -- access/flywheel.sql
 revoke all on schema flywheel from public;
@@ -3914,6 +4553,36 @@ for all to service_role
 using (true)
 with check (true);
 
+-- access/rollups.sql
+-- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
+grant select on
+  flywheel.rollups,
+  flywheel.rollup_increments,
+  flywheel.pending_rollups,
+  flywheel.pending_seconds,
+  flywheel.current_rollups
+to authenticated, phoenix_analyst;
+
+-- Nobody's own: authenticated has no policy and sees none.
+create policy "Analysts read the rollups" on flywheel.rollups
+for select to phoenix_analyst
+using (true);
+
+create policy "Analysts read what is not merged yet" on flywheel.rollup_increments
+for select to phoenix_analyst
+using (true);
+
+-- access/user_activity.sql
+grant select on flywheel.user_activity to authenticated, phoenix_analyst;
+
+create policy "Users read their own activity" on flywheel.user_activity
+for select to authenticated
+using (user_id = (select auth.uid()));
+
+create policy "Analysts read when users were active" on flywheel.user_activity
+for select to phoenix_analyst
+using (true);
+
 -- access/phoenix_events.sql
 revoke all on public.phoenix_events from anon, authenticated, service_role;
 grant select on public.phoenix_events to authenticated, service_role;
@@ -3921,6 +4590,13 @@ grant select on public.phoenix_events to authenticated, service_role;
 create policy "Users read their own events" on public.phoenix_events
 for select to authenticated
 using (user_id = (select auth.uid()));
+
+-- What happened when, and to whom; not what was said about it.
+grant select (user_id, version, event_type, app_source, "timestamp", received_at) on public.phoenix_events to phoenix_analyst;
+
+create policy "Analysts read what happened" on public.phoenix_events
+for select to phoenix_analyst
+using (true);
 
 -- access/phoenix_nudges_sent.sql
 revoke all on public.phoenix_nudges_sent from anon, authenticated, service_role;
@@ -3930,6 +4606,16 @@ grant select on public.phoenix_nudges_sent to authenticated, service_role;
 create policy "Users read the nudges they were given" on public.phoenix_nudges_sent
 for select to authenticated
 using (user_id = (select auth.uid()) and not held_out);
+
+-- Which nudges were sent and what became of them; not what they said.
+grant select (
+  user_id, nudge_id, nudge_type, app_source, target_app, variant, sent_at, shown_at, clicked_at, dismissed_at,
+  converted_at, cancelled_at, expired_at, expires_at, success, held_out, status
+) on public.phoenix_nudges_sent to phoenix_analyst;
+
+create policy "Analysts read what became of nudges" on public.phoenix_nudges_sent
+for select to phoenix_analyst
+using (true);
 
 -- Realtime tells front-ends of their user's nudges, by the policy above. Not every server has it.
 do $$
@@ -3948,10 +4634,13 @@ $$;
 
 -- access/phoenix_nudge_experiments.sql
 revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
-grant select on public.phoenix_nudge_experiments to authenticated, service_role;
+grant select on public.phoenix_nudge_experiments to authenticated, service_role, phoenix_analyst;
 
 -- A view of its caller's rights needs them for what it calls, too.
-grant execute on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) to authenticated, service_role;
+grant execute on function
+  flywheel.nudge_experiments(timestamptz),
+  flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint)
+to authenticated, service_role, phoenix_analyst;
 
 -- access/phoenix_transitions.sql
 revoke all on public.phoenix_transitions from anon, authenticated, service_role;
@@ -3964,3 +4653,40 @@ using (user_id = (select auth.uid()));
 -- access/publish_events.sql
 revoke all on function public.publish_events(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.publish_events(jsonb) to authenticated, service_role;
+
+-- access/phoenix_user_journey.sql
+revoke all on public.phoenix_user_journey from anon, authenticated, service_role;
+grant select on public.phoenix_user_journey to authenticated, service_role, phoenix_analyst;
+
+-- access/phoenix_ecosystem_analytics.sql
+revoke all on public.phoenix_ecosystem_analytics from anon, authenticated, service_role;
+grant select on public.phoenix_ecosystem_analytics to authenticated, service_role, phoenix_analyst;
+
+-- access/phoenix_nudge_opportunities.sql
+revoke all on public.phoenix_nudge_opportunities from anon, authenticated, service_role;
+grant select on public.phoenix_nudge_opportunities to authenticated, service_role, phoenix_analyst;
+grant execute on function flywheel.recent_time() to authenticated, service_role, phoenix_analyst;
+
+-- access/get_phoenix_ecosystem_stats.sql
+revoke all on function public.get_phoenix_ecosystem_stats(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_ecosystem_stats(integer) to service_role, phoenix_analyst;
+
+-- access/get_aube_metrics.sql
+revoke all on function public.get_aube_metrics(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_aube_metrics(integer) to service_role, phoenix_analyst;
+
+-- access/get_phoenix_kpis.sql
+revoke all on function public.get_phoenix_kpis(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_kpis(integer) to service_role, phoenix_analyst;
+
+-- access/get_aube_funnel.sql
+revoke all on function public.get_aube_funnel(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_aube_funnel(integer) to service_role, phoenix_analyst;
+
+-- access/get_phoenix_retention.sql
+revoke all on function public.get_phoenix_retention(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_retention(integer) to service_role, phoenix_analyst;
+
+-- access/get_phoenix_nudge_experiments.sql
+revoke all on function public.get_phoenix_nudge_experiments(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_nudge_experiments(integer) to service_role, phoenix_analyst;
