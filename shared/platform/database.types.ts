@@ -211,12 +211,12 @@ export type Database = {
           "clicked": number | null;
           "conversion_rate": number | null;
           "converted": number | null;
-          "nudge_type": string;
+          "nudge_type": string | null;
           "p_value": number | null;
           "sent": number | null;
           "shown": number | null;
           "uplift_vs_holdout": number | null;
-          "variant": string;
+          "variant": string | null;
         };
         ComputedFields: never;
         Relationships: [];
@@ -226,7 +226,7 @@ export type Database = {
           "cv_last_activity": string | null;
           "letters_last_activity": string | null;
           "nudge_type": string | null;
-          "user_id": string | null;
+          "user_id": string;
         };
         ComputedFields: never;
         Relationships: [];
@@ -262,6 +262,20 @@ export type Database = {
       "get_aube_metrics": { Args: { "days_back"?: number }; Returns: Json };
       "get_phoenix_ecosystem_stats": { Args: { "days_back"?: number }; Returns: Json };
       "get_phoenix_kpis": { Args: { "days_back"?: number }; Returns: Json };
+      "get_phoenix_nudge_experiments": {
+        Args: { "days_back"?: number };
+        Returns: {
+          "clicked": number;
+          "conversion_rate": number;
+          "converted": number;
+          "nudge_type": string;
+          "p_value": number;
+          "sent": number;
+          "shown": number;
+          "uplift_vs_holdout": number;
+          "variant": string;
+        }[];
+      };
       "get_phoenix_retention": {
         Args: { "weeks_back"?: number };
         Returns: {

@@ -6,6 +6,16 @@ create policy "Users read the nudges they were given" on public.phoenix_nudges_s
 for select to authenticated
 using (user_id = (select auth.uid()) and not held_out);
 
+-- Which nudges were sent and what became of them; not what they said.
+grant select (
+  user_id, nudge_id, nudge_type, app_source, target_app, variant, sent_at, shown_at, clicked_at, dismissed_at,
+  converted_at, cancelled_at, expired_at, expires_at, success, held_out, status
+) on public.phoenix_nudges_sent to phoenix_analyst;
+
+create policy "Analysts read what became of nudges" on public.phoenix_nudges_sent
+for select to phoenix_analyst
+using (true);
+
 -- Realtime tells front-ends of their user's nudges, by the policy above. Not every server has it.
 do $$
 begin

@@ -1,3 +1,4 @@
+-- Nobody logs in as it: an administrator grants it to those who may.
 do $$
 begin
   if to_regrole('phoenix_analyst') is null then
@@ -5,3 +6,5 @@ begin
   end if;
 end
 $$;
+
+grant usage on schema public to phoenix_analyst;

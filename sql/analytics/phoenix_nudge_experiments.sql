@@ -1,30 +1,17 @@
 create view public.phoenix_nudge_experiments
 with (security_invoker = true)
 as
-with arm as (
-  select
-    n.nudge_type,
-    n.variant,
-    count(*) as sent,
-    count(n.shown_at) as shown,
-    count(n.clicked_at) as clicked,
-    count(n.converted_at) as converted
-  from public.phoenix_nudges_sent as n
-  group by n.nudge_type, n.variant
-)
 select
-  a.nudge_type,
-  a.variant,
-  a.sent,
-  a.shown,
-  a.clicked,
-  a.converted,
-  a.converted::double precision / a.sent as conversion_rate,
-  a.converted::double precision / a.sent - h.converted::double precision / h.sent as uplift_vs_holdout,
-  flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent) as p_value
-from arm as a
-left join arm as h
-  on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout';
+  e.nudge_type,
+  e.variant,
+  e.sent,
+  e.shown,
+  e.clicked,
+  e.converted,
+  e.conversion_rate,
+  e.uplift_vs_holdout,
+  e.p_value
+from flywheel.nudge_experiments('-infinity') as e;
 
 comment on view public.phoenix_nudge_experiments is
   'What each wording of each nudge brings, beside the holdout, whose users are not nudged. docs/nudges.md says how to read it.';

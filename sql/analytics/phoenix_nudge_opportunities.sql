@@ -3,29 +3,27 @@ with (security_invoker = true)
 as
 with recent as materialized (
   select now() - flywheel.recent_time() as since
-),
-fitting as (
+)
+select o.user_id, o.nudge_type, o.cv_last_activity, o.letters_last_activity
+from (
   select
     a.user_id,
-    'letters_to_cv' as nudge_type,
+    case when a.letters_last_at > (select r.since from recent as r) then 'letters_to_cv' else 'cv_to_letters' end as nudge_type,
     a.cv_last_at as cv_last_activity,
     a.letters_last_at as letters_last_activity
   from flywheel.user_activity as a
-  where a.letters_last_at > (select r.since from recent as r)
-    and (a.cv_last_at is null or a.cv_last_at <= (select r.since from recent as r))
-  union all
-  select a.user_id, 'cv_to_letters', a.cv_last_at, a.letters_last_at
-  from flywheel.user_activity as a
-  where a.cv_third_last_at > (select r.since from recent as r)
-    and (a.letters_last_at is null or a.letters_last_at <= (select r.since from recent as r))
-)
-select f.user_id, f.nudge_type, f.cv_last_activity, f.letters_last_activity
-from fitting as f
+  where case
+    when a.letters_last_at > (select r.since from recent as r)
+      then a.cv_last_at is null or a.cv_last_at <= (select r.since from recent as r)
+    else a.cv_third_last_at > (select r.since from recent as r)
+  end
+) as o
 where not exists (
   select
   from public.phoenix_nudges_sent as n
-  where n.user_id = f.user_id
-    and n.nudge_type = f.nudge_type
+  where n.user_id = o.user_id
+    and n.nudge_type = o.nudge_type
+    and n.nudge_type in ('letters_to_cv', 'cv_to_letters')
     and n.sent_at > (select r.since from recent as r)
 );
 

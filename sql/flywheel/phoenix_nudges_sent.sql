@@ -40,6 +40,9 @@ create table public.phoenix_nudges_sent (
 create index phoenix_nudges_sent_pending on public.phoenix_nudges_sent (user_id, sent_at)
 where status = 'pending';
 
+-- Who has had which nudge lately.
+create index phoenix_nudges_sent_recent on public.phoenix_nudges_sent (nudge_type, sent_at, user_id);
+
 alter table public.phoenix_nudges_sent enable row level security;
 
 comment on table public.phoenix_nudges_sent is

@@ -1187,6 +1187,9 @@ create table public.phoenix_nudges_sent (
 create index phoenix_nudges_sent_pending on public.phoenix_nudges_sent (user_id, sent_at)
 where status = 'pending';
 
+-- Who has had which nudge lately.
+create index phoenix_nudges_sent_recent on public.phoenix_nudges_sent (nudge_type, sent_at, user_id);
+
 alter table public.phoenix_nudges_sent enable row level security;
 
 comment on table public.phoenix_nudges_sent is
@@ -3767,50 +3770,8 @@ security definer
 set search_path = ''
 as $$
 declare
-  metrics jsonb;
+  metrics jsonb := public.get_aube_metrics(30);
 begin
-  -- The analysts' own figures, where they are installed; otherwise the same straight from the log.
-  if to_regprocedure('public.get_aube_metrics(integer)') is not null then
-    execute 'select public.get_aube_metrics(30)' into metrics;
-  else
-    with recent as (
-      select e.user_id, e.event_type, e.payload
-      from public.phoenix_events as e
-      where e."timestamp" > now() - interval '30 days'
-        and e.event_type in ('exploration_commencée', 'métier_choisi')
-    ),
-    begun as (
-      select
-        r.user_id,
-        exists (
-          select from recent as c where c.user_id = r.user_id and c.event_type = 'métier_choisi'
-        ) as completed
-      from recent as r
-      where r.event_type = 'exploration_commencée'
-      group by r.user_id
-    )
-    select jsonb_build_object(
-      'parcours_commencés', count(*),
-      'taux_completion', coalesce(round(100.0 * count(*) filter (where b.completed) / nullif(count(*), 0), 1), 0),
-      'métiers_populaires', coalesce(
-        (
-          select jsonb_agg(j.name order by j.times desc, j.name)
-          from (
-            select r.payload ->> 'métier' as name, count(*) as times
-            from recent as r
-            where r.event_type = 'métier_choisi'
-            group by r.payload ->> 'métier'
-            order by count(*) desc, r.payload ->> 'métier'
-            limit 5
-          ) as j
-        ),
-        '[]'
-      )
-    )
-    into metrics
-    from begun as b;
-  end if;
-
   return jsonb_build_object(
     'utilisateurs_actifs', metrics -> 'parcours_commencés',
     'taux_succès', metrics -> 'taux_completion',
@@ -3820,7 +3781,7 @@ end
 $$;
 
 comment on function flywheel.global_context() is
-  'What a user''s dashboard says of everybody, over the last 30 days: { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
+  'What a user''s dashboard says of everybody, over the last 30 days, by public.get_aube_metrics(): { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
 
 -- analytics/two_proportion_p_value.sql
 create function flywheel.two_proportion_p_value(
@@ -3852,50 +3813,6 @@ $$;
 
 comment on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) is
   'How likely two samples differ at least this much though both have one proportion: the two-sided two-proportion z-test with the pooled proportion, z = (p1 - p2) / sqrt(p (1 - p) (1/n1 + 1/n2)). Source: Penn State, STAT 415, lesson 9.4, online.stat.psu.edu/stat415/lesson/9/9.4. Null where a sample is empty or nothing varies. It rests on the normal approximation: read nothing into it below five successes and five failures a sample.';
-
--- analytics/phoenix_nudge_experiments.sql
-create view public.phoenix_nudge_experiments
-with (security_invoker = true)
-as
-with arm as (
-  select
-    n.nudge_type,
-    n.variant,
-    count(*) as sent,
-    count(n.shown_at) as shown,
-    count(n.clicked_at) as clicked,
-    count(n.converted_at) as converted
-  from public.phoenix_nudges_sent as n
-  group by n.nudge_type, n.variant
-)
-select
-  a.nudge_type,
-  a.variant,
-  a.sent,
-  a.shown,
-  a.clicked,
-  a.converted,
-  a.converted::double precision / a.sent as conversion_rate,
-  a.converted::double precision / a.sent - h.converted::double precision / h.sent as uplift_vs_holdout,
-  flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent) as p_value
-from arm as a
-left join arm as h
-  on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout';
-
-comment on view public.phoenix_nudge_experiments is
-  'What each wording of each nudge brings, beside the holdout, whose users are not nudged. docs/nudges.md says how to read it.';
-comment on column public.phoenix_nudge_experiments.nudge_type is 'The experiment.';
-comment on column public.phoenix_nudge_experiments.variant is 'The wording, or holdout.';
-comment on column public.phoenix_nudge_experiments.sent is 'Nudges decided on; in the holdout they were recorded and not shown.';
-comment on column public.phoenix_nudge_experiments.shown is 'Of these, how many a user has seen.';
-comment on column public.phoenix_nudge_experiments.clicked is 'Of these, how many a user has followed.';
-comment on column public.phoenix_nudge_experiments.converted is
-  'Of these, how many led to what they were for: a click and the target action within 7 days; in the holdout the target action within 7 days of the decision.';
-comment on column public.phoenix_nudge_experiments.conversion_rate is 'converted / sent, from 0 to 1.';
-comment on column public.phoenix_nudge_experiments.uplift_vs_holdout is
-  'The conversion rate less the holdout''s, from -1 to 1. It understates: who acts without a click counts in the holdout alone.';
-comment on column public.phoenix_nudge_experiments.p_value is
-  'How likely a difference of that size is where the nudge changes nothing: flywheel.two_proportion_p_value().';
 
 -- analytics/period_start.sql
 create function flywheel.period_start(days_back integer)
@@ -3934,6 +3851,111 @@ $$;
 
 comment on function flywheel.first_week(integer) is
   'The Monday of the first of so many weeks, the last of which is this one, in UTC. Raises PT400 invalid_weeks beyond 1 to 53.';
+
+-- analytics/nudge_experiments.sql
+create function flywheel.nudge_experiments(since timestamptz)
+returns table (
+  nudge_type text,
+  variant text,
+  sent bigint,
+  shown bigint,
+  clicked bigint,
+  converted bigint,
+  conversion_rate double precision,
+  uplift_vs_holdout double precision,
+  p_value double precision
+)
+language sql
+stable
+set search_path = ''
+-- Bound now, so that whoever may not enter schema flywheel can call it all the same.
+begin atomic
+  with arm as (
+    select
+      n.nudge_type,
+      n.variant,
+      count(*) as sent,
+      count(n.shown_at) as shown,
+      count(n.clicked_at) as clicked,
+      count(n.converted_at) as converted
+    from public.phoenix_nudges_sent as n
+    where n.sent_at >= since
+    group by n.nudge_type, n.variant
+  )
+  select
+    a.nudge_type,
+    a.variant,
+    a.sent,
+    a.shown,
+    a.clicked,
+    a.converted,
+    a.converted::double precision / a.sent,
+    a.converted::double precision / a.sent - h.converted::double precision / h.sent,
+    flywheel.two_proportion_p_value(a.converted, a.sent, h.converted, h.sent)
+  from arm as a
+  left join arm as h
+    on h.nudge_type = a.nudge_type and h.variant = 'holdout' and a.variant <> 'holdout'
+  order by a.nudge_type, a.variant;
+end;
+
+comment on function flywheel.nudge_experiments(timestamptz) is
+  'What each wording of each nudge brings, of the nudges sent since a time: public.phoenix_nudge_experiments says what its columns mean. A caller sees their own rights'' rows.';
+
+-- analytics/phoenix_nudge_experiments.sql
+create view public.phoenix_nudge_experiments
+with (security_invoker = true)
+as
+select
+  e.nudge_type,
+  e.variant,
+  e.sent,
+  e.shown,
+  e.clicked,
+  e.converted,
+  e.conversion_rate,
+  e.uplift_vs_holdout,
+  e.p_value
+from flywheel.nudge_experiments('-infinity') as e;
+
+comment on view public.phoenix_nudge_experiments is
+  'What each wording of each nudge brings, beside the holdout, whose users are not nudged. docs/nudges.md says how to read it.';
+comment on column public.phoenix_nudge_experiments.nudge_type is 'The experiment.';
+comment on column public.phoenix_nudge_experiments.variant is 'The wording, or holdout.';
+comment on column public.phoenix_nudge_experiments.sent is 'Nudges decided on; in the holdout they were recorded and not shown.';
+comment on column public.phoenix_nudge_experiments.shown is 'Of these, how many a user has seen.';
+comment on column public.phoenix_nudge_experiments.clicked is 'Of these, how many a user has followed.';
+comment on column public.phoenix_nudge_experiments.converted is
+  'Of these, how many led to what they were for: a click and the target action within 7 days; in the holdout the target action within 7 days of the decision.';
+comment on column public.phoenix_nudge_experiments.conversion_rate is 'converted / sent, from 0 to 1.';
+comment on column public.phoenix_nudge_experiments.uplift_vs_holdout is
+  'The conversion rate less the holdout''s, from -1 to 1. It understates: who acts without a click counts in the holdout alone.';
+comment on column public.phoenix_nudge_experiments.p_value is
+  'How likely a difference of that size is where the nudge changes nothing: flywheel.two_proportion_p_value().';
+
+-- analytics/get_phoenix_nudge_experiments.sql
+create function public.get_phoenix_nudge_experiments(days_back integer default 30)
+returns table (
+  nudge_type text,
+  variant text,
+  sent bigint,
+  shown bigint,
+  clicked bigint,
+  converted bigint,
+  conversion_rate double precision,
+  uplift_vs_holdout double precision,
+  p_value double precision
+)
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select e.*
+  from flywheel.nudge_experiments(flywheel.period_start(days_back)::timestamp at time zone 'UTC') as e
+$$;
+
+comment on function public.get_phoenix_nudge_experiments(integer) is
+  'public.phoenix_nudge_experiments of the nudges that were sent in the last days_back UTC days (1 to 366), today included.';
 
 -- analytics/element_between.sql
 create function flywheel.element_between(ascending integer[], place double precision)
@@ -4450,29 +4472,27 @@ with (security_invoker = true)
 as
 with recent as materialized (
   select now() - flywheel.recent_time() as since
-),
-fitting as (
+)
+select o.user_id, o.nudge_type, o.cv_last_activity, o.letters_last_activity
+from (
   select
     a.user_id,
-    'letters_to_cv' as nudge_type,
+    case when a.letters_last_at > (select r.since from recent as r) then 'letters_to_cv' else 'cv_to_letters' end as nudge_type,
     a.cv_last_at as cv_last_activity,
     a.letters_last_at as letters_last_activity
   from flywheel.user_activity as a
-  where a.letters_last_at > (select r.since from recent as r)
-    and (a.cv_last_at is null or a.cv_last_at <= (select r.since from recent as r))
-  union all
-  select a.user_id, 'cv_to_letters', a.cv_last_at, a.letters_last_at
-  from flywheel.user_activity as a
-  where a.cv_third_last_at > (select r.since from recent as r)
-    and (a.letters_last_at is null or a.letters_last_at <= (select r.since from recent as r))
-)
-select f.user_id, f.nudge_type, f.cv_last_activity, f.letters_last_activity
-from fitting as f
+  where case
+    when a.letters_last_at > (select r.since from recent as r)
+      then a.cv_last_at is null or a.cv_last_at <= (select r.since from recent as r)
+    else a.cv_third_last_at > (select r.since from recent as r)
+  end
+) as o
 where not exists (
   select
   from public.phoenix_nudges_sent as n
-  where n.user_id = f.user_id
-    and n.nudge_type = f.nudge_type
+  where n.user_id = o.user_id
+    and n.nudge_type = o.nudge_type
+    and n.nudge_type in ('letters_to_cv', 'cv_to_letters')
     and n.sent_at > (select r.since from recent as r)
 );
 
@@ -4484,6 +4504,7 @@ comment on column public.phoenix_nudge_opportunities.cv_last_activity is 'When t
 comment on column public.phoenix_nudge_opportunities.letters_last_activity is 'When the user last did something in Letters, ever.';
 
 -- analytics/phoenix_analyst.sql
+-- Nobody logs in as it: an administrator grants it to those who may.
 do $$
 begin
   if to_regrole('phoenix_analyst') is null then
@@ -4491,6 +4512,8 @@ begin
   end if;
 end
 $$;
+
+grant usage on schema public to phoenix_analyst;
 
 -- access/flywheel.sql
 revoke all on schema flywheel from public;
@@ -4541,6 +4564,36 @@ for all to service_role
 using (true)
 with check (true);
 
+-- access/rollups.sql
+-- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
+grant select on
+  flywheel.rollups,
+  flywheel.rollup_increments,
+  flywheel.pending_rollups,
+  flywheel.pending_seconds,
+  flywheel.current_rollups
+to authenticated, phoenix_analyst;
+
+-- Nobody's own: authenticated has no policy and sees none.
+create policy "Analysts read the rollups" on flywheel.rollups
+for select to phoenix_analyst
+using (true);
+
+create policy "Analysts read what is not merged yet" on flywheel.rollup_increments
+for select to phoenix_analyst
+using (true);
+
+-- access/user_activity.sql
+grant select on flywheel.user_activity to authenticated, phoenix_analyst;
+
+create policy "Users read their own activity" on flywheel.user_activity
+for select to authenticated
+using (user_id = (select auth.uid()));
+
+create policy "Analysts read when users were active" on flywheel.user_activity
+for select to phoenix_analyst
+using (true);
+
 -- access/phoenix_events.sql
 revoke all on public.phoenix_events from anon, authenticated, service_role;
 grant select on public.phoenix_events to authenticated, service_role;
@@ -4548,6 +4601,13 @@ grant select on public.phoenix_events to authenticated, service_role;
 create policy "Users read their own events" on public.phoenix_events
 for select to authenticated
 using (user_id = (select auth.uid()));
+
+-- What happened when, and to whom; not what was said about it.
+grant select (user_id, version, event_type, app_source, "timestamp", received_at) on public.phoenix_events to phoenix_analyst;
+
+create policy "Analysts read what happened" on public.phoenix_events
+for select to phoenix_analyst
+using (true);
 
 -- access/phoenix_nudges_sent.sql
 revoke all on public.phoenix_nudges_sent from anon, authenticated, service_role;
@@ -4557,6 +4617,16 @@ grant select on public.phoenix_nudges_sent to authenticated, service_role;
 create policy "Users read the nudges they were given" on public.phoenix_nudges_sent
 for select to authenticated
 using (user_id = (select auth.uid()) and not held_out);
+
+-- Which nudges were sent and what became of them; not what they said.
+grant select (
+  user_id, nudge_id, nudge_type, app_source, target_app, variant, sent_at, shown_at, clicked_at, dismissed_at,
+  converted_at, cancelled_at, expired_at, expires_at, success, held_out, status
+) on public.phoenix_nudges_sent to phoenix_analyst;
+
+create policy "Analysts read what became of nudges" on public.phoenix_nudges_sent
+for select to phoenix_analyst
+using (true);
 
 -- Realtime tells front-ends of their user's nudges, by the policy above. Not every server has it.
 do $$
@@ -4575,10 +4645,13 @@ $$;
 
 -- access/phoenix_nudge_experiments.sql
 revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
-grant select on public.phoenix_nudge_experiments to authenticated, service_role;
+grant select on public.phoenix_nudge_experiments to authenticated, service_role, phoenix_analyst;
 
 -- A view of its caller's rights needs them for what it calls, too.
-grant execute on function flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint) to authenticated, service_role;
+grant execute on function
+  flywheel.nudge_experiments(timestamptz),
+  flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint)
+to authenticated, service_role, phoenix_analyst;
 
 -- access/phoenix_transitions.sql
 revoke all on public.phoenix_transitions from anon, authenticated, service_role;
@@ -4591,3 +4664,40 @@ using (user_id = (select auth.uid()));
 -- access/publish_events.sql
 revoke all on function public.publish_events(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.publish_events(jsonb) to authenticated, service_role;
+
+-- access/phoenix_user_journey.sql
+revoke all on public.phoenix_user_journey from anon, authenticated, service_role;
+grant select on public.phoenix_user_journey to authenticated, service_role, phoenix_analyst;
+
+-- access/phoenix_ecosystem_analytics.sql
+revoke all on public.phoenix_ecosystem_analytics from anon, authenticated, service_role;
+grant select on public.phoenix_ecosystem_analytics to authenticated, service_role, phoenix_analyst;
+
+-- access/phoenix_nudge_opportunities.sql
+revoke all on public.phoenix_nudge_opportunities from anon, authenticated, service_role;
+grant select on public.phoenix_nudge_opportunities to authenticated, service_role, phoenix_analyst;
+grant execute on function flywheel.recent_time() to authenticated, service_role, phoenix_analyst;
+
+-- access/get_phoenix_ecosystem_stats.sql
+revoke all on function public.get_phoenix_ecosystem_stats(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_ecosystem_stats(integer) to service_role, phoenix_analyst;
+
+-- access/get_aube_metrics.sql
+revoke all on function public.get_aube_metrics(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_aube_metrics(integer) to service_role, phoenix_analyst;
+
+-- access/get_phoenix_kpis.sql
+revoke all on function public.get_phoenix_kpis(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_kpis(integer) to service_role, phoenix_analyst;
+
+-- access/get_aube_funnel.sql
+revoke all on function public.get_aube_funnel(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_aube_funnel(integer) to service_role, phoenix_analyst;
+
+-- access/get_phoenix_retention.sql
+revoke all on function public.get_phoenix_retention(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_retention(integer) to service_role, phoenix_analyst;
+
+-- access/get_phoenix_nudge_experiments.sql
+revoke all on function public.get_phoenix_nudge_experiments(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_nudge_experiments(integer) to service_role, phoenix_analyst;

@@ -32,7 +32,7 @@ beforeAll(async () => {
 
 afterAll(() => cluster[Symbol.asyncDispose]());
 
-/** Schemas, and the tables, views, types and functions in them, by their qualified names. */
+/** Schemas, the tables, views, types and functions in them by their qualified names, and roles. */
 async function objects(): Promise<string[]> {
   const found = await sql<{ name: string }[]>`
     select nspname as name
@@ -48,7 +48,11 @@ async function objects(): Promise<string[]> {
     union
     select format('%s.%s', p.pronamespace::regnamespace, p.proname)
     from pg_proc as p
-    where not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')`;
+    where not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
+    union
+    select rolname
+    from pg_roles
+    where rolname like 'phoenix\\_%'`;
   return found.map(({ name }) => name);
 }
 

@@ -1,0 +1,2 @@
+revoke all on function public.get_phoenix_nudge_experiments(integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_phoenix_nudge_experiments(integer) to service_role, phoenix_analyst;
