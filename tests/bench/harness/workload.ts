@@ -111,7 +111,10 @@ export function newStreams(
 ): PublishedEvent[][] {
   const step = (to - from) / each;
   return users.map((user, u) =>
-    Array.from({ length: each }, (_, e) => newEvent(user, u * each + e, from + e * step))
+    Array.from(
+      { length: each },
+      (_, e) => newEvent(user, u * each + e, from + (e + Math.random()) * step),
+    )
   );
 }
 

@@ -1,7 +1,7 @@
 /** Publishes through `flywheel.publish()`, in batches of many users or in calls of one user's events each. */
 import postgres from "postgres";
 import { publish } from "../../../shared/flywheel/publish.ts";
-import { race, share, task } from "../harness/race.ts";
+import { race, task } from "../harness/race.ts";
 import {
   batches,
   callsOf,
@@ -36,9 +36,15 @@ const { url, events, users, batch, clients, calls, checked, userIds, period, war
 >();
 const database = postgres(url, { max: clients, connection: { role: "service_role" } });
 
-function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][] {
-  if (calls === "of many users") return batches(newEvents(events, users, period), batch);
-  return callsOf(newStreams(events / users.length, users, period), batch);
+/** What each client publishes. A user's events come from one client, so that they arrive in order, as an app sends them. */
+function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][] {
+  return Array.from({ length: clients }, (_, client) => {
+    const own = users.filter((_, place) => place % clients === client % users.length);
+    const each = events / Math.max(users.length, clients);
+    return calls === "of many users"
+      ? batches(newEvents(each * own.length, own, period), batch)
+      : callsOf(newStreams(each, own, period), batch);
+  });
 }
 
 async function send(events: PublishedEvent[]): Promise<number> {
@@ -51,11 +57,12 @@ async function send(events: PublishedEvent[]): Promise<number> {
   return row!.publish.accepted;
 }
 
-async function sendAll(bodies: readonly PublishedEvent[][]): Promise<{ events: number }> {
-  const accepted: number[] = [];
-  await share(bodies, clients, async (body) => {
-    accepted.push(await send(body));
-  });
+async function sendAll(bodies: readonly PublishedEvent[][][]): Promise<{ events: number }> {
+  const accepted = await Promise.all(bodies.map(async (own) => {
+    let events = 0;
+    for (const body of own) events += await send(body);
+    return events;
+  }));
   return { events: accepted.reduce((sum, each) => sum + each, 0) };
 }
 
