@@ -85,8 +85,14 @@ async function beAnApp(database: Database): Promise<void> {
 async function operate(): Promise<void> {
   while (isTime()) {
     await base.admin`select flywheel.reprocess()`;
+    // Without waiting for anybody: this test's own update must not be what deadlocks.
     await base.admin`
-      update flywheel.fingerprints set seen_at = seen_at - interval '1 hour' where random() < 0.1
+      update flywheel.fingerprints as f set seen_at = f.seen_at - interval '1 hour'
+      from (
+        select o.user_id, o.fingerprint from flywheel.fingerprints as o where random() < 0.1
+        for no key update skip locked
+      ) as old
+      where f.user_id = old.user_id and f.fingerprint = old.fingerprint
     `;
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
