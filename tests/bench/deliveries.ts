@@ -1,6 +1,7 @@
 import { type ReceivingApp, receivingApp } from "../support/receiving-app.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { callFunction } from "./harness/call-function.ts";
+import { pause, withDoorbell } from "./harness/doorbell.ts";
 import { figure, type Measure, percentile } from "./harness/measure.ts";
 
 const targets = ["cv", "letters", "rise"] as const;
@@ -13,37 +14,33 @@ export const deliveries: Suite = {
   name: "deliveries",
   measures: [],
   async measure(bench) {
-    const measures: Measure[] = [];
     const apps = new Map(targets.map((target) => [target, receivingApp()]));
-    await bench.reset();
-    await bench.stack.service("net").start();
     try {
-      for (const [app, { url }] of apps) {
-        await bench.admin`select flywheel.configure_app(${app}, ${url})`;
-      }
-      await chooseAt(bench, [...apps.values()], { rate: 2, seconds: 2 });
-      for (const rate of [1, 10]) {
-        bench.progress(`deliveries: ${rate} choices a second`);
-        const seconds = bench.quick ? 2 : 20;
-        const receipts = await chooseAt(bench, [...apps.values()], {
-          rate,
-          seconds,
-        });
-        for (const share of [0.5, 0.95]) {
-          const name = `choice_to_receipt_${rate}_p${share * 100}`;
-          measures.push(
-            figure(name, percentile(receipts, share), "ms", "lower"),
-          );
+      return await withDoorbell(bench, async () => {
+        for (const [app, { url }] of apps) {
+          await bench.admin`select flywheel.configure_app(${app}, ${url})`;
         }
-      }
+        return await measureAt(bench, [...apps.values()]);
+      });
     } finally {
-      await bench.stack.service("net").stop();
-      await bench.reset();
       await Promise.all([...apps.values()].map((app) => app.stop()));
     }
-    return measures;
   },
 };
+
+async function measureAt(bench: Bench, apps: readonly ReceivingApp[]): Promise<Measure[]> {
+  const measures: Measure[] = [];
+  await chooseAt(bench, apps, { rate: 2, seconds: 2 });
+  for (const rate of [1, 10]) {
+    bench.progress(`deliveries: ${rate} choices a second`);
+    const receipts = await chooseAt(bench, apps, { rate, seconds: bench.quick ? 2 : 20 });
+    for (const share of [0.5, 0.95]) {
+      const name = `choice_to_receipt_${rate}_p${share * 100}`;
+      measures.push(figure(name, percentile(receipts, share), "ms", "lower"));
+    }
+  }
+  return measures;
+}
 
 /** Choices at a rate that does not wait for answers: @returns the milliseconds to each of the three receipts of each */
 async function chooseAt(
@@ -85,8 +82,4 @@ async function chooseAt(
     await pause(20);
   }
   return receipts();
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
 }

@@ -67,9 +67,7 @@ export async function openBench(
     admin,
     signal,
     progress,
-    async reset() {
-      await admin.unsafe(`truncate ${empty.join(", ")}`);
-    },
+    reset: () => truncate(admin, empty),
     async peerDatabase(name) {
       await admin`drop database if exists ${admin(name)} with (force)`;
       await admin`create database ${admin(name)}`;
@@ -88,6 +86,17 @@ export async function openBench(
     },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
+}
+
+/** Empties tables; where somebody still holds one that it waits for, it lets go of all and tries again. */
+async function truncate(admin: postgres.Sql, tables: readonly string[], tries = 5): Promise<void> {
+  try {
+    await admin.unsafe(`truncate ${tables.join(", ")}`);
+  } catch (error) {
+    const isDeadlock = error instanceof postgres.PostgresError && error.code === "40P01";
+    if (!isDeadlock || tries === 1) throw error;
+    await truncate(admin, tables, tries - 1);
+  }
 }
 
 async function emptyTables(admin: postgres.Sql): Promise<string[]> {

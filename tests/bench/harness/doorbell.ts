@@ -27,5 +27,5 @@ export async function untilQuiet({ admin, signal }: Bench): Promise<void> {
 }
 
 export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
 }
