@@ -111,7 +111,7 @@ as $$
       e.version,
       e.at,
       e.day,
-      flywheel.text_in(e.payload -> 'transition_id', 200) as transition_id,
+      case when e.app_source = 'flywheel' then flywheel.text_in(e.payload -> 'transition_id', 200) end as transition_id,
       coalesce(e.payload -> 'status', 'null') as status,
       case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end as target
     from event as e
@@ -266,7 +266,7 @@ $$;
 comment on function flywheel.figures(uuid[], bigint[], text[]) is
   'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
 
-Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, which tells what the flywheel did, is an app in event, first_event and last_event alone.
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone.
 
 event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app.
 first_event (day, app, type): users whose first event it is, which so has none before.
@@ -281,6 +281,6 @@ job (day, métier): métier_choisi events. satisfaction (day, app): feedback.sub
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
 revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
 transition (day, target app): transitions that were taken: transition_écosystème events without a status or accepted.
-transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions have an id.
+transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';

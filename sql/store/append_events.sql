@@ -144,7 +144,8 @@ begin
     where s.user_id = n.user_id;
   end if;
 
-  foreach verdict in array verdicts loop
+  -- Nothing was sent where all that was to be told is left out.
+  foreach verdict in array coalesce(verdicts, '{}') loop
     return next verdict;
   end loop;
 end

@@ -1,4 +1,4 @@
-import { type CountedEvent, dayOf, textIn } from "./counted-event.ts";
+import { type CountedEvent, dayOf, flywheelApp, textIn } from "./counted-event.ts";
 import { isTaken } from "./explorations.ts";
 import type { Add } from "./increments.ts";
 import { lastDayIn, moveUser, type Presence } from "./presence.ts";
@@ -32,14 +32,19 @@ export function countTransition(
   return countReturns(isTransition ? countStep(memory, event, add) : memory, presence, add);
 }
 
-function countStep(memory: TransitionsMemory, { payload, at }: CountedEvent, add: Add) {
+function countStep(
+  memory: TransitionsMemory,
+  { app_source, payload, at }: CountedEvent,
+  add: Add,
+): TransitionsMemory {
   const day = dayOf(at);
   const status = textIn(payload.status, 50) ?? "";
   const target = targetOf(payload);
   if (isTaken(payload.status)) add({ figure: "transition", day, app_source: target }, { count: 1 });
 
+  // What became of a request is for the flywheel to tell.
   const id = textIn(payload.transition_id, 200);
-  if (id === undefined) return memory;
+  if (app_source !== flywheelApp || id === undefined) return memory;
   const { open = [], awaited = [], ...days } = memory;
   const others = open.filter(([each]) => each !== id);
   if (status === "requested") {

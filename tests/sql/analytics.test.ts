@@ -1,0 +1,209 @@
+import fc from "fast-check";
+import type postgres from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { reactors } from "../../shared/domain/reactors/all.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { drain, type Event, publish, tell } from "../support/flywheel.ts";
+import * as straightforward from "../support/straightforward.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  await base.admin`update flywheel.settings set linger = '0'`;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+const day = 86_400_000;
+const flywheel = "flywheel";
+const now = Date.now();
+
+const steps = [
+  "exploration_commencée",
+  "valeurs_explorées",
+  "compétences_révélées",
+  "tests_psychométriques_complétés",
+  "recommandations_générées",
+  "validation_ia_effectuée",
+  "métier_choisi",
+];
+
+/** What users of every app do: a type, its app and its payload. */
+const deed: fc.Arbitrary<Event> = fc.oneof(
+  fc.constantFrom(...steps).chain((event_type) =>
+    fc.record({
+      event_type: fc.constant(event_type),
+      app_source: fc.constant("aube"),
+      payload: event_type === "métier_choisi"
+        ? fc.record({ métier: fc.constantFrom("Coach", "Data Scientist", "Designer UX", "Élu") })
+        : fc.constant({}),
+    })
+  ),
+  fc.record({
+    event_type: fc.constantFrom("cv.uploaded", "cv.generated"),
+    app_source: fc.constant("cv"),
+  }),
+  fc.record({ event_type: fc.constant("letter.generated"), app_source: fc.constant("letters") }),
+  fc.record({ event_type: fc.constant("goal.set"), app_source: fc.constantFrom("rise", "cv") }),
+  fc.record({
+    event_type: fc.constant("user.login"),
+    app_source: fc.constantFrom("cv", "website"),
+  }),
+  fc.record({
+    event_type: fc.constant("subscription.activated"),
+    app_source: fc.constantFrom("website", "cv"),
+    payload: fc.record({ amount_eur: fc.constantFrom(9.99, 19.9, 5) }),
+  }),
+  fc.record({
+    event_type: fc.constant("feedback.submitted"),
+    app_source: fc.constantFrom("aube", "cv"),
+    payload: fc.record({ satisfaction: fc.constantFrom(1, 3, 4.5, 5) }),
+  }),
+  fc.record({
+    event_type: fc.constant("transition_écosystème"),
+    app_source: fc.constant("aube"),
+    payload: fc.record({ target_app: fc.constantFrom("cv", "letters") }),
+  }),
+);
+
+/** A transition from request to its end, as the flywheel tells it, at any time in the last months. */
+const saga: fc.Arbitrary<Event[]> = fc.record({
+  id: fc.uuid(),
+  target_app: fc.constantFrom("cv", "letters", "rise"),
+  at: fc.integer({ min: 10, max: 90 * day }),
+  minutes: fc.integer({ min: 0, max: 600 }),
+  end: fc.constantFrom("accepted", "rejected", "expired", undefined),
+}).map(({ id, target_app, at, minutes, end }) =>
+  [["requested", 0], [end, minutes]].flatMap(([status, later]) =>
+    status === undefined ? [] : {
+      event_type: "transition_écosystème",
+      app_source: flywheel,
+      payload: { transition_id: id, target_app, status },
+      timestamp: new Date(Math.min(now, now - at + Number(later) * 60_000)).toISOString(),
+    }
+  )
+);
+
+const happened = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 0, max: 45 * day }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 400 * day }) },
+).map((at) => new Date(now - at).toISOString());
+
+/** New events of some of 150 users, published in no particular order. */
+const events: fc.Arbitrary<Event[]> = fc.tuple(
+  fc.array(fc.tuple(deed, happened), { minLength: 20, maxLength: 60 }),
+  fc.array(saga, { minLength: 2, maxLength: 6 }),
+).chain(([deeds, sagas]) => {
+  const stories = [
+    ...deeds.map(([each, timestamp]) => [{ ...each, timestamp }]),
+    ...sagas,
+  ];
+  return fc.array(fc.nat(149), { minLength: stories.length, maxLength: stories.length }).map(
+    (users) =>
+      stories.flatMap((story, index) =>
+        story.map((each) => ({ ...each, user_id: userOf(users[index]!) }))
+      ),
+  );
+});
+
+function userOf(index: number): string {
+  return `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+}
+
+/** Two ways to the same figures, read in one transaction. */
+type Way = (sql: postgres.TransactionSql) => Promise<unknown>;
+
+const figures = (query: string, days: number): Way => async (sql) => {
+  const [row] = await sql.unsafe<{ figures: Record<string, unknown> }[]>(query, [days]);
+  const { generated_at: _, ...rest } = row!.figures;
+  return rest;
+};
+const rows = (query: string, ...parameters: number[]): Way => async (sql) => [
+  ...await sql.unsafe(query, parameters),
+];
+
+const pairs: Record<string, readonly [ours: Way, straightforward: Way]> = {};
+for (const days of [1, 30, 366]) {
+  pairs[`get_phoenix_ecosystem_stats(${days})`] = [
+    figures("select public.get_phoenix_ecosystem_stats($1) as figures", days),
+    figures(straightforward.ecosystemStats, days),
+  ];
+  pairs[`get_aube_metrics(${days})`] = [
+    figures("select public.get_aube_metrics($1) as figures", days),
+    figures(straightforward.aubeMetrics, days),
+  ];
+  pairs[`get_phoenix_kpis(${days})`] = [
+    figures("select public.get_phoenix_kpis($1) as figures", days),
+    figures(straightforward.kpis, days),
+  ];
+}
+for (const weeks of [1, 5, 53]) {
+  pairs[`get_aube_funnel(${weeks})`] = [
+    rows(
+      `select
+        cohort_week::text, step, event_type, users::integer, conversion::text, median_minutes::text, p90_minutes::text, exits::integer
+      from public.get_aube_funnel($1)`,
+      weeks,
+    ),
+    rows(straightforward.aubeFunnel, weeks),
+  ];
+  pairs[`get_phoenix_retention(${weeks})`] = [
+    rows(
+      `select app_source, cohort_week::text, weeks_later, users::integer, retention::text
+      from public.get_phoenix_retention($1)
+      order by app_source nulls first, cohort_week, weeks_later`,
+      weeks,
+    ),
+    rows(straightforward.retention, weeks),
+  ];
+}
+pairs["phoenix_ecosystem_analytics"] = [
+  rows(`
+    select
+      date::text, app_source, event_type, event_count::integer, unique_users::integer,
+      (extract(epoch from avg_time_between_events) * 1000000)::bigint::text as micros_between
+    from public.phoenix_ecosystem_analytics
+    order by 1, 2, 3`),
+  rows(straightforward.ecosystemAnalytics),
+];
+pairs["phoenix_nudge_opportunities"] = [
+  rows("select * from public.phoenix_nudge_opportunities order by user_id"),
+  rows(straightforward.nudgeOpportunities),
+];
+
+test("every view and function says what a straightforward query over the log says", async () => {
+  const told = new Map<string, Set<string>>();
+  await fc.assert(
+    fc.asyncProperty(events, fc.boolean(), async (events, isMerged) => {
+      const published = await publish(
+        database,
+        events.filter(({ app_source }) => app_source !== flywheel),
+      );
+      expect(published.rejected).toBe(0);
+      await tell(base.admin, events.filter(({ app_source }) => app_source === flywheel));
+      await drain(database, reactors);
+      // The flywheel leaves hardly anybody to nudge: half of its nudges were long ago.
+      await base.admin`
+        update public.phoenix_nudges_sent
+        set sent_at = now() - interval '60 days'
+        where nudge_id < '80000000-0000-0000-0000-000000000000'
+      `;
+      if (isMerged) await database`select flywheel.merge_rollups()`;
+      await base.admin.begin("isolation level repeatable read read only", async (sql) => {
+        for (const [name, [ours, straight]] of Object.entries(pairs)) {
+          const figures = await ours(sql);
+          expect(figures, name).toEqual(await straight(sql));
+          told.set(name, (told.get(name) ?? new Set()).add(JSON.stringify(figures)));
+        }
+      });
+    }),
+    { numRuns: 25, endOnFailure: true },
+  );
+  // Figures of nothing would be equal, too. Few things happen on one day.
+  for (const [name, answers] of told) {
+    if (!name.endsWith("(1)")) expect(answers.size, name).toBeGreaterThan(3);
+  }
+}, 300_000);
