@@ -43,7 +43,10 @@ as $$
   timed as (
     select
       e.*,
-      e.at - lag(e.at) over (partition by e.user_id order by e.at, e.version) as since
+      case
+        when e.app_source <> 'flywheel'
+          then e.at - lag(e.at) over (partition by e.user_id, e.app_source = 'flywheel' order by e.at, e.version)
+      end as since
     from event as e
     where wanted is null or wanted && array['event', 'first_event']
   ),
@@ -156,7 +159,7 @@ as $$
   union all
   select 'first_event', t.day, t.app_source, t.event_type, count(*), 0, 0, null
   from timed as t
-  where t.since is null
+  where t.since is null and t.app_source <> 'flywheel'
   group by t.day, t.app_source, t.event_type
   union all
   select 'retention', w.cohort, w.app_source, ((w.week - w.cohort) / 7)::text, count(*), 0, 0, null
@@ -268,8 +271,8 @@ comment on function flywheel.figures(uuid[], bigint[], text[]) is
 
 Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone.
 
-event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app.
-first_event (day, app, type): users whose first event it is, which so has none before.
+event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
+first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
 last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
 exploring (day): users whose last exploration_commencée happened that day.

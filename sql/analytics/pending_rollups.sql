@@ -9,7 +9,7 @@ select
   r.value ->> 3 as key,
   (r.value ->> 4)::bigint as count,
   (r.value ->> 5)::bigint as users,
-  (r.value ->> 6)::numeric as total,
+  trim_scale((r.value ->> 6)::numeric) as total,
   r.value -> 7 as remembered,
   r.value -> 8 as forgotten
 from flywheel.rollup_increments as i

@@ -7,14 +7,17 @@ select
   r.key as event_type,
   (sum(r.count) filter (where r.figure = 'event'))::bigint as event_count,
   sum(r.users)::bigint as unique_users,
-  round(
-    sum(r.total)
-    / nullif(
-      sum(r.count) filter (where r.figure = 'event')
-      - coalesce(sum(r.count) filter (where r.figure = 'first_event'), 0),
-      0
-    )
-  )::double precision * interval '1 microsecond' as avg_time_between_events
+  case
+    when r.app_source <> 'flywheel'
+      then round(
+        sum(r.total)
+        / nullif(
+          sum(r.count) filter (where r.figure = 'event')
+          - coalesce(sum(r.count) filter (where r.figure = 'first_event'), 0),
+          0
+        )
+      )::double precision * interval '1 microsecond'
+  end as avg_time_between_events
 from flywheel.current_rollups as r
 where r.figure in ('event', 'first_event')
 group by r.day, r.app_source, r.key
@@ -27,8 +30,18 @@ select
   j.event_type,
   count(*),
   count(distinct j.user_id),
-  avg(j.time_since_last_event)
-from public.phoenix_user_journey as j
+  avg(j.since) filter (where j.app_source <> 'flywheel')
+from (
+  select
+    e.user_id,
+    e.app_source,
+    e.event_type,
+    e."timestamp",
+    e."timestamp" - lag(e."timestamp") over (
+      partition by e.user_id, e.app_source = 'flywheel' order by e."timestamp", e.version
+    ) as since
+  from public.phoenix_events as e
+) as j
 where current_user = 'authenticated'
 group by 1, 2, 3;
 
@@ -40,4 +53,4 @@ comment on column public.phoenix_ecosystem_analytics.event_type is 'What happene
 comment on column public.phoenix_ecosystem_analytics.event_count is 'How often.';
 comment on column public.phoenix_ecosystem_analytics.unique_users is 'To how many users.';
 comment on column public.phoenix_ecosystem_analytics.avg_time_between_events is
-  'The mean time since each user''s event before, of any app and on any day, over the events that have one before; null where none has.';
+  'The mean time since each user''s event before, of any app and on any day, over the events that have one before: the mean of time_since_last_event in phoenix_user_journey. Null where none has, and for app flywheel.';

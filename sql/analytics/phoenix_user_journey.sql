@@ -10,10 +10,11 @@ select
   lead(e.app_source) over journey as next_app,
   e."timestamp" - lag(e."timestamp") over journey as time_since_last_event
 from public.phoenix_events as e
+where e.app_source <> 'flywheel'
 window journey as (partition by e.user_id order by e."timestamp", e.version);
 
 comment on view public.phoenix_user_journey is
-  'What each user did, event by event in the order in which it happened, with the app before and the app after. Ask for one user (where user_id = …): all of them is the whole log. The flywheel''s own events, such as nudge.shown, are app flywheel.';
+  'What each user did, event by event in the order in which it happened, with the app before and the app after. What the flywheel tells itself, such as nudge.cancelled, is left out. Ask for one user (where user_id = …): all of them is the whole log.';
 comment on column public.phoenix_user_journey.user_id is 'Who.';
 comment on column public.phoenix_user_journey.event_type is 'What happened.';
 comment on column public.phoenix_user_journey.app_source is 'In which app.';

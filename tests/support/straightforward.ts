@@ -238,6 +238,9 @@ export const ecosystemAnalytics = `
       e.*,
       e."timestamp" - lag(e."timestamp") over (partition by e.user_id order by e."timestamp", e.version) as time_since_last_event
     from public.phoenix_events as e
+    where e.app_source <> 'flywheel'
+    union all
+    select e.*, null from public.phoenix_events as e where e.app_source = 'flywheel'
   ) as j
   group by 1, 2, 3
   order by 1, 2, 3`;

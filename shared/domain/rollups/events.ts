@@ -1,4 +1,4 @@
-import { type CountedEvent, dayOf } from "./counted-event.ts";
+import { type CountedEvent, dayOf, flywheelApp } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
 
 export interface EventsMemory {
@@ -6,15 +6,17 @@ export interface EventsMemory {
   readonly last?: number;
   /** The apps and types of that day's events. */
   readonly seen?: readonly string[];
+  /** When the latest event happened that is not the flywheel's own. */
+  readonly lastDone?: number;
 }
 
 /**
- * Events by day, app and type: how many, of how many users, and the time since each user's event before.
+ * Events by day, app and type: how many, of how many users, and the time since what each user did before.
  *
  * Right only for events that come in the order in which they happened: {@link isInOrder}.
  */
 export function countEvent(
-  { last, seen = [] }: EventsMemory,
+  { last, seen = [], lastDone }: EventsMemory,
   { app_source, event_type, at }: CountedEvent,
   add: Add,
 ): EventsMemory {
@@ -22,15 +24,19 @@ export function countEvent(
   const lastDay = last === undefined ? -Infinity : dayOf(last);
   const name = `${app_source} ${event_type}`;
   const isFirstOfDay = day > lastDay || !seen.includes(name);
+  const isDone = app_source !== flywheelApp;
 
   const cell = { day, app_source, key: event_type };
   const users = isFirstOfDay ? 1 : 0;
-  add({ figure: "event", ...cell }, { count: 1, users, total: last === undefined ? 0 : at - last });
-  if (last === undefined) add({ figure: "first_event", ...cell }, { count: 1 });
+  const total = isDone && lastDone !== undefined ? at - lastDone : 0;
+  add({ figure: "event", ...cell }, { count: 1, users, total });
+  if (isDone && lastDone === undefined) add({ figure: "first_event", ...cell }, { count: 1 });
 
-  if (last === undefined || day > lastDay) return { last: at, seen: [name] };
-  if (day < lastDay) return { last, seen };
-  return { last: Math.max(last, at), seen: isFirstOfDay ? [...seen, name] : seen };
+  const done = isDone ? Math.max(lastDone ?? -Infinity, at) : lastDone;
+  const memory = done === undefined ? {} : { lastDone: done };
+  if (last === undefined || day > lastDay) return { ...memory, last: at, seen: [name] };
+  if (day < lastDay) return { ...memory, last, seen };
+  return { ...memory, last: Math.max(last, at), seen: isFirstOfDay ? [...seen, name] : seen };
 }
 
 /** Whether an event happened after all those that were counted. */

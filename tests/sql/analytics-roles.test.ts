@@ -1,0 +1,293 @@
+import type postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { reactors } from "../../shared/domain/reactors/all.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { drain, publish } from "../support/flywheel.ts";
+
+const roles = ["anon", "authenticated", "phoenix_analyst", "service_role"] as const;
+type Role = (typeof roles)[number];
+
+const me = "00000000-0000-4000-8000-000000000001";
+const other = "00000000-0000-4000-8000-000000000002";
+
+const views = [
+  "phoenix_ecosystem_analytics",
+  "phoenix_nudge_experiments",
+  "phoenix_nudge_opportunities",
+  "phoenix_user_journey",
+];
+const functions = [
+  "get_aube_funnel",
+  "get_aube_metrics",
+  "get_phoenix_ecosystem_stats",
+  "get_phoenix_kpis",
+  "get_phoenix_nudge_experiments",
+  "get_phoenix_retention",
+];
+
+let base: TestDatabase;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  const database = base.connect();
+  const timestamp = new Date(Date.now() - 40 * 86_400_000).toISOString();
+  await publish(database, [
+    ...[me, other].flatMap((user_id) => [
+      { user_id, event_type: "letter.generated", app_source: "letters", payload: { secret: "x" } },
+      { user_id, event_type: "cv.generated", app_source: "cv", payload: {}, timestamp },
+    ]),
+    { user_id: other, event_type: "exploration_commencée", app_source: "aube", payload: {} },
+  ]);
+  await drain(database, reactors);
+  // As if the flywheel had nudged nobody yet.
+  await base.admin`update public.phoenix_nudges_sent set sent_at = now() - interval '60 days'`;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+/** Runs a query as a role, signed in as `me` where that means anything. */
+function as(role: Role, query: string): Promise<Record<string, unknown>[]> {
+  return base.superuser.begin("read only", async (sql: postgres.TransactionSql) => {
+    const claims = JSON.stringify({ sub: me, role });
+    await sql`
+      select set_config('request.jwt.claims', ${claims}, true), set_config('role', ${role}, true)
+    `;
+    return [...await sql.unsafe(query)];
+  }) as Promise<Record<string, unknown>[]>;
+}
+
+const denied = /permission denied/;
+
+describe("what is granted", () => {
+  test("on every table and view, verb by verb", async () => {
+    const granted = await base.admin<{ role: Role; verb: string; relation: string }[]>`
+      select r.role, v.verb, format('%s.%s', c.relnamespace::regnamespace, c.relname) as relation
+      from pg_class as c
+      cross join unnest(${roles as unknown as string[]}::text[]) as r (role)
+      cross join unnest(
+        array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain']
+      ) as v (verb)
+      where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+        and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and has_table_privilege(r.role, c.oid, v.verb)
+      order by 1, 2, 3
+    `;
+    const of = (role: Role) =>
+      granted.filter((each) => each.role === role).map(({ verb, relation }) =>
+        `${verb} ${relation}`
+      );
+
+    const behindViews = [
+      "flywheel.current_rollups",
+      "flywheel.pending_rollups",
+      "flywheel.pending_seconds",
+      "flywheel.rollup_increments",
+      "flywheel.rollups",
+      "flywheel.user_activity",
+    ];
+    const select = (names: string[]) => names.map((name) => `select ${name}`).sort();
+    const publicViews = views.map((name) => `public.${name}`);
+
+    expect(of("anon")).toEqual([]);
+    expect(of("phoenix_analyst").sort()).toEqual(select([...behindViews, ...publicViews]));
+    expect(of("authenticated").sort()).toEqual(select([
+      ...behindViews,
+      ...publicViews,
+      "public.phoenix_events",
+      "public.phoenix_nudges_sent",
+      "public.phoenix_transitions",
+    ]));
+    expect(of("service_role").filter((grant) => !grant.startsWith("select "))).toEqual([
+      "update flywheel.settings",
+    ]);
+  });
+
+  test("on single columns", async () => {
+    const granted = await base.admin<
+      { role: Role; verb: string; relation: string; columns: string }[]
+    >`
+      select
+        r.role, v.verb, format('%s.%s', c.relnamespace::regnamespace, c.relname) as relation,
+        string_agg(a.attname, ' ' order by a.attnum) as columns
+      from pg_class as c
+      join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      cross join unnest(${roles as unknown as string[]}::text[]) as r (role)
+      cross join unnest(array['select', 'insert', 'update', 'references']) as v (verb)
+      where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+        and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and not has_table_privilege(r.role, c.oid, v.verb)
+        and has_column_privilege(r.role, c.oid, a.attnum, v.verb)
+      group by 1, 2, 3
+      order by 1, 2, 3
+    `;
+    expect([...granted]).toEqual([
+      {
+        role: "phoenix_analyst",
+        verb: "select",
+        relation: "public.phoenix_events",
+        columns: "user_id version event_type app_source timestamp received_at",
+      },
+      {
+        role: "phoenix_analyst",
+        verb: "select",
+        relation: "public.phoenix_nudges_sent",
+        columns:
+          "user_id nudge_id nudge_type app_source target_app variant sent_at shown_at clicked_at dismissed_at " +
+          "converted_at cancelled_at expired_at expires_at success held_out status",
+      },
+    ]);
+  });
+
+  test("on every function", async () => {
+    const granted = await base.admin<{ role: Role; name: string }[]>`
+      select r.role, format('%s.%s', p.pronamespace::regnamespace, p.proname) as name
+      from pg_proc as p
+      cross join unnest(${roles as unknown as string[]}::text[]) as r (role)
+      where p.pronamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+        and has_function_privilege(r.role, p.oid, 'execute')
+      order by 1, 2
+    `;
+    const of = (role: Role) => granted.filter((each) => each.role === role).map(({ name }) => name);
+    const behindViews = [
+      "flywheel.nudge_experiments",
+      "flywheel.recent_time",
+      "flywheel.two_proportion_p_value",
+    ];
+    const forAnalysts = functions.map((name) => `public.${name}`);
+
+    expect(of("anon")).toEqual([]);
+    expect(of("phoenix_analyst")).toEqual([...behindViews, ...forAnalysts]);
+    expect(of("authenticated")).toEqual([...behindViews, "public.publish_events"]);
+    expect(of("service_role")).toEqual(expect.arrayContaining(forAnalysts));
+  });
+
+  test("on schema flywheel to nobody but service_role", async () => {
+    for (const role of roles) {
+      const [row] = await base
+        .admin`select has_schema_privilege(${role}, 'flywheel', 'usage') as may`;
+      expect(row!.may, role).toBe(role === "service_role");
+    }
+  });
+});
+
+describe("an analyst", () => {
+  test.each(views)("reads %s of everybody", async (view) => {
+    const rows = await as("phoenix_analyst", `select * from public.${view}`);
+    expect(rows).toEqual([...await base.superuser.unsafe(`select * from public.${view}`)]);
+    if (view !== "phoenix_nudge_experiments") expect(rows.length).toBeGreaterThan(1);
+  });
+
+  test.each(functions)("calls %s", async (name) => {
+    expect(await as("phoenix_analyst", `select * from public.${name}()`)).toHaveLength(
+      (await as("service_role", `select * from public.${name}()`)).length,
+    );
+  });
+
+  test.each([
+    "select payload from public.phoenix_events",
+    "select metadata from public.phoenix_events",
+    "select correlation_id, session_id from public.phoenix_events",
+    "select ai_processing_error from public.phoenix_events",
+    "select * from public.phoenix_events",
+    "select message from public.phoenix_nudges_sent",
+    "select * from public.phoenix_transitions",
+    "select email from auth.users",
+    "select * from flywheel.rollups",
+    "select flywheel.verify_rollups()",
+    "select public.publish_events('{}')",
+  ])("may not %s", async (query) => {
+    await expect(as("phoenix_analyst", query)).rejects.toThrow(denied);
+  });
+
+  test("may not write anything", async () => {
+    const tables = await base.admin<{ name: string }[]>`
+      select format('%s.%s', relnamespace::regnamespace, relname) as name
+      from pg_class
+      where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')
+    `;
+    for (const { name } of tables) {
+      for (
+        const query of [
+          `delete from ${name}`,
+          `update ${name} set user_id = null`,
+          `insert into ${name} default values`,
+        ]
+      ) {
+        await expect(as("phoenix_analyst", query), query).rejects.toThrow(
+          /permission denied|read-only|cannot (insert|update|delete)|does not exist/,
+        );
+      }
+    }
+  });
+});
+
+describe("a signed-in user", () => {
+  test("sees their own journey alone", async () => {
+    const rows = await as("authenticated", "select * from public.phoenix_user_journey");
+    expect(new Set(rows.map(({ user_id }) => user_id))).toEqual(new Set([me]));
+    expect(
+      rows.map(({ event_type, previous_app, next_app }) => [event_type, previous_app, next_app]),
+    )
+      .toEqual([
+        ["cv.generated", null, "letters"],
+        ["letter.generated", "cv", null],
+      ]);
+  });
+
+  test("is told of their own opportunities alone", async () => {
+    const rows = await as(
+      "authenticated",
+      "select user_id, nudge_type from public.phoenix_nudge_opportunities",
+    );
+    expect(rows).toEqual([{ user_id: me, nudge_type: "letters_to_cv" }]);
+  });
+
+  test("sees in phoenix_ecosystem_analytics their own events, as if there were no others", async () => {
+    const rows = await as(
+      "authenticated",
+      `select app_source, event_type, event_count::integer as events, unique_users::integer as users
+      from public.phoenix_ecosystem_analytics where app_source <> 'flywheel' order by app_source`,
+    );
+    expect(rows).toEqual([
+      { app_source: "cv", event_type: "cv.generated", events: 1, users: 1 },
+      { app_source: "letters", event_type: "letter.generated", events: 1, users: 1 },
+    ]);
+  });
+
+  test.each(functions)("may not call %s", async (name) => {
+    await expect(as("authenticated", `select public.${name}()`)).rejects.toThrow(denied);
+  });
+
+  test("who is nobody in particular sees nothing", async () => {
+    for (const view of views) {
+      const rows = await base.superuser.begin(async (sql) => {
+        await sql`select set_config('role', 'authenticated', true)`;
+        return [...await sql.unsafe(`select * from public.${view}`)];
+      });
+      expect(rows, view).toEqual([]);
+    }
+  });
+});
+
+describe("nobody at all", () => {
+  test.each([...views, "phoenix_events", "phoenix_nudges_sent"])(
+    "may not read %s",
+    async (name) => {
+      await expect(as("anon", `select * from public.${name}`)).rejects.toThrow(denied);
+    },
+  );
+
+  test.each(functions)("may not call %s", async (name) => {
+    await expect(as("anon", `select public.${name}()`)).rejects.toThrow(denied);
+  });
+});
+
+test("every view runs with its caller's rights", async () => {
+  const definers = await base.admin`
+    select relname
+    from pg_class
+    where relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
+      and relkind = 'v'
+      and not coalesce(reloptions @> array['security_invoker=true'], false)
+  `;
+  expect([...definers]).toEqual([]);
+});
