@@ -700,7 +700,8 @@ begin
     where s.user_id = n.user_id;
   end if;
 
-  foreach verdict in array verdicts loop
+  -- Nothing was sent where all that was to be told is left out.
+  foreach verdict in array coalesce(verdicts, '{}') loop
     return next verdict;
   end loop;
 end
@@ -2448,7 +2449,7 @@ select
   r.value ->> 3 as key,
   (r.value ->> 4)::bigint as count,
   (r.value ->> 5)::bigint as users,
-  (r.value ->> 6)::numeric as total,
+  trim_scale((r.value ->> 6)::numeric) as total,
   r.value -> 7 as remembered,
   r.value -> 8 as forgotten
 from flywheel.rollup_increments as i
@@ -2583,7 +2584,10 @@ as $$
   timed as (
     select
       e.*,
-      e.at - lag(e.at) over (partition by e.user_id order by e.at, e.version) as since
+      case
+        when e.app_source <> 'flywheel'
+          then e.at - lag(e.at) over (partition by e.user_id, e.app_source = 'flywheel' order by e.at, e.version)
+      end as since
     from event as e
     where wanted is null or wanted && array['event', 'first_event']
   ),
@@ -2651,7 +2655,7 @@ as $$
       e.version,
       e.at,
       e.day,
-      flywheel.text_in(e.payload -> 'transition_id', 200) as transition_id,
+      case when e.app_source = 'flywheel' then flywheel.text_in(e.payload -> 'transition_id', 200) end as transition_id,
       coalesce(e.payload -> 'status', 'null') as status,
       case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end as target
     from event as e
@@ -2696,7 +2700,7 @@ as $$
   union all
   select 'first_event', t.day, t.app_source, t.event_type, count(*), 0, 0, null
   from timed as t
-  where t.since is null
+  where t.since is null and t.app_source <> 'flywheel'
   group by t.day, t.app_source, t.event_type
   union all
   select 'retention', w.cohort, w.app_source, ((w.week - w.cohort) / 7)::text, count(*), 0, 0, null
@@ -2806,10 +2810,10 @@ $$;
 comment on function flywheel.figures(uuid[], bigint[], text[]) is
   'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
 
-Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, which tells what the flywheel did, is an app in event, first_event and last_event alone.
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone.
 
-event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app.
-first_event (day, app, type): users whose first event it is, which so has none before.
+event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
+first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
 last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
 exploring (day): users whose last exploration_commencée happened that day.
@@ -2821,7 +2825,7 @@ job (day, métier): métier_choisi events. satisfaction (day, app): feedback.sub
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
 revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
 transition (day, target app): transitions that were taken: transition_écosystème events without a status or accepted.
-transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions have an id.
+transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';
 
@@ -4389,10 +4393,11 @@ select
   lead(e.app_source) over journey as next_app,
   e."timestamp" - lag(e."timestamp") over journey as time_since_last_event
 from public.phoenix_events as e
+where e.app_source <> 'flywheel'
 window journey as (partition by e.user_id order by e."timestamp", e.version);
 
 comment on view public.phoenix_user_journey is
-  'What each user did, event by event in the order in which it happened, with the app before and the app after. Ask for one user (where user_id = …): all of them is the whole log. The flywheel''s own events, such as nudge.shown, are app flywheel.';
+  'What each user did, event by event in the order in which it happened, with the app before and the app after. What the flywheel tells itself, such as nudge.cancelled, is left out. Ask for one user (where user_id = …): all of them is the whole log.';
 comment on column public.phoenix_user_journey.user_id is 'Who.';
 comment on column public.phoenix_user_journey.event_type is 'What happened.';
 comment on column public.phoenix_user_journey.app_source is 'In which app.';
@@ -4411,14 +4416,17 @@ select
   r.key as event_type,
   (sum(r.count) filter (where r.figure = 'event'))::bigint as event_count,
   sum(r.users)::bigint as unique_users,
-  round(
-    sum(r.total)
-    / nullif(
-      sum(r.count) filter (where r.figure = 'event')
-      - coalesce(sum(r.count) filter (where r.figure = 'first_event'), 0),
-      0
-    )
-  )::double precision * interval '1 microsecond' as avg_time_between_events
+  case
+    when r.app_source <> 'flywheel'
+      then round(
+        sum(r.total)
+        / nullif(
+          sum(r.count) filter (where r.figure = 'event')
+          - coalesce(sum(r.count) filter (where r.figure = 'first_event'), 0),
+          0
+        )
+      )::double precision * interval '1 microsecond'
+  end as avg_time_between_events
 from flywheel.current_rollups as r
 where r.figure in ('event', 'first_event')
 group by r.day, r.app_source, r.key
@@ -4431,8 +4439,18 @@ select
   j.event_type,
   count(*),
   count(distinct j.user_id),
-  avg(j.time_since_last_event)
-from public.phoenix_user_journey as j
+  avg(j.since) filter (where j.app_source <> 'flywheel')
+from (
+  select
+    e.user_id,
+    e.app_source,
+    e.event_type,
+    e."timestamp",
+    e."timestamp" - lag(e."timestamp") over (
+      partition by e.user_id, e.app_source = 'flywheel' order by e."timestamp", e.version
+    ) as since
+  from public.phoenix_events as e
+) as j
 where current_user = 'authenticated'
 group by 1, 2, 3;
 
@@ -4444,7 +4462,7 @@ comment on column public.phoenix_ecosystem_analytics.event_type is 'What happene
 comment on column public.phoenix_ecosystem_analytics.event_count is 'How often.';
 comment on column public.phoenix_ecosystem_analytics.unique_users is 'To how many users.';
 comment on column public.phoenix_ecosystem_analytics.avg_time_between_events is
-  'The mean time since each user''s event before, of any app and on any day, over the events that have one before; null where none has.';
+  'The mean time since each user''s event before, of any app and on any day, over the events that have one before: the mean of time_since_last_event in phoenix_user_journey. Null where none has, and for app flywheel.';
 
 -- analytics/recent_time.sql
 create function flywheel.recent_time()
