@@ -56,6 +56,9 @@ interface Slot {
   lease_ms: number;
 }
 
+/** How long what commits have counted may pile up: each of them costs the analysts' readers a little. */
+const mergeEveryMs = 1000;
+
 type Total = Omit<Processed, "duration_ms">;
 
 async function enter(database: Database): Promise<Slot | null> {
@@ -76,6 +79,8 @@ async function drain(
 ): Promise<void> {
   const shape = shapeOfWork(reactors);
   const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
+  // While there is always something due, nobody comes to tend what can wait.
+  const merge = atMostEvery(mergeEveryMs, () => database`select flywheel.merge_rollups()`);
   let idleSince: number | undefined;
   while (performance.now() < until) {
     await stay();
@@ -89,6 +94,7 @@ async function drain(
       });
       account(leased, worked, total, log);
       if (worked.committed.transitions > 0) void deliver();
+      await merge();
       continue;
     }
     if (idleSince === undefined && await tend(database)) continue;

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { nudges } from "../../shared/domain/reactors/nudges.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
+import { work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, type Event, tell } from "../support/flywheel.ts";
@@ -168,3 +169,78 @@ test(
   },
   300_000,
 );
+
+test("a commit that is refused for some users counts the others", async () => {
+  await publishUnchecked([0, 1, 2].map((user) => ({
+    user_id: userOf(user),
+    event_type: "cv.generated",
+    app_source: "cv",
+    payload: {},
+  })));
+  const leased = await lease(database, "nudges@1");
+  expect(leased!.streams.length).toBe(3);
+  await base.admin`update flywheel.streams set lease_token = null where user_id = ${userOf(1)}`;
+  const { committed } = await work(database, [nudges], "nudges@1", leased!, async () => {});
+  expect(committed.users.sort()).toEqual([userOf(0), userOf(2)]);
+  expect(await wrong()).toEqual([]);
+  const [counted] = await database`
+    select sum(count)::int as events, sum(users)::int as users from flywheel.current_rollups where figure = 'event'
+  `;
+  expect(counted).toEqual({ events: 2, users: 2 });
+});
+
+test("what commits without having counted is counted from the log", async () => {
+  await publishUnchecked([{ user_id: userOf(0), event_type: "cv.generated", app_source: "cv" }]);
+  const leased = await lease(database, "other");
+  await database`
+    select flywheel.commit(
+      ${leased!.token},
+      'other',
+      ${
+    JSON.stringify([{ user_id: userOf(0), version: 1, state: {}, failed: false }])
+  }::text::jsonb,
+      '{}'
+    )
+  `;
+  const [counted] = await database`select counted_version::int from flywheel.streams`;
+  expect(counted!.counted_version).toBe(1);
+  expect(await database`select * from flywheel.verify_rollups()`).toEqual([]);
+});
+
+test("the rollups equal the log at every moment while publishers, workers and mergers are at it", async () => {
+  await base.admin`update flywheel.settings set lease_users = 5, lease_events = 3, linger = '0'`;
+  const user = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+  const batches = Array.from(
+    { length: 40 },
+    (_, batch) =>
+      Array.from({ length: 25 }, (_, index) => ({
+        user_id: user((batch * 7 + index * 3) % 50),
+        event_type: types[(batch + index) % types.length]!,
+        app_source: ["aube", "cv", "letters"][index % 3]!,
+        payload: { n: batch * 100 + index, métier: "Coach", amount_eur: 5, satisfaction: 4 },
+        timestamp: new Date(now - ((batch * 31 + index * 17) % 100) * day / 10).toISOString(),
+      })),
+  );
+  let isPublishing = true;
+  const publisher = async () => {
+    for (let batch = batches.pop(); batch; batch = batches.pop()) await publishUnchecked(batch);
+  };
+  const whilePublishing = async (act: () => Promise<unknown>) => {
+    do await act(); while (isPublishing);
+  };
+  const moments: unknown[][] = [];
+  await Promise.all([
+    Promise.all([publisher(), publisher()]).then(() => isPublishing = false),
+    ...[1, 2, 3].map(() => whilePublishing(() => drain(base.connect(), [nudges]))),
+    whilePublishing(() => database`select flywheel.merge_rollups()`),
+    whilePublishing(async () => moments.push(await wrong())),
+  ]);
+  await drain(database, [nudges]);
+  moments.push(await wrong());
+  expect(moments.flat()).toEqual([]);
+  expect(moments.length).toBeGreaterThan(2);
+  const [counted] = await database`
+    select sum(count)::int as events from flywheel.current_rollups where figure = 'event'
+  `;
+  expect(counted!.events).toBeGreaterThanOrEqual(1000);
+});

@@ -28,7 +28,7 @@ export interface Counted {
   memory: CountMemory;
   /** Whether an event happened before one that came earlier: then the database counts those figures, from the log. */
   isLate: boolean;
-  /** Where it has changed. */
+  /** Where it has changed since it was last counted. */
   activity: Activity | undefined;
 }
 
@@ -48,11 +48,13 @@ export function count(
   const addWithoutOrder: Add = (cell, amounts) => {
     if (!inOrderOnly.has(cell.figure)) add(cell, amounts);
   };
+  let written = state.activity;
   for (const event of events) {
     state = countOne(state, event, !event.is_new ? ignore : isLate ? addWithoutOrder : add);
+    if (!event.is_new) written = state.activity;
   }
-  const isActive = state.activity !== memory?.activity && events.some(({ is_new }) => is_new);
-  return { memory: state, isLate, activity: isActive ? state.activity : undefined };
+  const { activity } = state;
+  return { memory: state, isLate, activity: activity === written ? undefined : activity };
 }
 
 const ignore: Add = () => {};

@@ -47,8 +47,8 @@ interface Sum {
   count: number;
   users: number;
   total: bigint;
-  remembered: number[];
-  forgotten: number[];
+  /** How often each duration is remembered more than it is forgotten. */
+  seconds: Map<number, number>;
 }
 
 /** Sums of what one commit adds to the rollups, over all its users. */
@@ -60,7 +60,9 @@ export class Increments {
     sum.count += count;
     sum.users += users;
     if (total) sum.total += BigInt(total);
-    if (seconds !== undefined) (count > 0 ? sum.remembered : sum.forgotten).push(seconds);
+    if (seconds !== undefined) {
+      sum.seconds.set(seconds, (sum.seconds.get(seconds) ?? 0) + Math.sign(count));
+    }
   };
 
   /**
@@ -69,7 +71,8 @@ export class Increments {
    */
   toJson(): string {
     const rows: unknown[][] = [];
-    for (const { cell, count, users, total, remembered, forgotten } of this.#sums.values()) {
+    for (const { cell, count, users, total, seconds } of this.#sums.values()) {
+      const [remembered, forgotten] = [repeat(seconds, 1), repeat(seconds, -1)];
       const hasSeconds = remembered.length > 0 || forgotten.length > 0;
       if (count === 0 && users === 0 && total === 0n && !hasSeconds) continue;
       const { figure, day, app_source = "", key = "" } = cell;
@@ -85,9 +88,16 @@ export class Increments {
     const name = `${figure}\n${day}\n${app_source}\n${key}`;
     let sum = this.#sums.get(name);
     if (!sum) {
-      sum = { cell, count: 0, users: 0, total: 0n, remembered: [], forgotten: [] };
+      sum = { cell, count: 0, users: 0, total: 0n, seconds: new Map() };
       this.#sums.set(name, sum);
     }
     return sum;
   }
+}
+
+/** The durations that are to be remembered (sign 1) or forgotten (-1), each as often as it is. */
+function repeat(seconds: ReadonlyMap<number, number>, sign: 1 | -1): number[] {
+  return [...seconds].flatMap(([second, times]) =>
+    new Array<number>(Math.max(0, sign * times)).fill(second)
+  );
 }

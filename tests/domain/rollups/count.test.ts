@@ -1,0 +1,246 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { count, type CountMemory } from "../../../shared/domain/rollups/count.ts";
+import { type CountedEvent, countedTime } from "../../../shared/domain/rollups/counted-event.ts";
+import { Increments } from "../../../shared/domain/rollups/increments.ts";
+
+type Event = CountedEvent & { is_new: boolean };
+
+const day = 86_400_000_000;
+const monday = 20_003 * day;
+
+function event(event_type: string, at: number, more: Partial<Event> = {}): Event {
+  return { event_type, app_source: "aube", payload: {}, at: monday + at, is_new: true, ...more };
+}
+
+/** Counts a batch: what it adds, and what is remembered then. */
+function countBatch(memory: CountMemory | undefined, batch: Event[]) {
+  const increments = new Increments();
+  const done = count(memory, batch, increments.add);
+  const rows = JSON.parse(increments.toJson()) as unknown[][];
+  return { ...done, rows: rows.map((row) => JSON.stringify(row)).sort() };
+}
+
+/** Counts batches one after the other. */
+function counted(...batches: Event[][]) {
+  const increments = new Increments();
+  let memory: CountMemory | undefined;
+  const late: boolean[] = [];
+  for (const batch of batches) {
+    const done = count(memory, batch, increments.add);
+    memory = done.memory;
+    late.push(done.isLate);
+  }
+  const rows = (JSON.parse(increments.toJson()) as unknown[][]).map((row) => JSON.stringify(row));
+  return { rows: rows.sort(), memory, late };
+}
+
+/** The rows of a figure, without its name. */
+const rowsOf = (figure: string, ...batches: Event[][]) =>
+  counted(...batches).rows
+    .map((row) => JSON.parse(row) as unknown[])
+    .filter(([name]) => name === figure)
+    .map(([, on, ...rest]) => [Number(on) - 20_003, ...rest]);
+
+const types = [
+  "exploration_commencée",
+  "valeurs_explorées",
+  "métier_choisi",
+  "transition_écosystème",
+  "subscription.activated",
+  "feedback.submitted",
+  "user.login",
+];
+
+const anyEvent: fc.Arbitrary<Event> = fc.record({
+  event_type: fc.constantFrom(...types),
+  app_source: fc.constantFrom("aube", "cv", "letters", "flywheel", "constructor"),
+  payload: fc.dictionary(
+    fc.constantFrom(
+      "métier",
+      "status",
+      "transition_id",
+      "target_app",
+      "app_cible",
+      "amount_eur",
+      "satisfaction",
+    ),
+    fc.jsonValue() as fc.Arbitrary<unknown>,
+  ),
+  at: fc.integer({ min: -400, max: 100 }).map((days) => monday + days * day / 3),
+  is_new: fc.boolean(),
+});
+
+const inOrder = fc.array(anyEvent, { maxLength: 40 }).map((events) =>
+  [...events].sort((a, b) => a.at - b.at).map((each) => ({ ...each, is_new: true }))
+);
+
+test("the same is added however the events are cut into batches", () => {
+  fc.assert(
+    fc.property(inOrder, fc.nat(40), (events, cut) => {
+      const whole = counted(events);
+      const parts = counted(events.slice(0, cut), events.slice(cut));
+      expect(parts.rows).toEqual(whole.rows);
+      expect(parts.memory).toEqual(whole.memory);
+      expect(whole.late).toEqual([false]);
+    }),
+  );
+});
+
+test("what was counted before adds nothing in a replay, and is remembered as it was", () => {
+  fc.assert(
+    fc.property(inOrder, fc.nat(40), (events, seen) => {
+      const [before, after] = [events.slice(0, seen), events.slice(seen)];
+      const first = countBatch(undefined, before);
+      const old = before.map((each) => ({ ...each, is_new: false }));
+      expect(countBatch(undefined, old)).toMatchObject({ rows: [], memory: first.memory });
+      expect(countBatch(undefined, [...old, ...after])).toEqual(countBatch(first.memory, after));
+    }),
+  );
+});
+
+test("what is remembered does not depend on the order in which events come", () => {
+  fc.assert(
+    fc.property(inOrder, fc.infiniteStream(fc.nat()), (events, dice) => {
+      // What became of a transition is told in order; all else may come late.
+      const own = events.filter(({ app_source }) => app_source !== "flywheel");
+      const shuffled = own
+        .map((each) => ({ each, place: dice.next().value as number }))
+        .sort((a, b) => a.place - b.place)
+        .map(({ each }) => each);
+      const normal = (memory: CountMemory | undefined) =>
+        memory && {
+          ...memory,
+          events: { ...memory.events, seen: [...memory.events.seen ?? []].sort() },
+          presence: memory.presence.map((each) => each.join(" ")).sort(),
+          paid: memory.paid?.map((each) => each.join(" ")).sort(),
+        };
+      expect(normal(counted(shuffled).memory)).toEqual(normal(counted(own).memory));
+    }),
+  );
+});
+
+test("no payload makes counting fail", () => {
+  fc.assert(
+    fc.property(fc.array(anyEvent), (events) => {
+      expect(() => counted(events)).not.toThrow();
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a thousand events are remembered in no more space than a hundred", () => {
+  const story = (length: number) =>
+    Array.from({ length }, (_, index) =>
+      event(types[index % types.length]!, index * day, {
+        app_source: ["aube", "cv", "letters", "rise"][index % 4]!,
+        payload: { métier: "Coach", amount_eur: 10, satisfaction: 4 },
+      }));
+  const size = (length: number) => JSON.stringify(counted(story(length)).memory).length;
+  expect(size(1000)).toBeLessThan(size(100) * 1.1);
+});
+
+test("an event that happened before one that came earlier is left to the database where order matters", () => {
+  const done = counted([event("user.login", 2 * day)], [event("métier_choisi", day, {
+    payload: { métier: "Coach" },
+  })]);
+  expect(done.late).toEqual([false, true]);
+  expect(done.rows.filter((row) => row.startsWith('["event"')).length).toBe(1);
+  expect(done.rows.filter((row) => row.startsWith('["job"')).length).toBe(1);
+});
+
+test("what is said to have happened before 1900 counts in 1900", () => {
+  expect(countedTime(-62_135_596_800_000_000)).toBe(-25_567 * day);
+});
+
+describe("figures", () => {
+  const hour = day / 24;
+
+  test("count a user once a day, app and type, and the time since their event before", () => {
+    expect(rowsOf("event", [
+      event("user.login", 0),
+      event("user.login", hour),
+      event("nudge.shown", 2 * hour, { app_source: "flywheel" }),
+      event("user.login", day),
+    ])).toEqual([
+      [0, "aube", "user.login", 2, 1, String(hour)],
+      [0, "flywheel", "nudge.shown", 1, 1, "0"],
+      [1, "aube", "user.login", 1, 1, String(day - hour)],
+    ]);
+  });
+
+  test("keep users on the day of their last event, in each app and in any", () => {
+    expect(rowsOf("last_event", [
+      event("user.login", 0),
+      event("user.login", day, { app_source: "cv" }),
+    ], [
+      event("user.login", 3 * day),
+    ])).toEqual([
+      [1, "cv", "", 1, 0, "0"],
+      [3, "", "", 1, 0, "0"],
+      [3, "aube", "", 1, 0, "0"],
+    ]);
+  });
+
+  test("count a cohort's weeks, once each", () => {
+    expect(rowsOf("retention", [
+      event("user.login", 0),
+      event("user.login", day),
+      event("user.login", 15 * day, { app_source: "cv" }),
+      event("user.login", 16 * day),
+    ])).toEqual([
+      [0, "", "0", 1, 0, "0"],
+      [0, "", "2", 1, 0, "0"],
+      [0, "aube", "0", 1, 0, "0"],
+      [0, "aube", "2", 1, 0, "0"],
+      [14, "cv", "0", 1, 0, "0"],
+    ]);
+  });
+
+  test("time each step from the one that the user reached before it, and tell where they stopped", () => {
+    const steps = [
+      event("exploration_commencée", 0),
+      event("compétences_révélées", 10 * 60_000_000),
+      event("valeurs_explorées", 25 * 60_000_000),
+      event("valeurs_explorées", 99 * 60_000_000),
+    ];
+    expect(rowsOf("step", steps)).toEqual([
+      [0, "", "compétences_révélées", 1, 0, "0", [600], []],
+      [0, "", "exploration_commencée", 1, 0, "0"],
+      [0, "", "valeurs_explorées", 1, 0, "0", [900], []],
+    ]);
+    expect(rowsOf("exit", steps)).toEqual([[0, "", "valeurs_explorées", 1, 0, "0"]]);
+    expect(rowsOf("exit", steps, [event("métier_choisi", day)])).toEqual([]);
+  });
+
+  test("move what a user paid to where several products find it", () => {
+    const paid = event("subscription.activated", day, {
+      app_source: "website",
+      payload: { amount_eur: 9.99 },
+    });
+    const cv = event("cv.generated", 0, { app_source: "cv" });
+    expect(rowsOf("revenue", [cv, paid])).toEqual([[0, "", "1", 1, 0, "999"]]);
+    const letters = event("letter.generated", 2 * day, { app_source: "letters" });
+    expect(rowsOf("revenue", [cv, paid], [letters])).toEqual([
+      [0, "", "2", 1, 0, "999"],
+      [1, "", "1", 1, 0, "999"],
+    ]);
+  });
+
+  test("follow a transition from request to acceptance and to the user's return after 30 days", () => {
+    const told = (status: string, at: number) =>
+      event("transition_écosystème", at, {
+        app_source: "flywheel",
+        payload: { transition_id: "t", target_app: "cv", status },
+      });
+    const saga = [told("requested", 0), told("notified", hour), told("accepted", 2 * hour)];
+    expect(rowsOf("transition_time", saga)).toEqual([[0, "", "", 1, 0, String(2 * hour)]]);
+    expect(rowsOf("transition", saga)).toEqual([[0, "cv", "", 1, 0, "0"]]);
+    const back = (days: number) => event("cv.generated", days * day, { app_source: "cv" });
+    expect(rowsOf("transition_return", saga, [back(29)])).toEqual([[0, "", "taken", 1, 0, "0"]]);
+    expect(rowsOf("transition_return", saga, [back(29), back(30)])).toEqual([
+      [0, "", "returned", 1, 0, "0"],
+      [0, "", "taken", 1, 0, "0"],
+    ]);
+  });
+});
