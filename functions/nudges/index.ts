@@ -1,22 +1,15 @@
-import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { markNudge, nudgeId, nudgeSteps, pendingNudges } from "../../shared/flywheel/nudges.ts";
 import { createApp } from "../../shared/platform/http/app.ts";
 import { callerOf } from "../../shared/platform/http/auth.ts";
 import { HttpError } from "../../shared/platform/http/error.ts";
+import { revalidated } from "../../shared/platform/http/revalidated.ts";
 import { validate } from "../../shared/platform/http/validate.ts";
 import { openServices } from "../../shared/platform/services.ts";
 
 const { database } = openServices("nudges");
 const app = createApp("nudges");
 
-// Browsers read no answer without the two.
-const retainedHeaders = [
-  ...RETAINED_304_HEADERS,
-  "access-control-allow-origin",
-  "access-control-expose-headers",
-];
-
-app.get("/", etag({ retainedHeaders }), async (context) => {
+app.get("/", revalidated, async (context) => {
   const { userId } = await callerOf(context, "user");
   context.header("cache-control", "private, no-cache");
   return context.json(await pendingNudges(database, userId));
