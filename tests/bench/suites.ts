@@ -1,3 +1,4 @@
+import { analytics } from "./analytics.ts";
 import { commitLatency } from "./commit-latency.ts";
 import { deliveries } from "./deliveries.ts";
 import { deployment } from "./deployment.ts";
@@ -10,6 +11,7 @@ import { limits } from "./limits.ts";
 import { nudgeLatency } from "./nudge-latency.ts";
 import { publishHttp } from "./publish-http.ts";
 import { publishBatches, publishOne, publishTwenty } from "./publish.ts";
+import { rollupCommit } from "./rollup-commit.ts";
 import { volumeCost } from "./volume.ts";
 
 /** Everything that `npm run bench` measures, in this order. */
@@ -25,6 +27,8 @@ export const suites: readonly Suite[] = [
   nudgeLatency,
   fold,
   deliveries,
+  analytics,
+  rollupCommit,
   footprint,
   limits,
   deployment,
