@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import type { Folded } from "../domain/fold.ts";
+import type { State } from "../domain/reactor.ts";
 import { Increments } from "../domain/rollups/increments.ts";
 import type { Database } from "../platform/database.ts";
 import { countResult } from "./count-result.ts";
@@ -39,16 +40,17 @@ export async function commit(
   shape: string,
   results: readonly Result[],
 ): Promise<Committed> {
-  const { rows, increments, activity } = toRows(results);
+  const { rows, states, increments, activity } = toRows(results);
   const effects = toEffects(results);
   if (activity.length > 0) effects.activity = activity;
-  const [states, effectsByKind] = [toJson(rows), toJson(effects)];
+  const [statesByUser, effectsByKind] = [toJson(states), toJson(effects)];
   try {
     const [row] = await database<{ commit: Committed }[]>`
       select flywheel.commit(
         ${token},
         ${shape},
-        ${states}::text::jsonb,
+        ${JSON.stringify(rows)}::text::jsonb,
+        ${statesByUser}::text::json,
         ${effectsByKind}::text::jsonb,
         ${increments.toJson()}
       )
@@ -72,24 +74,25 @@ function isRefusal(error: unknown): error is postgres.PostgresError {
   return error instanceof postgres.PostgresError && /^(22|23|54|P0)/.test(error.code);
 }
 
-/** The users' rows, what all of them together add to the rollups, and whose activity has changed. */
+/** The users' rows and states, what all of them together add to the rollups, and whose activity has changed. */
 function toRows(results: readonly Result[]) {
   const increments = new Increments();
   const activity: unknown[] = [];
+  const states: Record<string, State> = {};
   const rows = results.map((result) => {
     const { user_id, version, folded } = result;
     const counted = countResult(result, increments.add);
     if (counted.activity) activity.push({ user_id, ...counted.activity });
+    states[user_id] = counted.state;
     return {
       user_id,
       version,
-      state: counted.state,
       late: counted.isLate,
       wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
       failed: folded.failure !== undefined,
     };
   });
-  return { rows, increments, activity };
+  return { rows, states, increments, activity };
 }
 
 /** The effects by kind, each with its id and its cause, and what was set aside. */

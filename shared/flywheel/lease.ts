@@ -58,9 +58,9 @@ type LeaseRow =
 
 /** Takes the users whose backlog or timer is due: @returns nothing where no stream is. */
 export async function lease(database: Database, shape: string): Promise<Lease | undefined> {
-  const [row] = await database<{ lease: LeaseRow | null }[]>`select flywheel.lease(${shape})`;
+  const [row] = await database<{ lease: string | null }[]>`select flywheel.lease(${shape})`;
   if (!row?.lease) return undefined;
-  const { streams, settings, ...rest } = row.lease;
+  const { streams, settings, ...rest } = JSON.parse(row.lease) as LeaseRow;
   return {
     ...rest,
     settingsAt: settingsOver(settings),

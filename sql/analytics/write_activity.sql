@@ -1,8 +1,9 @@
 create function flywheel.write_activity(activity jsonb, committed uuid[])
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into flywheel.user_activity as a (user_id, cv_last_at, cv_third_last_at, letters_last_at)
   select
     r.user_id,
@@ -15,7 +16,8 @@ as $$
   set
     cv_last_at = excluded.cv_last_at,
     cv_third_last_at = excluded.cv_third_last_at,
-    letters_last_at = excluded.letters_last_at
+    letters_last_at = excluded.letters_last_at;
+end
 $$;
 
 comment on function flywheel.write_activity(jsonb, uuid[]) is

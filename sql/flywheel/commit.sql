@@ -1,4 +1,11 @@
-create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb, increments text default null)
+create function flywheel.commit(
+  token uuid,
+  shape text,
+  results jsonb,
+  states json,
+  effects jsonb,
+  increments text default null
+)
 returns json
 language plpgsql
 security definer
@@ -8,33 +15,51 @@ set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
-  committed_at timestamptz := clock_timestamp();
+  committed_at timestamptz;
   committed uuid[];
+  heads bigint[];
   counted bigint[];
   upto bigint[];
   late boolean[];
+  told integer[];
   nudges bigint := 0;
   transitions bigint := 0;
 begin
-  with result as materialized (
-    select r.*
-    from jsonb_to_recordset(results)
-      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean)
-  ),
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  held as materialized (
-    select r.*, s.counted_version
+  select array_agg(h.user_id), array_agg(h.version), array_agg(h.counted_version), array_agg(h.late)
+  into committed, heads, counted, late
+  from (
+    select s.user_id, s.version, s.counted_version, r.late
     from flywheel.streams as s
-    join result as r on r.user_id = s.user_id
+    join jsonb_to_recordset(results) as r (user_id uuid, late boolean)
+      on r.user_id = s.user_id
     where s.lease_token = commit.token
     order by s.user_id
     for no key update of s
-  ),
-  done as (
+  ) as h;
+
+  if committed is null then
+    return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
+  end if;
+  committed_at := clock_timestamp();
+  perform set_config('flywheel.is_committing', 'on', true);
+
+  -- What follows is written below, effects by kind, each by its writer where there is something to write; but what the
+  -- flywheel itself tells lengthens the streams, whose rows are written once.
+  if effects ? 'nudge' then
+    nudges := flywheel.write_nudges(effects -> 'nudge', committed);
+  end if;
+  if effects ? 'event' then
+    told := flywheel.write_events(effects -> 'event', committed, heads, committed_at);
+  end if;
+
+  with done as (
     update flywheel.streams as s
     set
+      version = s.version + r.told,
       processed_version = r.version,
       counted_version = greatest(s.counted_version, r.version),
       lease_token = null,
@@ -46,53 +71,45 @@ begin
         else s.attempts
       end,
       pending_since = case
-        when r.version < s.version then coalesce(next.received_at, committed_at)
+        when r.version < s.version + r.told then coalesce(next.received_at, committed_at)
       end,
       available_at = case
         when r.failed then committed_at + flywheel.backoff(
           case when r.version > s.processed_version then 1 else s.attempts end
         )
-        when r.version < s.version then committed_at
+        when r.version < s.version + r.told then committed_at
         else r.wake_at
       end
-    from held as r
+    from (
+      select c.user_id, coalesce(c.told, 0) as told, r.version, r.wake_at, r.failed
+      from unnest(committed, told) as c (user_id, told)
+      join jsonb_to_recordset(results) as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean)
+        on r.user_id = c.user_id
+    ) as r
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1
     where s.user_id = r.user_id
-    returning s.user_id, r.counted_version as counted, s.counted_version as upto, r.late
+    returning s.user_id, s.counted_version
   )
-  select array_agg(d.user_id), array_agg(d.counted), array_agg(d.upto), array_agg(d.late)
-  into committed, counted, upto, late
-  from done as d;
-
-  if committed is null then
-    return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
-  end if;
+  select array_agg(d.counted_version order by d.user_id) into upto from done as d;
 
   insert into flywheel.states as st (user_id, shape, state)
-  select r.user_id, commit.shape, r.state
-  from jsonb_to_recordset(results) as r (user_id uuid, state jsonb)
-  where r.user_id = any (committed)
+  select s.key::uuid, commit.shape, s.value
+  from json_each(states) as s
+  where s.key::uuid = any (committed)
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
 
   perform flywheel.write_increments(increments, jsonb_array_length(results), committed, counted, upto, late);
 
-  -- Effects are rare: each kind has its writer, called where there is something to write.
   if effects ? 'set_aside' then
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
   if effects ? 'activity' then
     perform flywheel.write_activity(effects -> 'activity', committed);
   end if;
-  if effects ? 'nudge' then
-    nudges := flywheel.write_nudges(effects -> 'nudge', committed);
-  end if;
   if effects ? 'nudge_change' then
     perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
-  end if;
-  if effects ? 'event' then
-    perform flywheel.write_events(effects -> 'event', committed);
   end if;
   if effects ? 'expiry' then
     perform flywheel.write_expiries(effects -> 'expiry', committed);
@@ -101,9 +118,10 @@ begin
     transitions := flywheel.write_transitions(effects -> 'transition', committed);
   end if;
 
+  perform set_config('flywheel.is_committing', '', true);
   return json_build_object('users', to_json(committed), 'nudges', nudges, 'transitions', transitions);
 end
 $$;
 
-comment on function flywheel.commit(uuid, text, jsonb, jsonb, text) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text) is
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';

@@ -5,7 +5,10 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform flywheel.ring();
+  -- A worker that appends is about to look for more.
+  if current_setting('flywheel.is_committing', true) is distinct from 'on' then
+    perform flywheel.ring();
+  end if;
   return null;
 end
 $$;

@@ -1,9 +1,9 @@
 create function flywheel.write_nudge_changes(effects jsonb, committed uuid[])
 returns void
-language sql
-security definer
+language plpgsql
 set search_path = ''
 as $$
+begin
   update public.phoenix_nudges_sent as n
   set
     converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
@@ -14,7 +14,8 @@ as $$
     from jsonb_to_recordset(effects) as r (user_id uuid, nudge_id uuid, change text, at bigint)
     where r.user_id = any (committed)
   ) as e
-  where n.user_id = e.user_id and n.nudge_id = e.nudge_id
+  where n.user_id = e.user_id and n.nudge_id = e.nudge_id;
+end
 $$;
 
 comment on function flywheel.write_nudge_changes(jsonb, uuid[]) is

@@ -1,9 +1,11 @@
 create function flywheel.write_nudges(effects jsonb, committed uuid[])
 returns bigint
-language sql
-security definer
+language plpgsql
 set search_path = ''
 as $$
+declare
+  new_nudges bigint;
+begin
   with written as (
     insert into public.phoenix_nudges_sent (
       user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message,
@@ -23,7 +25,10 @@ as $$
     on conflict do nothing
     returning held_out
   )
-  select count(*) from written as w where not w.held_out
+  select count(*) into new_nudges from written as w where not w.held_out;
+
+  return new_nudges;
+end
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
