@@ -8,3 +8,6 @@ end
 $$;
 
 grant usage on schema public to phoenix_analyst;
+
+-- Who makes a role may give it to others, but not take it on, and so could not read with an analyst's rights.
+grant phoenix_analyst to current_user with inherit false, set true;
