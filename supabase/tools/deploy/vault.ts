@@ -1,5 +1,5 @@
-import postgres from "postgres";
 import { z } from "zod";
+import { openDatabase } from "../open-database.ts";
 
 const Secret = z.object({ id: z.string(), decrypted_secret: z.string() });
 
@@ -16,16 +16,7 @@ export async function withVault<Result>(
   databaseUrl: string,
   use: (vault: Vault) => Promise<Result>,
 ): Promise<Result> {
-  const url = new URL(databaseUrl);
-  const local = ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname);
-  const sql = postgres(databaseUrl, {
-    max: 1,
-    connect_timeout: 15,
-    // Supabase's transaction pooler knows no prepared statements.
-    prepare: false,
-    fetch_types: false,
-    ...(local || url.searchParams.has("sslmode") ? {} : { ssl: "require" as const }),
-  });
+  const sql = openDatabase(databaseUrl, "phoenix-deploy");
 
   async function find(name: string) {
     const rows = await sql`
