@@ -1,0 +1,152 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect } from "vitest";
+import { asAnalyst } from "../../supabase/tools/report/as-analyst.ts";
+import { cohortsOf } from "../../supabase/tools/report/cohorts.ts";
+import { type Figures, readFigures } from "../../supabase/tools/report/figures.ts";
+import { startChromium, testWithChromium } from "../support/chromium.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { runReport } from "../support/report-command.ts";
+import { HOSTILE_JOB, writeHistory } from "../support/report-history.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let base: TestDatabase;
+let browser: Browser | undefined;
+
+beforeAll(async () => {
+  folder = await tempFolder();
+  base = await testDatabase();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await base[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+/** Makes the report and opens it, cut off from every network. Returns what the page asked for besides itself, too. */
+async function opened(name: string): Promise<{ page: Page; asked: string[]; errors: string[] }> {
+  const file = join(folder.path, name);
+  const { code, stderr } = await runReport(folder.path, ["--db", base.url, "--out", file]);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+
+  browser ??= await startChromium();
+  const context = await browser.newContext({ offline: true });
+  const page = await context.newPage();
+  const address = pathToFileURL(file).href;
+  const asked: string[] = [];
+  const errors: string[] = [];
+  page.on("request", (request) => {
+    if (request.url() !== address) asked.push(request.url());
+  });
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => errors.push(message.text()));
+  await page.goto(address);
+  return { page, asked, errors };
+}
+
+/** The texts that a plot shows, which has to be there, visible and of a size that can be read. */
+async function textsOf(page: Page, id: string): Promise<string[]> {
+  const plot = page.locator(`figure#${id} svg`);
+  expect(await plot.count(), id).toBe(1);
+  expect(await plot.isVisible(), id).toBe(true);
+  const box = await plot.boundingBox();
+  expect(box!.width, id).toBeGreaterThan(300);
+  expect(box!.height, id).toBeGreaterThan(100);
+  return await plot.locator("text").allTextContents();
+}
+
+testWithChromium("a database in which nothing happened gives a page that says so", async () => {
+  const { page, asked, errors } = await opened("empty.html");
+  expect(await page.locator("svg").count()).toBe(0);
+  expect(await page.locator(".empty").allTextContents()).toEqual([
+    "No event happened in this period.",
+    "No exploration began in these weeks.",
+    "Nobody came for the first time in these weeks.",
+    "No nudge was sent in this period.",
+  ]);
+  expect(await page.locator("dd.value").allTextContents())
+    .toEqual(["0", "0", "–", "–", "–", "–", "–", "–"]);
+  expect([...asked, ...errors]).toEqual([]);
+});
+
+testWithChromium("the page opens offline, and each plot carries its figures", async () => {
+  await writeHistory(base);
+  const figures: Figures = await asAnalyst(
+    base.url,
+    (sql) => readFigures(sql, { days: 30, weeks: 13 }),
+  );
+  const { page, asked, errors } = await opened("report.html");
+
+  const daily = await textsOf(page, "daily-events");
+  expect(daily).toEqual(
+    expect.arrayContaining(["UTC day", "events", "aube", "cv", "letters", "flywheel"]),
+  );
+  // A bar's own label tells what it stands for.
+  const bars = page.locator("figure#daily-events [aria-roledescription=bar]");
+  const told = await bars.evaluateAll((all) =>
+    all.map((bar) => Number(/events: (\d+)/.exec(bar.getAttribute("aria-label") ?? "")?.[1]))
+  );
+  expect(told.length).toBe(figures.daily.length);
+  expect(told.reduce((sum, events) => sum + events, 0)).toBe(figures.ecosystem.total_events);
+
+  const funnel = await textsOf(page, "funnel");
+  const steps = figures.funnel.filter(({ cohort_week }) => cohort_week === null);
+  expect(steps).toHaveLength(8);
+  expect(funnel).toEqual(expect.arrayContaining([
+    ...steps.map(({ step, event_type }) => `${step}  ${event_type}`),
+    "150",
+    `${steps[3]!.users}  (${(steps[3]!.conversion! * 100).toFixed(1)}%)`,
+  ]));
+
+  const cohorts = cohortsOf(figures.retention, null, figures.today);
+  const cells = cohorts.flatMap((cohort) => cohort.cells);
+  const retention = await textsOf(page, "retention");
+  expect(retention.filter((text) => /^\d+%$/.test(text)).sort())
+    .toEqual(cells.map((cell) => `${Math.round(cell.retention * 100)}%`).sort());
+  expect(retention).toEqual(
+    expect.arrayContaining(cohorts.map(({ week, users }) => `${week}  (${users})`)),
+  );
+  expect(await textsOf(page, "retention-by-app"))
+    .toEqual(expect.arrayContaining(["aube", "cv", "letters", "rise", "website"]));
+
+  expect(await textsOf(page, "experiments")).toEqual(
+    expect.arrayContaining(["letters_to_cv", "holdout", "15.8%  (19 of 120)", "6.0%  (5 of 83)"]),
+  );
+
+  expect(await page.locator("td", { hasText: "<script>" }).textContent()).toBe(HOSTILE_JOB);
+  expect(await page.title()).toBe(`Phoenix, ${figures.since} to ${figures.today}`);
+  expect(await page.locator("script, link, img, iframe, object").count()).toBe(0);
+  expect([...asked, ...errors]).toEqual([]);
+});
+
+testWithChromium(
+  "nothing on the page lies upon something else, or reaches beyond its plot",
+  async () => {
+    const { page } = await opened("laid-out.html");
+    const problems = await page.locator("figure svg").evaluateAll((plots) =>
+      plots.flatMap((plot) => {
+        const id = plot.parentElement!.id;
+        const outer = plot.getBoundingClientRect();
+        const texts = [...plot.querySelectorAll("text")]
+          .filter((text) => text.textContent !== "" && text.getAttribute("opacity") !== "0")
+          .map((text) => ({ text: text.textContent, box: text.getBoundingClientRect() }));
+        const beyond = texts.filter(({ box }) =>
+          box.left < outer.left - 1 || box.right > outer.right + 1 || box.top < outer.top - 1 ||
+          box.bottom > outer.bottom + 1
+        ).map(({ text }) => `${id}: ${text} reaches beyond`);
+        const upon = texts.flatMap((one, index) =>
+          texts.slice(index + 1).filter(({ box }) =>
+            box.left < one.box.right - 1 && box.right > one.box.left + 1 &&
+            box.top < one.box.bottom - 2 && box.bottom > one.box.top + 2
+          ).map(({ text }) => `${id}: ${text} lies upon ${one.text}`)
+        );
+        return [...beyond, ...upon];
+      })
+    );
+    expect(problems).toEqual([]);
+  },
+);
