@@ -13,23 +13,29 @@ import { tempFolder } from "../support/temp-folder.ts";
 
 let folder: Awaited<ReturnType<typeof tempFolder>>;
 let base: TestDatabase;
+let empty: TestDatabase;
 let browser: Browser | undefined;
 
 beforeAll(async () => {
   folder = await tempFolder();
   base = await testDatabase();
+  empty = await testDatabase();
+  await writeHistory(base);
 });
 
 afterAll(async () => {
   await browser?.close();
   await base[Symbol.asyncDispose]();
+  await empty[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
 /** Makes the report and opens it, cut off from every network. Returns what the page asked for besides itself, too. */
-async function opened(name: string): Promise<{ page: Page; asked: string[]; errors: string[] }> {
-  const file = join(folder.path, name);
-  const { code, stderr } = await runReport(folder.path, ["--db", base.url, "--out", file]);
+async function opened(
+  { url }: TestDatabase,
+): Promise<{ page: Page; asked: string[]; errors: string[] }> {
+  const file = join(folder.path, `${crypto.randomUUID()}.html`);
+  const { code, stderr } = await runReport(folder.path, ["--db", url, "--out", file]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
 
@@ -60,7 +66,7 @@ async function textsOf(page: Page, id: string): Promise<string[]> {
 }
 
 testWithChromium("a database in which nothing happened gives a page that says so", async () => {
-  const { page, asked, errors } = await opened("empty.html");
+  const { page, asked, errors } = await opened(empty);
   expect(await page.locator("svg").count()).toBe(0);
   expect(await page.locator(".empty").allTextContents()).toEqual([
     "No event happened in this period.",
@@ -74,12 +80,11 @@ testWithChromium("a database in which nothing happened gives a page that says so
 });
 
 testWithChromium("the page opens offline, and each plot carries its figures", async () => {
-  await writeHistory(base);
   const figures: Figures = await asAnalyst(
     base.url,
     (sql) => readFigures(sql, { days: 30, weeks: 13 }),
   );
-  const { page, asked, errors } = await opened("report.html");
+  const { page, asked, errors } = await opened(base);
 
   const daily = await textsOf(page, "daily-events");
   expect(daily).toEqual(
@@ -126,7 +131,8 @@ testWithChromium("the page opens offline, and each plot carries its figures", as
 testWithChromium(
   "nothing on the page lies upon something else, or reaches beyond its plot",
   async () => {
-    const { page } = await opened("laid-out.html");
+    const { page } = await opened(base);
+    expect(await page.locator("figure svg").count()).toBe(5);
     const problems = await page.locator("figure svg").evaluateAll((plots) =>
       plots.flatMap((plot) => {
         const id = plot.parentElement!.id;

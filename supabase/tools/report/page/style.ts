@@ -9,7 +9,7 @@ body {
 h1 { margin: 0; font-size: 26px; }
 h2 { margin: 0 0 4px; font-size: 18px; }
 h3 { margin: 20px 0 4px; font-size: 15px; }
-p { margin: 4px 0; max-width: 90ch; }
+p { margin: 4px 0; max-width: 90ch; overflow-wrap: anywhere; }
 header { margin-bottom: 24px; }
 section { margin-bottom: 20px; padding: 20px; background: white; border: 1px solid #dee2e6; border-radius: 8px; }
 .quiet, caption, dd.about { color: #5c636a; font-size: 13px; }
@@ -22,7 +22,7 @@ dl.tiles dd.value { font-size: 26px; line-height: 1.3; font-variant-numeric: tab
 dd.about { line-height: 1.35; }
 figure { margin: 16px 0 0; overflow-x: auto; }
 figure svg { display: block; max-width: 100%; height: auto; }
-.tables { display: flex; flex-wrap: wrap; gap: 8px 40px; align-items: flex-start; }
+.tables { display: flex; overflow-x: auto; flex-wrap: wrap; gap: 8px 40px; align-items: flex-start; }
 table { min-width: 240px; margin-top: 12px; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 caption { padding-bottom: 4px; text-align: left; }
 th, td { padding: 4px 16px 4px 0; border-bottom: 1px solid #e9ecef; text-align: left; overflow-wrap: anywhere; }
