@@ -101,12 +101,17 @@ class Run {
   readonly timersSetAside: string[] = [];
   state: State;
   #steps = 0;
+  /** When each reactor that has timers wants to be woken, and of which of its states that is true. */
+  readonly #timers: { readonly reactor: Reactor; of: unknown; at: number | undefined }[];
 
   constructor(
     private readonly reactors: readonly Reactor[],
     private readonly backlog: Backlog,
   ) {
     this.state = backlog.state;
+    this.#timers = reactors
+      .filter(({ wakeAt }) => wakeAt)
+      .map((reactor) => ({ reactor, of: undefined, at: undefined }));
   }
 
   /** From the last attempt on there is one event or timer at a time: what fails then is alone, and nobody else suffers for it. */
@@ -132,26 +137,27 @@ class Run {
       correlation_id: event.correlation_id,
       at: event.received_at,
     };
-    const state: Record<string, unknown> = { ...this.state };
-    const context = this.#contextOf(cause, state);
+    const context = this.#contextOf(cause);
     const effects: Effect[] = [];
-    const failures: string[] = [];
+    let failures: string[] | undefined;
     for (const reactor of this.reactors) {
+      const before = stateOf(reactor, context.states);
       try {
         const reaction = this.#checked(
           reactor,
-          reactor.react(stateOf(reactor, state), recognised.event, context),
+          before,
+          reactor.react(before, recognised.event, context),
         );
-        state[reactor.name] = reaction.state;
-        effects.push(...reaction.effects ?? []);
+        if (reaction.state !== before) context.remember(reactor, reaction.state);
+        if (reaction.effects) effects.push(...reaction.effects);
       } catch (error) {
-        failures.push(`${reactor.name}: ${messageOf(error)}`);
+        (failures ??= []).push(`${reactor.name}: ${messageOf(error)}`);
       }
     }
-    const error = failures.length > 0 ? failures.join("; ") : undefined;
+    const error = failures?.join("; ");
     if (error !== undefined && attempt === "early" && !event.set_aside) throw new Error(error);
 
-    this.state = state;
+    this.state = context.states;
     this.version = event.version;
     this.#cause(effects, cause);
     if (error !== undefined || event.set_aside) {
@@ -170,14 +176,18 @@ class Run {
       try {
         if (attempt === "beyond") throw new Error("no worker survived its timer");
         const cause = { event_id: undefined, correlation_id: null, at };
+        const context = this.#contextOf(cause);
+        const before = stateOf(reactor, context.states);
         const { state, effects = [] } = this.#checked(
           reactor,
-          reactor.wake!(stateOf(reactor, this.state), at, this.#contextOf(cause, this.state)),
+          before,
+          reactor.wake!(before, at, context),
         );
         if ((timerOf(reactor, state) ?? Infinity) <= at) {
           throw new Error("its timer does not move on");
         }
-        this.state = { ...this.state, [reactor.name]: state };
+        context.remember(reactor, state);
+        this.state = context.states;
         this.#cause(effects, cause);
       } catch (error) {
         const message = `${reactor.name}: ${messageOf(error)}`;
@@ -191,8 +201,14 @@ class Run {
   earliestTimer(): { reactor: Reactor; at: number } | undefined {
     let first: { reactor: Reactor; at: number } | undefined;
     const aside = timersAside(this.state);
-    for (const reactor of this.reactors) {
-      const at = timerOrNone(reactor, stateOf(reactor, this.state));
+    for (const timer of this.#timers) {
+      const { reactor } = timer;
+      const state = stateOf(reactor, this.state);
+      if (timer.of !== state) {
+        timer.of = state;
+        timer.at = timerOrNone(reactor, state);
+      }
+      const { at } = timer;
       if (at === undefined || at === aside[reactor.name]) continue;
       if (!first || at < first.at) first = { reactor, at };
     }
@@ -208,11 +224,11 @@ class Run {
   }
 
   /** A reaction that the commit can write; @throws where a reactor returned nonsense */
-  #checked(reactor: Reactor, reaction: Reaction<unknown>): Reaction<unknown> {
+  #checked(reactor: Reactor, before: unknown, reaction: Reaction<unknown>): Reaction<unknown> {
     if (typeof reaction !== "object" || reaction === null) throw new Error("returned no reaction");
     const { state, effects } = reaction;
     if (typeof state !== "object" || state === null) throw new Error("returned no state");
-    timerOf(reactor, state);
+    if (state !== before) timerOf(reactor, state);
     const checked = effects === undefined || effects.length === 0
       ? { state }
       : { state, effects: effects.map((each) => effectSchema.parse(each)) };
@@ -230,14 +246,41 @@ class Run {
     this.effects.push(...effects.map((effect) => ({ effect, cause })));
   }
 
-  #contextOf(cause: Cause, states: State): Context {
-    const { user_id, settingsAt, idOf } = this.backlog;
-    return {
-      user_id,
-      settings: settingsAt(cause.at),
-      states,
-      idOf: (effect) => idOf(cause, effect),
-    };
+  #contextOf(cause: Cause): FoldContext {
+    return new FoldContext(this.backlog, cause, this.state);
+  }
+}
+
+/** What the reactors are told of one event or timer, and what they remember of it, which becomes the fold's only if all goes well. */
+class FoldContext implements Context {
+  readonly user_id: string;
+  readonly settings: Settings;
+  #states: Record<string, unknown>;
+  #isOwn = false;
+
+  constructor(
+    private readonly backlog: Backlog,
+    private readonly cause: Cause,
+    before: State,
+  ) {
+    this.user_id = backlog.user_id;
+    this.settings = backlog.settingsAt(cause.at);
+    this.#states = before;
+  }
+
+  get states(): State {
+    return this.#states;
+  }
+
+  /** Most events change what one or two reactors remember: the state is copied when the first of them has something new. */
+  remember({ name }: Reactor, state: unknown): void {
+    if (!this.#isOwn) this.#states = { ...this.#states };
+    this.#isOwn = true;
+    this.#states[name] = state;
+  }
+
+  idOf(effect: Effect): string {
+    return this.backlog.idOf(this.cause, effect);
   }
 }
 

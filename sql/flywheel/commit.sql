@@ -22,19 +22,30 @@ declare
   committed uuid[];
   heads bigint[];
   counted bigint[];
-  upto bigint[];
+  versions bigint[];
+  wakes timestamptz[];
+  failed boolean[];
   late boolean[];
   told integer[];
+  upto bigint[];
   nudges bigint := 0;
   transitions bigint := 0;
 begin
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  select array_agg(h.user_id), array_agg(h.version), array_agg(h.counted_version), array_agg(h.late)
-  into committed, heads, counted, late
+  select
+    array_agg(h.user_id),
+    array_agg(h.head),
+    array_agg(h.counted_version),
+    array_agg(h.version),
+    array_agg(h.wake_at),
+    array_agg(h.failed),
+    array_agg(h.late)
+  into committed, heads, counted, versions, wakes, failed, late
   from (
-    select s.user_id, s.version, s.counted_version, r.late
+    select r.*, s.version as head, s.counted_version
     from flywheel.streams as s
-    join jsonb_to_recordset(results) as r (user_id uuid, late boolean)
+    join jsonb_to_recordset(results)
+      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean)
       on r.user_id = s.user_id
     where s.lease_token = commit.token
     order by s.user_id
@@ -47,8 +58,8 @@ begin
   committed_at := clock_timestamp();
   perform set_config('flywheel.is_committing', 'on', true);
 
-  -- What follows is written below, effects by kind, each by its writer where there is something to write; but what the
-  -- flywheel itself tells lengthens the streams, whose rows are written once.
+  -- Effects are rare: each kind has its writer, called where there is something to write. What the flywheel itself tells
+  -- lengthens the streams, so it comes before their rows, which are written once; and a nudge before what tells of it.
   if effects ? 'nudge' then
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
@@ -59,7 +70,7 @@ begin
   with done as (
     update flywheel.streams as s
     set
-      version = s.version + r.told,
+      version = r.head,
       processed_version = r.version,
       counted_version = greatest(s.counted_version, r.version),
       lease_token = null,
@@ -71,20 +82,19 @@ begin
         else s.attempts
       end,
       pending_since = case
-        when r.version < s.version + r.told then coalesce(next.received_at, committed_at)
+        when r.version < r.head then coalesce(next.received_at, committed_at)
       end,
       available_at = case
         when r.failed then committed_at + flywheel.backoff(
           case when r.version > s.processed_version then 1 else s.attempts end
         )
-        when r.version < s.version + r.told then committed_at
+        when r.version < r.head then committed_at
         else r.wake_at
       end
     from (
-      select c.user_id, coalesce(c.told, 0) as told, r.version, r.wake_at, r.failed
-      from unnest(committed, told) as c (user_id, told)
-      join jsonb_to_recordset(results) as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean)
-        on r.user_id = c.user_id
+      select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.wake_at, c.failed
+      from unnest(committed, heads, told, versions, wakes, failed)
+        as c (user_id, head, told, version, wake_at, failed)
     ) as r
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1

@@ -11,10 +11,11 @@ as $$
     and ((replay).user_id is null or s.user_id = (replay).user_id)
     and (
       (replay).since is null
-      -- Receipt grows with the version: the last event tells.
+      -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.
       or exists (
         select from public.phoenix_events as e
         where e.user_id = s.user_id and e.version = s.version and e.received_at >= (replay).since
+        offset 0
       )
     )
     and (
@@ -24,6 +25,7 @@ as $$
         where e.user_id = s.user_id
           and e.ai_processing_error is not null
           and ((replay).since is null or e.received_at >= (replay).since)
+        offset 0
       )
     )
   order by s.user_id

@@ -9,41 +9,42 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told integer[];
+  told integer[] := array_fill(0, array[cardinality(committed)]);
+  appended record;
 begin
-  with telling as (
-    select distinct on (e.user_id, e.effect_id) e.*, c.head
-    from rows from (
-      jsonb_to_recordset(effects) as (
-        user_id uuid, effect_id uuid, causation_id text, correlation_id text, at bigint,
-        event_type text, app_source text, payload jsonb, subject text
-      )
-    ) with ordinality as e (
-      user_id, effect_id, causation_id, correlation_id, at, event_type, app_source, payload, subject, place
-    )
-    join unnest(committed, heads) as c (user_id, head)
-      on c.user_id = e.user_id
-    where not exists (
-        select from public.phoenix_events as k where k.user_id = e.user_id and k.event_id = e.effect_id
-      )
-      -- A nudge that was never written has no story to tell.
-      and (
-        not e.payload ? 'nudge_id'
-        or exists (
-          select from public.phoenix_nudges_sent as n
-          where n.user_id = e.user_id and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
+  for appended in
+    with telling as (
+      select distinct on (e.user_id, e.effect_id) e.*, array_position(committed, e.user_id) as owner
+      from rows from (
+        jsonb_to_recordset(effects) as (
+          user_id uuid, effect_id uuid, causation_id text, correlation_id text, at bigint,
+          event_type text, app_source text, payload jsonb, subject text
         )
+      ) with ordinality as e (
+        user_id, effect_id, causation_id, correlation_id, at, event_type, app_source, payload, subject, place
       )
-    order by e.user_id, e.effect_id, e.place
-  ),
-  appended as (
+      where e.user_id = any (committed)
+        and not exists (
+          select from public.phoenix_events as k where k.user_id = e.user_id and k.event_id = e.effect_id
+        )
+        -- A nudge that was never written has no story to tell. Looked up one by one: without the offset all nudges are read.
+        and (
+          not e.payload ? 'nudge_id'
+          or exists (
+            select from public.phoenix_nudges_sent as n
+            where n.user_id = e.user_id and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
+            offset 0
+          )
+        )
+      order by e.user_id, e.effect_id, e.place
+    )
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload,
       correlation_id, causation_id, "timestamp", received_at, event_hash
     )
     select
       t.user_id,
-      t.head + row_number() over (partition by t.user_id order by t.place),
+      heads[t.owner] + row_number() over (partition by t.user_id order by t.place),
       t.effect_id,
       t.event_type,
       t.app_source,
@@ -54,14 +55,10 @@ begin
       told_at,
       sha256(uuid_send(t.effect_id))
     from telling as t
-    returning user_id
-  )
-  select array_agg(coalesce(n.told, 0) order by c.place)
-  into told
-  from unnest(committed) with ordinality as c (user_id, place)
-  left join (select a.user_id, count(*)::integer as told from appended as a group by a.user_id) as n
-    on n.user_id = c.user_id;
-
+    returning array_position(committed, user_id) as owner
+  loop
+    told[appended.owner] := told[appended.owner] + 1;
+  end loop;
   return told;
 end
 $$;

@@ -83,11 +83,10 @@ export const nudges: Reactor<NudgesState> = {
   },
 
   wakeAt({ open, planned }) {
-    const times = [
-      ...open.map(({ until }) => until),
-      ...Object.values(planned).map(({ at }) => at),
-    ];
-    return times.length > 0 ? Math.min(...times) : undefined;
+    let first = Infinity;
+    for (const { until } of open) first = Math.min(first, until);
+    for (const type in planned) first = Math.min(first, planned[type as NudgeType]!.at);
+    return first === Infinity ? undefined : first;
   },
 
   wake(before, now, context) {

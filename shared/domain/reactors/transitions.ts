@@ -53,8 +53,11 @@ export const transitions: Reactor<TransitionsState> = {
     }
   },
   wakeAt({ handovers }) {
-    const times = Object.values(handovers).flatMap(({ expires_at }) => expires_at ?? []);
-    return times.length > 0 ? Math.min(...times) : undefined;
+    let first = Infinity;
+    for (const app in handovers) {
+      first = Math.min(first, handovers[app as App]!.expires_at ?? Infinity);
+    }
+    return first === Infinity ? undefined : first;
   },
   wake(state, now) {
     const due = Object.entries(state.handovers).filter(([, { expires_at }]) =>

@@ -43,19 +43,49 @@ export function count(
   events: readonly (CountedEvent & { is_new: boolean })[],
   add: Add,
 ): Counted {
-  let state: CountMemory = memory ?? { events: {}, presence: [] };
-  const isLate = hasLate(state.events, events);
+  const known: CountMemory = memory ?? { events: {}, presence: [] };
+  const isLate = hasLate(known.events, events);
   const addWithoutOrder: Add = (cell, amounts) => {
     if (!inOrderOnly.has(cell.figure)) add(cell, amounts);
   };
-  let written = state.activity;
+  const addNew = isLate ? addWithoutOrder : add;
+  let {
+    events: seen,
+    presence,
+    exploration = nothing,
+    transitions = nothing,
+    paid = none,
+    activity = nothing,
+  } = known;
+  let written = activity;
   for (const event of events) {
-    state = countOne(state, event, !event.is_new ? ignore : isLate ? addWithoutOrder : add);
-    if (!event.is_new) written = state.activity;
+    const addOf = event.is_new ? addNew : ignore;
+    const presenceBefore = presence;
+    seen = countEvent(seen, event, addOf);
+    presence = countPresence(presence, event, addOf);
+    exploration = countExploration(exploration, event, addOf);
+    transitions = countTransition(transitions, event, presence, addOf);
+    paid = countRevenue(paid, event, presenceBefore, presence, addOf);
+    activity = rememberActivity(activity, event);
+    countOpinion(event, addOf);
+    if (!event.is_new) written = activity;
   }
-  const { activity } = state;
-  return { memory: state, isLate, activity: activity === written ? undefined : activity };
+  return {
+    memory: {
+      events: seen,
+      presence,
+      ...(exploration.reached && { exploration }),
+      ...(Object.keys(transitions).length > 0 && { transitions }),
+      ...(paid.length > 0 && { paid }),
+      ...(activity !== nothing && { activity }),
+    },
+    isLate,
+    activity: activity === written ? undefined : activity,
+  };
 }
+
+const nothing: ExplorationMemory & TransitionsMemory & Activity = {};
+const none: Paid = [];
 
 const ignore: Add = () => {};
 
@@ -70,23 +100,3 @@ function hasLate(
   }
   return false;
 }
-
-function countOne(memory: CountMemory, event: CountedEvent, add: Add): CountMemory {
-  const events = countEvent(memory.events, event, add);
-  const presence = countPresence(memory.presence, event, add);
-  const exploration = countExploration(memory.exploration ?? {}, event, add);
-  const transitions = countTransition(memory.transitions ?? {}, event, presence, add);
-  const paid = countRevenue(memory.paid ?? [], event, memory.presence, presence, add);
-  const activity = rememberActivity(memory.activity ?? none, event);
-  countOpinion(event, add);
-  return {
-    events,
-    presence,
-    ...(exploration.reached && { exploration }),
-    ...(Object.keys(transitions).length > 0 && { transitions }),
-    ...(paid.length > 0 && { paid }),
-    ...(activity !== none && { activity }),
-  };
-}
-
-const none: Activity = {};
