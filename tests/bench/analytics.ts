@@ -121,8 +121,8 @@ async function run(
       sorted(await sql.unsafe(race.straight, parameters)),
     );
   });
-  // Each row is worked out; to carry them to the client costs both the same.
-  const counted = (query: string) => `select count(*) from (${query} offset 0) as answer`;
+  // Each row is worked out whole, which a mere count(*) would spare; to carry them to the client costs both the same.
+  const counted = (query: string) => `select count(answer) from (${query} offset 0) as answer`;
   const scan = await milliseconds(sql, {
     ...race,
     ours: counted(race.straight),

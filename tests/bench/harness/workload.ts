@@ -19,7 +19,7 @@ type Kind = readonly [
 ];
 
 const kinds: readonly Kind[] = [
-  ["user.login", "website", () => ({ method: "email_password" })],
+  ["user.login", "website", (n) => ({ method: "email_password", device_id: `device-${n}` })],
   ["cv.uploaded", "cv", (n) => ({
     cv_id: `cv-${n}`,
     filename: "cv.pdf",

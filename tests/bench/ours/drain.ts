@@ -1,4 +1,4 @@
-/** Drains the backlog with every real reactor, over direct connections, several workers in one process. */
+/** Drains the backlog with every real reactor, over direct connections, several workers in a process. */
 import { processQueue } from "../../../shared/flywheel/process.ts";
 import { connect } from "../../../shared/platform/database.ts";
 import { race, task } from "../harness/race.ts";
@@ -19,7 +19,7 @@ async function drain(): Promise<{ events: number }> {
   return { events: done.reduce((sum, { processed }) => sum + processed, 0) };
 }
 
-for (const events of batches(newEvents(2_000, newUsers(200)), 500)) {
+for (const events of batches(newEvents(10_000, newUsers(500)), 500)) {
   await database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
 }
 await drain();
