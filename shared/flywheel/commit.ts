@@ -5,7 +5,7 @@ import { Increments } from "../domain/rollups/increments.ts";
 import type { Database } from "../platform/database.ts";
 import { countResult } from "./count-result.ts";
 import { effectId } from "./effect-id.ts";
-import type { LeasedEvent } from "./lease.ts";
+import type { Lease, LeasedEvent } from "./lease.ts";
 
 /** One user's folded backlog. */
 export interface Result {
@@ -13,8 +13,10 @@ export interface Result {
   /** The last version folded. */
   version: number;
   folded: Folded;
-  /** What was leased: folded up to that version. */
+  /** What was leased, and what was folded ahead: folded up to that version. */
   events: readonly LeasedEvent[];
+  /** How many of the events are not in the log yet, but the first of the effects. */
+  ahead: number;
 }
 
 /** What a commit wrote. */
@@ -30,13 +32,13 @@ export class Unwritable extends Error {}
 /**
  * Writes what was folded in one transaction: states, checkpoints, effects.
  *
- * @param token the lease's; users whose lease has ended meanwhile are refused whole
+ * @param lease users whose lease has ended meanwhile are refused whole
  * @returns who was committed, and how many effects were new
  * @throws Unwritable where JSON or the database refuses what is to be written
  */
 export async function commit(
   database: Database,
-  token: string,
+  { token, leased_at }: Pick<Lease, "token" | "leased_at">,
   shape: string,
   results: readonly Result[],
 ): Promise<Committed> {
@@ -52,7 +54,8 @@ export async function commit(
         ${JSON.stringify(rows)}::text::jsonb,
         ${statesByUser}::text::json,
         ${effectsByKind}::text::jsonb,
-        ${increments.toJson()}
+        ${increments.toJson()},
+        ${leased_at}
       )
     `;
     return row?.commit ?? { users: [], nudges: 0, transitions: 0 };
@@ -80,7 +83,7 @@ function toRows(results: readonly Result[]) {
   const activity: unknown[] = [];
   const states: Record<string, State> = {};
   const rows = results.map((result) => {
-    const { user_id, version, folded } = result;
+    const { user_id, version, folded, ahead } = result;
     const counted = countResult(result, increments.add);
     if (counted.activity) activity.push({ user_id, ...counted.activity });
     states[user_id] = counted.state;
@@ -90,6 +93,7 @@ function toRows(results: readonly Result[]) {
       late: counted.isLate,
       wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
       failed: folded.failure !== undefined,
+      ...(ahead > 0 && { ahead }),
     };
   });
   return { rows, states, increments, activity };

@@ -39,7 +39,7 @@ export interface LeasedStream {
 
 export interface Lease {
   token: string;
-  /** Every event received until then is here or behind what is here, milliseconds since 1970. */
+  /** Every event received until then is here or behind what is here, microseconds since 1970. */
   leased_at: number;
   max_attempts: number;
   /** The reactors' settings in force at a time. */

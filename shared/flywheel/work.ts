@@ -5,6 +5,7 @@ import { counting } from "../domain/rollups/count.ts";
 import type { Database } from "../platform/database.ts";
 import { commit, type Committed, type Result, Unwritable } from "./commit.ts";
 import { effectId } from "./effect-id.ts";
+import { foldAhead } from "./fold-ahead.ts";
 import type { Lease, LeasedStream } from "./lease.ts";
 
 /** The versions of what a state is made of: what the reactors remember, and what counting does. */
@@ -37,7 +38,7 @@ export async function work(
     results.push(foldStream(reactors, leased, stream));
   }
   try {
-    return { results, committed: await commit(database, leased.token, shape, results) };
+    return { results, committed: await commit(database, leased, shape, results) };
   } catch (error) {
     if (!(error instanceof Unwritable)) throw error;
   }
@@ -70,27 +71,30 @@ async function workAlone(
     const part = { ...stream, events: stream.events.slice(0, count) };
     const results = [foldStream(reactors, leased, part, true)];
     try {
-      return { results, committed: await commit(database, leased.token, shape, results) };
+      return { results, committed: await commit(database, leased, shape, results) };
     } catch (error) {
       if (!(error instanceof Unwritable)) throw error;
       refusal = error;
     }
   }
   const results = [failed(reactors, leased, stream, refusal!.message)];
-  return { results, committed: await commit(database, leased.token, shape, results) };
+  return { results, committed: await commit(database, leased, shape, results) };
 }
 
 function foldStream(
   reactors: readonly Reactor[],
   lease: Lease,
-  { user_id, attempts, version, state, behind, events }: LeasedStream,
+  stream: LeasedStream,
   careful = false,
 ): Result {
+  const { user_id, attempts, version, state, behind, events } = stream;
+  const isWhole = events.length === behind;
+  const context = contextOf(lease, user_id);
   const folded = fold(reactors, {
-    ...contextOf(lease, user_id),
+    ...context,
     state,
     events,
-    now: events.length === behind ? lease.leased_at : undefined,
+    now: isWhole ? nowOf(lease) : undefined,
     attempt: attempts < lease.max_attempts
       ? "early"
       : attempts === lease.max_attempts
@@ -98,7 +102,11 @@ function foldStream(
       : "beyond",
     careful,
   });
-  return { user_id, version: folded.version ?? version, folded, events };
+  if (isWhole && attempts === 1 && !careful) {
+    const ahead = foldAhead(reactors, context, stream, folded, lease.leased_at);
+    if (ahead) return { user_id, ...ahead };
+  }
+  return { user_id, version: folded.version ?? version, folded, events, ahead: 0 };
 }
 
 /** A stream as it was, but for the first event's failure. */
@@ -117,10 +125,15 @@ function failed(
   });
   const [first] = events;
   if (!first || attempts < lease.max_attempts) {
-    return { user_id, version, folded: { ...folded, failure: reason }, events };
+    return { user_id, version, folded: { ...folded, failure: reason }, events, ahead: 0 };
   }
   const setAside = [{ version: first.version, error: reason }];
-  return { user_id, version: first.version, folded: { ...folded, setAside }, events };
+  return { user_id, version: first.version, folded: { ...folded, setAside }, events, ahead: 0 };
+}
+
+/** Until when timers have come due, milliseconds since 1970. */
+function nowOf({ leased_at }: Lease): number {
+  return Math.floor(leased_at / 1000);
 }
 
 function contextOf({ settingsAt }: Lease, user_id: string) {

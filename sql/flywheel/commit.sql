@@ -4,7 +4,8 @@ create function flywheel.commit(
   results jsonb,
   states json,
   effects jsonb,
-  increments text default null
+  increments text default null,
+  leased_at bigint default null
 )
 returns json
 language plpgsql
@@ -26,6 +27,8 @@ declare
   wakes timestamptz[];
   failed boolean[];
   late boolean[];
+  ahead integer[];
+  overtaken uuid[];
   told integer[];
   upto bigint[];
   nudges bigint := 0;
@@ -33,29 +36,41 @@ declare
 begin
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   select
-    array_agg(h.user_id),
-    array_agg(h.head),
-    array_agg(h.counted_version),
-    array_agg(h.version),
-    array_agg(h.wake_at),
-    array_agg(h.failed),
-    array_agg(h.late)
-  into committed, heads, counted, versions, wakes, failed, late
+    array_agg(h.user_id) filter (where h.is_current),
+    array_agg(h.head) filter (where h.is_current),
+    array_agg(h.counted_version) filter (where h.is_current),
+    array_agg(h.version) filter (where h.is_current),
+    array_agg(h.wake_at) filter (where h.is_current),
+    array_agg(h.failed) filter (where h.is_current),
+    array_agg(h.late) filter (where h.is_current),
+    array_agg(h.ahead) filter (where h.is_current),
+    array_agg(h.user_id) filter (where not h.is_current)
+  into committed, heads, counted, versions, wakes, failed, late, ahead, overtaken
   from (
-    select r.*, s.version as head, s.counted_version
+    select
+      r.*,
+      s.version as head,
+      s.counted_version,
+      coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current
     from flywheel.streams as s
     join jsonb_to_recordset(results)
-      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean)
+      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean, ahead integer)
       on r.user_id = s.user_id
     where s.lease_token = commit.token
     order by s.user_id
     for no key update of s
   ) as h;
 
+  committed_at := clock_timestamp();
+  if overtaken is not null then
+    -- What was folded ahead is not what comes next: those users are folded anew.
+    update flywheel.streams as s
+    set lease_token = null, available_at = committed_at
+    where s.user_id = any (overtaken);
+  end if;
   if committed is null then
     return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
   end if;
-  committed_at := clock_timestamp();
   perform set_config('flywheel.is_committing', 'on', true);
 
   -- Effects are rare: each kind has its writer, called where there is something to write. What the flywheel itself tells
@@ -64,7 +79,7 @@ begin
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
   if effects ? 'event' then
-    told := flywheel.write_events(effects -> 'event', committed, heads, committed_at);
+    told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
   end if;
 
   with done as (
@@ -133,5 +148,5 @@ begin
 end
 $$;
 
-comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';

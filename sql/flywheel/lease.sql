@@ -67,7 +67,7 @@ begin
     select
       concat(
         '{"token":"', token,
-        '","leased_at":', (extract(epoch from leased_at) * 1000000)::bigint / 1000,
+        '","leased_at":', (extract(epoch from leased_at) * 1000000)::bigint,
         ',"max_attempts":', settings.max_attempts,
         ',"settings":', (
           select
@@ -147,4 +147,4 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or as JSON text { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or as JSON text { token, leased_at (microseconds), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';

@@ -2,6 +2,8 @@ create function flywheel.write_events(
   effects jsonb,
   committed uuid[],
   heads bigint[],
+  ahead integer[],
+  leased_at bigint,
   told_at timestamptz
 )
 returns integer[]
@@ -10,6 +12,7 @@ set search_path = ''
 as $$
 declare
   told integer[] := array_fill(0, array[cardinality(committed)]);
+  ahead_at timestamptz := timestamptz 'epoch' + leased_at * interval '1 microsecond';
   appended record;
 begin
   for appended in
@@ -52,16 +55,20 @@ begin
       t.correlation_id,
       coalesce(t.causation_id, t.subject),
       to_timestamp(t.at / 1000.0),
-      told_at,
+      case when ahead[t.owner] > 0 then ahead_at else told_at end,
       sha256(uuid_send(t.effect_id))
     from telling as t
     returning array_position(committed, user_id) as owner
   loop
     told[appended.owner] := told[appended.owner] + 1;
   end loop;
+
+  if exists (select from unnest(told, ahead) as c (told, ahead) where c.told < c.ahead) then
+    raise exception 'What was folded ahead is told already, or has no story to tell.';
+  end if;
   return told;
 end
 $$;
 
-comment on function flywheel.write_events(jsonb, uuid[], bigint[], timestamptz) is
-  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. at: milliseconds since 1970. Returns how many were new, for each of the users.';
+comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';

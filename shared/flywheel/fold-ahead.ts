@@ -1,0 +1,66 @@
+import type { EventEffect } from "../domain/effect.ts";
+import { type Backlog, type CausedEffect, fold, type Folded } from "../domain/fold.ts";
+import type { Reactor } from "../domain/reactor.ts";
+import type { Result } from "./commit.ts";
+import type { LeasedEvent, LeasedStream } from "./lease.ts";
+
+/**
+ * Folds what a fold itself tells, as it will stand in the log, so that its user need not be leased once more for it. The commit
+ * refuses the user if it comes to stand there otherwise: who publishes meanwhile comes first.
+ *
+ * @param stream a whole backlog, leased for the first time
+ * @param folded what it came to
+ * @param leased_at when what is told counts as received, microseconds since 1970
+ * @returns nothing where nothing is told, or where that may be told already
+ */
+export function foldAhead(
+  reactors: readonly Reactor[],
+  context: Pick<Backlog, "user_id" | "settingsAt" | "idOf">,
+  { version, behind, events }: LeasedStream,
+  folded: Folded,
+  leased_at: number,
+): Omit<Result, "user_id"> | undefined {
+  const told = folded.effects.filter(isTold);
+  if (told.length === 0 || folded.failure !== undefined) return undefined;
+  // A replay tells what stands further on in the log.
+  if (!events.every(({ is_new }) => is_new)) return undefined;
+
+  const head = version + behind;
+  const received_at = Math.floor(leased_at / 1000);
+  const ahead = told.map(({ effect, cause }, index): LeasedEvent => ({
+    version: head + 1 + index,
+    event_id: context.idOf(cause, effect),
+    event_type: effect.event_type,
+    app_source: effect.app_source,
+    payload: JSON.parse(JSON.stringify(effect.payload)),
+    correlation_id: effect.correlation_id ?? cause.correlation_id,
+    timestamp: cause.at,
+    timestamp_micros: cause.at * 1000,
+    received_at,
+    set_aside: false,
+    is_new: true,
+  }));
+  const further = fold(reactors, {
+    ...context,
+    state: folded.state,
+    events: ahead,
+    now: received_at,
+    attempt: "early",
+  });
+  // What fails will fail again once it is leased, and be dealt with then.
+  if (further.failure !== undefined) return undefined;
+  return {
+    version: head + ahead.length,
+    folded: {
+      ...further,
+      effects: [...folded.effects, ...further.effects],
+      setAside: [...folded.setAside, ...further.setAside],
+    },
+    events: [...events, ...ahead],
+    ahead: ahead.length,
+  };
+}
+
+function isTold(caused: CausedEffect): caused is CausedEffect & { effect: EventEffect } {
+  return caused.effect.kind === "event";
+}
