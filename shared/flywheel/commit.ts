@@ -103,16 +103,25 @@ function toRows(results: readonly Result[]) {
 function toEffects(results: readonly Result[]): Record<string, unknown[]> {
   const rows: Record<string, unknown[]> = {};
   for (const { user_id, folded } of results) {
+    const nudges = new Map<string, Record<string, unknown>>();
     for (const { effect, cause } of folded.effects) {
       const { kind, ...what } = effect;
-      (rows[kind] ??= []).push({
+      const nudge = kind === "nudge_change" ? nudges.get(effect.nudge_id) : undefined;
+      if (kind === "nudge_change" && nudge) {
+        // The nudge itself is written by this commit: what became of it goes with it.
+        nudge[`${effect.change}_at`] ??= cause.at;
+        continue;
+      }
+      const row: Record<string, unknown> = {
         causation_id: cause.event_id,
         correlation_id: cause.correlation_id,
         ...what,
         user_id,
-        effect_id: effectId(user_id, cause, effect),
         at: cause.at,
-      });
+      };
+      row.effect_id = effectId(user_id, cause, effect);
+      if (kind === "nudge") nudges.set(String(row.effect_id), row);
+      (rows[kind] ??= []).push(row);
     }
     for (const { version, error } of folded.setAside) {
       (rows.set_aside ??= []).push({ user_id, version, error: error ?? null });

@@ -1,7 +1,6 @@
 import type { State } from "../domain/reactor.ts";
 import type { Activity } from "../domain/rollups/activity.ts";
 import { count, counting, type CountMemory } from "../domain/rollups/count.ts";
-import { countedTime } from "../domain/rollups/counted-event.ts";
 import type { Add } from "../domain/rollups/increments.ts";
 import type { Result } from "./commit.ts";
 
@@ -14,17 +13,10 @@ export function countResult(
   { version, folded: { state }, events }: Result,
   add: Add,
 ): { state: State; isLate: boolean; activity: Activity | undefined } {
+  const isAll = events.length === 0 || events.at(-1)!.version <= version;
   const { memory, isLate, activity } = count(
     state[counting.name] as CountMemory | undefined,
-    events
-      .filter((event) => event.version <= version)
-      .map(({ event_type, app_source, payload, timestamp_micros, is_new }) => ({
-        event_type,
-        app_source,
-        payload,
-        at: countedTime(timestamp_micros),
-        is_new,
-      })),
+    isAll ? events : events.filter((event) => event.version <= version),
     add,
   );
   return { state: { ...state, [counting.name]: memory }, isLate, activity };

@@ -1,6 +1,7 @@
 import type { EventEffect } from "../domain/effect.ts";
 import { type Backlog, type CausedEffect, fold, type Folded } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
+import { countedTime } from "../domain/rollups/counted-event.ts";
 import type { Result } from "./commit.ts";
 import type { LeasedEvent, LeasedStream } from "./lease.ts";
 
@@ -35,7 +36,7 @@ export function foldAhead(
     payload: JSON.parse(JSON.stringify(effect.payload)),
     correlation_id: effect.correlation_id ?? cause.correlation_id,
     timestamp: cause.at,
-    timestamp_micros: cause.at * 1000,
+    at: countedTime(cause.at * 1000),
     received_at,
     set_aside: false,
     is_new: true,

@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../domain/events/envelope.ts";
 import type { State } from "../domain/fold.ts";
+import { type CountedEvent, countedTime } from "../domain/rollups/counted-event.ts";
 import { flawOf, type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 
@@ -17,9 +18,7 @@ type EventRow = [
 ];
 
 /** An event of a backlog. */
-export interface LeasedEvent extends StoredEvent {
-  /** When it happened, microseconds since 1970: to the last digit that the log keeps. */
-  timestamp_micros: number;
+export interface LeasedEvent extends StoredEvent, Pick<CountedEvent, "at"> {
   /** Whether it has never been counted before. */
   is_new: boolean;
 }
@@ -78,7 +77,7 @@ function readEvent(row: EventRow): LeasedEvent {
     payload: row[4],
     correlation_id: row[5],
     timestamp: Math.floor(row[6] / 1000),
-    timestamp_micros: row[6],
+    at: countedTime(row[6]),
     received_at: row[7],
     set_aside: row[8],
     is_new: row[9],
