@@ -119,7 +119,7 @@ export async function storyOf(sql: postgres.Sql, user_id: string) {
   >`
     select
       s.version::int, s.processed_version::int as processed, s.attempts,
-      coalesce(st.state - ${rollups}, '{}') as state
+      coalesce(st.state::jsonb - ${rollups}, '{}') as state
     from flywheel.streams as s
     left join flywheel.states as st using (user_id)
     where user_id = ${user_id}

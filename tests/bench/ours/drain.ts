@@ -19,7 +19,7 @@ async function drain(): Promise<{ events: number }> {
   return { events: done.reduce((sum, { processed }) => sum + processed, 0) };
 }
 
-for (const events of batches(newEvents(10_000, newUsers(500)), 500)) {
+for (const events of batches(newEvents(40_000, newUsers(2_000)), 500)) {
   await database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
 }
 await drain();
