@@ -22,6 +22,8 @@ export interface Result {
 /** What a commit wrote. */
 export interface Committed {
   users: string[];
+  /** Users who had gone on meanwhile, and come again. */
+  overtaken: number;
   nudges: number;
   transitions: number;
 }
@@ -58,7 +60,7 @@ export async function commit(
         ${leased_at}
       )
     `;
-    return row?.commit ?? { users: [], nudges: 0, transitions: 0 };
+    return row?.commit ?? { users: [], overtaken: 0, nudges: 0, transitions: 0 };
   } catch (error) {
     throw isRefusal(error) ? new Unwritable(error.message, { cause: error }) : error;
   }

@@ -132,11 +132,8 @@ function account(leased: Lease, { results, committed }: Worked, total: Total, lo
       flaw: leased.settingsFlaw,
     });
   }
-  if (committed.users.length < results.length) {
-    log("warn", "leases had ended before the commit", {
-      users: results.length - committed.users.length,
-    });
-  }
+  const lost = results.length - committed.users.length - committed.overtaken;
+  if (lost > 0) log("warn", "leases had ended before the commit", { users: lost });
   const users = new Set(committed.users);
   total.users += users.size;
   total.nudges += committed.nudges;

@@ -52,6 +52,7 @@ export async function work(
     results: alone.flatMap(({ results }) => results),
     committed: {
       users: alone.flatMap(({ committed }) => committed.users),
+      overtaken: alone.reduce((sum, { committed }) => sum + committed.overtaken, 0),
       nudges: alone.reduce((sum, { committed }) => sum + committed.nudges, 0),
       transitions: alone.reduce((sum, { committed }) => sum + committed.transitions, 0),
     },

@@ -69,7 +69,9 @@ begin
     where s.user_id = any (overtaken);
   end if;
   if committed is null then
-    return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
+    return json_build_object(
+      'users', '[]'::json, 'overtaken', coalesce(cardinality(overtaken), 0), 'nudges', 0, 'transitions', 0
+    );
   end if;
   perform set_config('flywheel.is_committing', 'on', true);
 
@@ -144,9 +146,14 @@ begin
   end if;
 
   perform set_config('flywheel.is_committing', '', true);
-  return json_build_object('users', to_json(committed), 'nudges', nudges, 'transitions', transitions);
+  return json_build_object(
+    'users', to_json(committed),
+    'overtaken', coalesce(cardinality(overtaken), 0),
+    'nudges', nudges,
+    'transitions', transitions
+  );
 end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';

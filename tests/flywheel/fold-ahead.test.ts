@@ -115,6 +115,7 @@ test("who publishes before the commit comes first, and is folded anew", async ()
   const leased = await leaseAll();
   await publish(database, event(user, { event_type: "test.meanwhile" }));
   const { committed } = await workOn(leased);
+  expect(committed.overtaken).toBe(1);
   expect(committed.users).toEqual([other]);
   expect(await typesOf(user), "nothing is half done").toEqual(["test.happened", "test.meanwhile"]);
   expect(await storyOf(base.admin, user)).toMatchObject({ processed: 0, state: {} });
