@@ -103,6 +103,8 @@ class Run {
   #steps = 0;
   /** When each reactor that has timers wants to be woken, and of which of its states that is true. */
   readonly #timers: { readonly reactor: Reactor; of: unknown; at: number | undefined }[];
+  /** Whoever cannot say so of the state that it came with. */
+  readonly #lost = new Set<Reactor>();
 
   constructor(
     private readonly reactors: readonly Reactor[],
@@ -206,13 +208,25 @@ class Run {
       const state = stateOf(reactor, this.state);
       if (timer.of !== state) {
         timer.of = state;
-        timer.at = timerOrNone(reactor, state);
+        timer.at = this.#timerOrNone(reactor, state);
       }
       const { at } = timer;
       if (at === undefined || at === aside[reactor.name]) continue;
       if (!first || at < first.at) first = { reactor, at };
     }
     return first;
+  }
+
+  /** When a reactor wants to be woken by what it remembers: whoever says nonsense is not woken, and fails at the next event. */
+  #timerOrNone(reactor: Reactor, state: unknown): number | undefined {
+    try {
+      const at = timerOf(reactor, state);
+      this.#lost.delete(reactor);
+      return at;
+    } catch {
+      this.#lost.add(reactor);
+      return undefined;
+    }
   }
 
   /** A timer that failed for good is remembered, so that it does not hold up every event from now on. */
@@ -228,7 +242,7 @@ class Run {
     if (typeof reaction !== "object" || reaction === null) throw new Error("returned no reaction");
     const { state, effects } = reaction;
     if (typeof state !== "object" || state === null) throw new Error("returned no state");
-    if (state !== before) timerOf(reactor, state);
+    if (state !== before || this.#lost.has(reactor)) timerOf(reactor, state);
     const checked = effects === undefined || effects.length === 0
       ? { state }
       : { state, effects: effects.map((each) => effectSchema.parse(each)) };
@@ -290,15 +304,6 @@ function timerOf(reactor: Reactor, state: unknown): number | undefined {
   if (at === undefined) return undefined;
   if (typeof at === "number" && Math.abs(at) <= latestTime) return at;
   throw new Error("wants to be woken at no time");
-}
-
-/** The same of a state that no reaction has just returned: whoever says nonsense then is not woken. */
-function timerOrNone(reactor: Reactor, state: unknown): number | undefined {
-  try {
-    return timerOf(reactor, state);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The last moment that a Date can hold, milliseconds since 1970. */

@@ -320,6 +320,29 @@ describe("a timer", () => {
   });
 });
 
+describe("a reactor that cannot say when, by what it has long remembered,", () => {
+  const lost: Reactor = {
+    name: "lost",
+    version: 1,
+    initial: {},
+    react: (state) => ({ state }),
+    wakeAt: fail,
+  };
+  const backlog = { state: { lost: { since: 1 } }, events: told(1, 2) };
+
+  test("fails at the next event, though that changes nothing of it", () => {
+    expect(run([numbers("good"), lost], backlog)).toMatchObject({
+      version: undefined,
+      failure: "lost: no",
+    });
+    expect(run([numbers("good"), lost], { ...backlog, attempt: "last" })).toMatchObject({
+      version: 1,
+      state: { good: { seen: [1] }, lost: { since: 1 } },
+      setAside: [{ version: 1, error: "lost: no" }],
+    });
+  });
+});
+
 test("the shape names every reactor and the version of its state", () => {
   expect(shapeOf([numbers("a"), { ...numbers("b"), version: 7 }])).toBe("a@1 b@7");
 });
