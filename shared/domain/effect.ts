@@ -4,6 +4,9 @@ import { nudgeTypes } from "./nudge-types.ts";
 
 const text = z.string().min(1);
 
+/** The envelope's rule, as far as others build on it: nothing in a name has to be escaped. */
+const eventName = z.string().regex(/^[\p{L}\p{M}\p{N}_.-]+$/u);
+
 /**
  * What an effect goes back to, where its cause alone does not say: a timer has no event, yet something began it.
  * Otherwise the cause's own event and correlation stand.
@@ -41,8 +44,8 @@ export const nudgeChangeEffect = z.object({
 export const eventEffect = z.object({
   kind: z.literal("event"),
   ...origin,
-  event_type: text,
-  app_source: text,
+  event_type: eventName,
+  app_source: eventName,
   payload: z.record(z.string(), z.unknown()),
   /** What it tells of, such as a nudge's id: tells it from other events of its type and cause. */
   subject: text,

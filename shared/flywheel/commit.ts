@@ -122,7 +122,12 @@ function toEffects(results: readonly Result[]): Record<string, unknown[]> {
         at: cause.at,
       };
       row.effect_id = effectId(user_id, cause, effect);
-      if (kind === "nudge") nudges.set(String(row.effect_id), row);
+      if (kind === "nudge") {
+        const id = String(row.effect_id);
+        // Two reactors may make the same of one event: the database takes it once a statement.
+        if (nudges.has(id)) continue;
+        nudges.set(id, row);
+      }
       (rows[kind] ??= []).push(row);
     }
     for (const { version, error } of folded.setAside) {

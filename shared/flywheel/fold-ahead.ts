@@ -28,19 +28,25 @@ export function foldAhead(
 
   const head = version + behind;
   const received_at = Math.floor(leased_at / 1000);
-  const ahead = told.map(({ effect, cause }, index): LeasedEvent => ({
-    version: head + 1 + index,
-    event_id: context.idOf(cause, effect),
-    event_type: effect.event_type,
-    app_source: effect.app_source,
-    payload: JSON.parse(JSON.stringify(effect.payload)),
-    correlation_id: effect.correlation_id ?? cause.correlation_id,
-    timestamp: cause.at,
-    at: countedTime(cause.at * 1000),
-    received_at,
-    set_aside: false,
-    is_new: true,
-  }));
+  let ahead: LeasedEvent[];
+  try {
+    ahead = told.map(({ effect, cause }, index) => ({
+      version: head + 1 + index,
+      event_id: context.idOf(cause, effect),
+      event_type: effect.event_type,
+      app_source: effect.app_source,
+      payload: JSON.parse(JSON.stringify(effect.payload)),
+      correlation_id: effect.correlation_id ?? cause.correlation_id,
+      timestamp: cause.at,
+      at: countedTime(cause.at * 1000),
+      received_at,
+      set_aside: false,
+      is_new: true,
+    }));
+  } catch {
+    // What JSON cannot hold is for the commit to refuse.
+    return undefined;
+  }
   const further = fold(reactors, {
     ...context,
     state: folded.state,

@@ -120,6 +120,7 @@ begin
   )
   select array_agg(d.counted_version order by d.user_id) into upto from done as d;
 
+  -- json_each() reads every escape, and so refuses what jsonb would: NUL and halves of characters.
   insert into flywheel.states as st (user_id, shape, state)
   select s.key::uuid, commit.shape, s.value
   from json_each(states) as s

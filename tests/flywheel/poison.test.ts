@@ -4,7 +4,16 @@ import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { counting, drain, event, nudgeAt, pass, publish, storyOf } from "../support/flywheel.ts";
+import {
+  counting,
+  drain,
+  event,
+  foldingOf,
+  nudgeAt,
+  pass,
+  publish,
+  storyOf,
+} from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -165,7 +174,11 @@ describe("what a reactor returns and nobody can write", () => {
   cyclic.self = cyclic;
   const refused = (at: number) => ({
     state: {},
-    effects: [{ ...nudgeAt(at), title: "Refusé" }],
+    effects: [{ ...nudgeAt(at), nudge_type: "letters_to_cv", title: "Refusé" }],
+  });
+  const telling = (payload: Record<string, unknown>, event_type = "test.told") => ({
+    state: {},
+    effects: [{ kind: "event", event_type, app_source: "flywheel", payload, subject: "it" }],
   });
 
   beforeAll(() =>
@@ -188,6 +201,17 @@ describe("what a reactor returns and nobody can write", () => {
         },
       },
     }), /^stumbling: .*function$/],
+    ["NUL in a name", () => ({ state: { "a\0b": 1 } }), /^stumbling: .*NUL$/],
+    ["NUL, deep within", () => ({ state: { a: [{ b: ["\0"] }] } }), /^stumbling: .*NUL$/],
+    ["an event with a bigint", () => telling({ n: 1n }), /^stumbling: .*bigint$/],
+    ["an event with a cycle", () => telling(cyclic), /^stumbling: .*itself$/],
+    ["an event with NUL", () => telling({ text: "\0" }), /^stumbling: .*NUL$/],
+    [
+      "an event with half a character",
+      () => telling({ text: "\ud83d" }),
+      /^stumbling: .*half a character$/,
+    ],
+    ["an event whose type is no name", () => telling({}, 'a"b'), /^stumbling: .*event_type/s],
     ["an effect that the database refuses", refused, /violates check constraint/],
   ])("fails its own event alone: %s", async (_, odd, error) => {
     const user = await oddUser();
@@ -216,6 +240,29 @@ describe("what a reactor returns and nobody can write", () => {
     expect(story.state).toMatchObject({ counting: { versions: [1, 2, 3] } });
     expect(story.causes).toHaveLength(3);
   });
+});
+
+test("what two reactors make alike of one event is written once, and what became of it with it", async () => {
+  const user = crypto.randomUUID();
+  await publish(database, event(user));
+  const twin = { ...counting, name: "twin" };
+  const idOf = foldingOf(user).idOf;
+  const ending: Reactor = {
+    name: "ending",
+    version: 1,
+    initial: {},
+    react: (state, { event_id, received_at }) => {
+      const cause = { event_id, correlation_id: null, at: received_at };
+      const nudge_id = idOf(cause, nudgeAt(received_at));
+      return { state, effects: [{ kind: "nudge_change", nudge_id, change: "cancelled" }] };
+    },
+  };
+  const done = await drain(database, [counting as Reactor, twin as Reactor, ending]);
+  expect(done).toMatchObject({ processed: 1, nudges: 1, failed: 0 });
+  const nudges = await base.admin`
+    select status from public.phoenix_nudges_sent where user_id = ${user}
+  `;
+  expect([...nudges]).toEqual([{ status: "cancelled" }]);
 });
 
 test("a payload that the catalogue refuses, published past it, is set aside at once, with what is wrong", async () => {
