@@ -233,4 +233,37 @@ describe("erasing a user", () => {
     });
     expect(await auditOf(user)).toMatchObject([{ action: "export_user" }]);
   });
+
+  test("exporting gives the rows in the order of their keys, whatever types their columns have", async () => {
+    const user = crypto.randomUUID();
+    await publish(
+      database,
+      Array.from({ length: 12 }, (_, n) => event(user, { payload: { n: -n } })),
+    );
+    await base
+      .admin`insert into flywheel.states values (${user}, 'shape', '{ "it": [ "remembers" ] }')`;
+    await base.admin`
+      create table flywheel."Of a test" (
+        user_id uuid, "A number" integer, "a date" date, said json,
+        primary key (user_id, "a date", "A number")
+      )
+    `;
+    await base.admin`
+      insert into flywheel."Of a test"
+      select ${user}::uuid, n, date '2026-01-01' + n % 2, '{}' from generate_series(12, 1, -1) as n
+    `;
+    try {
+      const [row] = await database`select flywheel.export_user(${user}) as data`;
+      const data = row!.data as Record<string, Record<string, unknown>[]>;
+      const versions = data["public.phoenix_events"]!.map(({ version }) => version);
+      expect(versions).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+      expect(data['flywheel."Of a test"']!.map((each) => each["A number"]))
+        .toEqual([2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9, 11]);
+      expect(data["flywheel.states"]).toEqual([
+        { user_id: user, shape: "shape", state: { it: ["remembers"] } },
+      ]);
+    } finally {
+      await base.admin`drop table flywheel."Of a test"`;
+    }
+  });
 });
