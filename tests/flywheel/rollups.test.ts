@@ -196,9 +196,8 @@ test("what commits without having counted is counted from the log", async () => 
     select flywheel.commit(
       ${leased!.token},
       'other',
-      ${
-    JSON.stringify([{ user_id: userOf(0), version: 1, state: {}, failed: false }])
-  }::text::jsonb,
+      ${JSON.stringify([{ user_id: userOf(0), version: 1, failed: false }])}::text::jsonb,
+      ${JSON.stringify({ [userOf(0)]: {} })}::text::json,
       '{}'
     )
   `;

@@ -38,9 +38,11 @@ async function travel(user: string): Promise<void> {
     `;
     await sql`
       update flywheel.states
-      set state = jsonb_set(state, '{alarm,due}', to_jsonb((state #>> '{alarm,due}')::bigint - ${
+      set state = jsonb_set(
+        state::jsonb, '{alarm,due}', to_jsonb((state #>> '{alarm,due}')::bigint - ${
       2 * hour
-    }::bigint))
+    }::bigint)
+      )
       where user_id = ${user} and state #> '{alarm,due}' is not null
     `;
   });

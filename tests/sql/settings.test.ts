@@ -88,8 +88,10 @@ describe("a change is in force from the next call, without a deploy", () => {
     );
     await drain(database, []);
     await publish(database, events);
-    const [row] = await base.admin`select flywheel.lease('') as lease`;
-    const { streams } = row!.lease as { streams: { events: unknown[]; behind: number }[] };
+    const [row] = await base.admin<{ lease: string }[]>`select flywheel.lease('')`;
+    const { streams } = JSON.parse(row!.lease) as {
+      streams: { events: unknown[]; behind: number }[];
+    };
     expect(streams.map(({ events, behind }) => [events.length, behind])).toEqual([[3, 4], [3, 4]]);
   });
 

@@ -47,7 +47,7 @@ export function foldQuietly(
 /** What a user's log has come to in the database, in the same form. */
 export async function foldedOf(sql: postgres.Sql, user: string) {
   const [row] = await sql`
-    select version::int, processed_version::int as processed, available_at, state - ${rollups} as state
+    select version::int, processed_version::int as processed, available_at, state::jsonb - ${rollups} as state
     from flywheel.streams left join flywheel.states using (user_id)
     where user_id = ${user}
   `;
