@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  // Nobody answers in this database: what was rung stays in the queue.
+  await base.superuser`select vault.create_secret('http://127.0.0.1:9/', 'phoenix_doorbell_url')`;
+  await base.superuser`select vault.create_secret('a secret', 'phoenix_doorbell_secret')`;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  await base.admin`
+    update flywheel.settings
+    set linger = '0', ring_interval = '0', lease_events = 100
+  `;
+  await drain(database, reactors);
+  await silence();
+});
+
+async function silence(): Promise<void> {
+  await base.superuser`delete from net.http_request_queue`;
+}
+
+async function rings(): Promise<number> {
+  const [row] = await base.superuser`select count(*)::int as times from net.http_request_queue`;
+  return row!.times;
+}
+
+/** At an event whose payload says so, tells of it or hands the user over. It remembers what it heard. */
+const busy: Reactor<{ heard: readonly string[] }> = {
+  name: "busy",
+  version: 1,
+  initial: { heard: [] },
+  react({ heard }, { event_type, payload, received_at }) {
+    const { does } = payload as { does?: "tell" | "hand over" };
+    return {
+      state: { heard: [...heard, event_type] },
+      effects: [
+        ...does === "tell"
+          ? [{
+            kind: "event" as const,
+            event_type: "test.told",
+            app_source: "flywheel",
+            payload: {},
+            subject: "it",
+          }]
+          : [],
+        ...does === "hand over"
+          ? [{
+            kind: "transition" as const,
+            source_app: "aube",
+            target_app: "cv",
+            context: {},
+            expires_at: received_at + 86_400_000,
+          }]
+          : [],
+      ],
+    };
+  },
+};
+const reactors: readonly Reactor[] = [busy as Reactor];
+const shape = shapeOfWork(reactors);
+
+async function published(...doing: ("tell" | "hand over" | "nothing")[]): Promise<string> {
+  const user = crypto.randomUUID();
+  await publish(database, doing.map((does, n) => event(user, { payload: { does, n } })));
+  expect(await rings(), "publishing rings").toBe(1);
+  await silence();
+  return user;
+}
+
+async function heardBy(user: string): Promise<readonly string[]> {
+  const { version, processed, state } = await storyOf(base.admin, user);
+  expect(processed, "nothing is left").toBe(version);
+  return (state.busy as { heard: string[] }).heard;
+}
+
+/** One lease and its commit, as a worker does it whose time is over then. */
+async function workOnce(): Promise<{ leave(): Promise<boolean> }> {
+  const [row] = await database<{ slot: { token: string } }[]>`select flywheel.enter() as slot`;
+  await work(database, reactors, shape, (await lease(database, shape))!, () => Promise.resolve());
+  return {
+    async leave() {
+      const [left] = await database<{ rang: boolean }[]>`
+        select flywheel.leave(${row!.slot.token}, 1) as rang
+      `;
+      return left!.rang;
+    },
+  };
+}
+
+describe("what a worker's commit appends does not ring, and the same worker folds it:", () => {
+  test("what a reactor tells", async () => {
+    const user = await published("tell");
+    await drain(database, reactors);
+    expect(await heardBy(user)).toEqual(["test.happened", "test.told"]);
+    expect(await rings()).toBe(0);
+  });
+
+  test("what it tells amid a backlog, which is not folded ahead", async () => {
+    await base.admin`update flywheel.settings set lease_events = 1`;
+    const user = await published("tell", "nothing");
+    await drain(database, reactors);
+    expect(await heardBy(user)).toEqual(["test.happened", "test.happened", "test.told"]);
+    expect(await rings()).toBe(0);
+  });
+
+  test("the transition that it opens", async () => {
+    const user = await published("hand over");
+    await drain(database, reactors);
+    expect(await heardBy(user)).toEqual(["test.happened", "transition_écosystème"]);
+    expect(await rings()).toBe(0);
+  });
+
+  test("and what a replay makes of it", async () => {
+    const user = await published("tell", "hand over", "nothing");
+    await drain(database, reactors);
+    const before = await heardBy(user);
+    await base.admin`delete from public.phoenix_transitions where user_id = ${user}`;
+    await database`select flywheel.reprocess(${user})`;
+    await silence();
+    await drain(database, reactors);
+    expect(await heardBy(user)).toEqual([...before, "transition_écosystème"]);
+    expect(await rings()).toBe(0);
+  });
+});
+
+describe("a worker that leaves", () => {
+  test("rings where its own commit left work, and the next one does it", async () => {
+    const user = await published("hand over");
+    const worker = await workOnce();
+    expect(await storyOf(base.admin, user)).toMatchObject({ version: 2, processed: 1 });
+    expect(await rings(), "not by the commit").toBe(0);
+    expect(await worker.leave()).toBe(true);
+    expect(await rings()).toBe(1);
+    await drain(database, reactors);
+    expect(await heardBy(user)).toEqual(["test.happened", "transition_écosystème"]);
+  });
+
+  test("does not ring where nothing is due: everything is folded, or leased by somebody else", async () => {
+    await published("tell");
+    expect(await (await workOnce()).leave()).toBe(false);
+    await published("nothing");
+    const other = await lease(database, shape);
+    expect(other).toBeDefined();
+    await drain(database, reactors);
+    expect(await rings()).toBe(0);
+    await pass(base.admin, "1 hour");
+  });
+});
+
+test("who publishes in the transaction of a commit rings all the same", async () => {
+  await published("hand over");
+  const leased = (await lease(database, shape))!;
+  await base.admin.begin(async (sql) => {
+    await work(sql as unknown as Database, reactors, shape, leased, () => Promise.resolve());
+    const user_id = crypto.randomUUID();
+    await sql`select flywheel.publish(${
+      JSON.stringify({ events: [event(user_id)] })
+    }::text::jsonb)`;
+  });
+  expect(await rings()).toBe(1);
+});
