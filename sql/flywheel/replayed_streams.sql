@@ -8,7 +8,10 @@ as $$
   from flywheel.streams as s
   where s.user_id > (replay).last_user
     and s.version > 0
-    and ((replay).user_id is null or s.user_id = (replay).user_id)
+    -- Bounds, so that one user's replay does not look at everybody.
+    and s.user_id between
+      coalesce((replay).user_id, '00000000-0000-0000-0000-000000000000')
+      and coalesce((replay).user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     and (
       (replay).since is null
       -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.
