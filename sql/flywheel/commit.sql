@@ -52,13 +52,19 @@ begin
       s.version as head,
       s.counted_version,
       coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current
-    from flywheel.streams as s
-    join jsonb_to_recordset(results)
-      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean, ahead integer)
-      on r.user_id = s.user_id
-    where s.lease_token = commit.token
-    order by s.user_id
-    for no key update of s
+    from (
+      select f.*
+      from jsonb_to_recordset(results)
+        as f (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean, ahead integer)
+      order by f.user_id
+    ) as r
+    -- Looked up one by one: a join may read all streams in their order, to spare itself the sorting.
+    cross join lateral (
+      select l.version, l.counted_version
+      from flywheel.streams as l
+      where l.user_id = r.user_id and l.lease_token = commit.token
+      for no key update
+    ) as s
   ) as h;
 
   committed_at := clock_timestamp();
