@@ -220,10 +220,11 @@ comment on column flywheel.streams.attempts is 'Leases of this backlog''s first 
 create table flywheel.states (
   user_id uuid primary key,
   shape text not null,
-  state jsonb not null
+  state json not null
 )
 with (
   fillfactor = 70,
+  toast_tuple_target = 8160,
   autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_vacuum_threshold = 1000,
   autovacuum_vacuum_cost_delay = 0
@@ -236,7 +237,7 @@ comment on table flywheel.states is
 comment on column flywheel.states.user_id is 'The stream''s owner.';
 comment on column flywheel.states.shape is
   'The versions of the reactors that wrote the state; a state of another shape is folded anew from the first event.';
-comment on column flywheel.states.state is 'What each reactor remembers, by reactor name.';
+comment on column flywheel.states.state is 'What each reactor remembers, by reactor name. It is written and read whole, so it is kept as the text it came as; what fits a page is not compressed.';
 
 -- store/fingerprints.sql
 create table flywheel.fingerprints (
@@ -1026,7 +1027,20 @@ begin
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format(
-      'select coalesce(jsonb_agg(to_jsonb(p) order by p), ''[]'') from %s as p where p.user_id = $1', personal
+      'select coalesce(jsonb_agg(to_jsonb(p) order by %s), ''[]'') from %s as p where p.user_id = $1',
+      -- Not every type has an order; those of a key have.
+      coalesce(
+        (
+          select string_agg(format('p.%I', a.attname), ', ' order by k.place)
+          from pg_catalog.pg_index as i
+          cross join unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
+          join pg_catalog.pg_attribute as a
+            on a.attrelid = i.indrelid and a.attnum = k.attnum
+          where i.indrelid = personal and i.indisprimary
+        ),
+        'p.user_id'
+      ),
+      personal
     )
     into contents
     using export_user.user_id;
@@ -1039,7 +1053,7 @@ end
 $$;
 
 comment on function flywheel.export_user(uuid) is
-  'The right to take one''s data along: every row of a user, { table: [ rows, in the order of their columns ] }. Leaves an audit entry.';
+  'The right to take one''s data along: every row of a user, { table: [ rows, in the order of their primary key ] }. Leaves an audit entry.';
 
 -- flywheel/doorbell.sql
 create table flywheel.doorbell (
@@ -1130,7 +1144,10 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform flywheel.ring();
+  -- A worker that appends is about to look for more.
+  if current_setting('flywheel.is_committing', true) is distinct from 'on' then
+    perform flywheel.ring();
+  end if;
   return null;
 end
 $$;
@@ -1749,6 +1766,10 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   settings flywheel.settings;
@@ -1828,6 +1849,10 @@ returns void
 language sql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
   update flywheel.deliveries as d
   set
@@ -2035,7 +2060,7 @@ comment on function flywheel.stay(uuid) is
 
 -- flywheel/lease.sql
 create function flywheel.lease(shape text)
-returns json
+returns text
 language plpgsql
 security definer
 set search_path = ''
@@ -2044,6 +2069,8 @@ set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+set enable_bitmapscan = off
 as $$
 declare
   settings flywheel.settings;
@@ -2095,34 +2122,41 @@ begin
   -- later than leased_at. So the same timers fire between the same events, today and in every replay.
   leased_at := clock_timestamp();
 
+  -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway.
+  -- Types and apps are names that read_envelopes() let in: nothing in them needs an escape.
   return (
     select
-      json_build_object(
-        'token', token,
-        'leased_at', floor(extract(epoch from leased_at) * 1000),
-        'max_attempts', settings.max_attempts,
-        'settings', (
+      concat(
+        '{"token":"', token,
+        '","leased_at":', (extract(epoch from leased_at) * 1000000)::bigint,
+        ',"max_attempts":', settings.max_attempts,
+        ',"settings":', (
           select
-            json_agg(
-              json_build_object(
-                'changed_at',
-                case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
-                'said', c.reactor_settings
-              )
-              order by c.changed_at
+            coalesce(
+              json_agg(
+                json_build_object(
+                  'changed_at',
+                  case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
+                  'said', c.reactor_settings
+                )
+                order by c.changed_at
+              ),
+              '[]'
             )
           from flywheel.settings_changes as c
         ),
-        'streams', json_agg(
-          json_build_object(
-            'user_id', s.user_id,
-            'attempts', s.attempts,
-            'version', f.version,
-            'state', f.state,
-            'behind', s.version - f.version,
-            'events', coalesce(e.events, '[]')
-          )
-        )
+        ',"streams":[', string_agg(
+          concat(
+            '{"user_id":"', s.user_id,
+            '","attempts":', s.attempts,
+            ',"version":', f.version,
+            ',"behind":', s.version - f.version,
+            ',"state":', f.state,
+            ',"events":[', e.events, ']}'
+          ),
+          ','
+        ),
+        ']}'
       )
     from flywheel.streams as s
     left join flywheel.states as st
@@ -2134,19 +2168,21 @@ begin
     ) as f
     left join lateral (
       select
-        json_agg(
-          json_build_array(
-            b.version,
-            b.event_id,
-            b.event_type,
-            b.app_source,
-            b.payload,
-            b.correlation_id,
-            floor(extract(epoch from b."timestamp") * 1000000),
-            floor(extract(epoch from b.received_at) * 1000),
-            b.ai_processing_error is not null,
-            b.version > s.counted_version
-          )
+        string_agg(
+          concat(
+            '[', b.version,
+            ',"', b.event_id,
+            '","', b.event_type,
+            '","', b.app_source,
+            '",', b.payload,
+            ',', case when b.correlation_id is null then 'null' else to_json(b.correlation_id)::text end,
+            ',', (extract(epoch from b."timestamp") * 1000000)::bigint,
+            ',', (extract(epoch from b.received_at) * 1000000)::bigint / 1000,
+            ',', case when b.ai_processing_error is not null then 'true' else 'false' end,
+            ',', case when b.version > s.counted_version then 'true' else 'false' end,
+            ']'
+          ),
+          ','
           order by b.version
         ) as events
       from (
@@ -2172,7 +2208,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or { token, leased_at (ms), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, state, behind, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or as JSON text { token, leased_at (microseconds), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
@@ -2205,14 +2241,15 @@ comment on function flywheel.extend(uuid, uuid[]) is
 -- flywheel/write_dead_letters.sql
 create function flywheel.write_dead_letters(set_aside jsonb, committed uuid[])
 returns void
-language sql
-security definer
+language plpgsql
 set search_path = ''
 as $$
+begin
   update public.phoenix_events as e
   set ai_processing_error = s.error
   from jsonb_to_recordset(set_aside) as s (user_id uuid, version bigint, error text)
-  where e.user_id = s.user_id and e.version = s.version and s.user_id = any (committed)
+  where e.user_id = s.user_id and e.version = s.version and s.user_id = any (committed);
+end
 $$;
 
 comment on function flywheel.write_dead_letters(jsonb, uuid[]) is
@@ -2221,30 +2258,45 @@ comment on function flywheel.write_dead_letters(jsonb, uuid[]) is
 -- flywheel/write_nudges.sql
 create function flywheel.write_nudges(effects jsonb, committed uuid[])
 returns bigint
-language sql
-security definer
+language plpgsql
 set search_path = ''
 as $$
+declare
+  new_nudges bigint;
+begin
   with written as (
-    insert into public.phoenix_nudges_sent (
+    insert into public.phoenix_nudges_sent as n (
       user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message,
-      cta_label, cta_url, causation_id, correlation_id, sent_at, expires_at
+      cta_label, cta_url, causation_id, correlation_id, sent_at, expires_at,
+      converted_at, expired_at, cancelled_at
     )
     select
       e.user_id, e.effect_id, e.nudge_type, e.app_source, e.target_app, e.variant, e.title, e.message,
       e.cta_label, e.cta_url, e.causation_id, e.correlation_id,
-      to_timestamp(e.at / 1000.0), to_timestamp(e.expires_at / 1000.0)
+      to_timestamp(e.at / 1000.0), to_timestamp(e.expires_at / 1000.0),
+      to_timestamp(e.converted_at / 1000.0), to_timestamp(e.expired_at / 1000.0), to_timestamp(e.cancelled_at / 1000.0)
     from jsonb_to_recordset(effects) as e (
       user_id uuid, effect_id uuid, nudge_type text, app_source text, target_app text, variant text, title text,
-      message text, cta_label text, cta_url text, causation_id text, correlation_id text, at bigint, expires_at bigint
+      message text, cta_label text, cta_url text, causation_id text, correlation_id text, at bigint, expires_at bigint,
+      converted_at bigint, expired_at bigint, cancelled_at bigint
     )
     where e.user_id = any (committed)
       -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it.
       and to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
-    on conflict do nothing
-    returning held_out
+    -- It was written before: what became of it only now is written still.
+    on conflict (user_id, nudge_id) do update
+    set
+      converted_at = coalesce(n.converted_at, excluded.converted_at),
+      expired_at = coalesce(n.expired_at, excluded.expired_at),
+      cancelled_at = coalesce(n.cancelled_at, excluded.cancelled_at)
+    where num_nonnulls(excluded.converted_at, excluded.expired_at, excluded.cancelled_at) > 0
+    -- An updated row has a predecessor.
+    returning n.held_out, n.xmax = 0 as is_new
   )
-  select count(*) from written as w where not w.held_out
+  select count(*) into new_nudges from written as w where w.is_new and not w.held_out;
+
+  return new_nudges;
+end
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
@@ -2253,10 +2305,10 @@ comment on function flywheel.write_nudges(jsonb, uuid[]) is
 -- flywheel/write_nudge_changes.sql
 create function flywheel.write_nudge_changes(effects jsonb, committed uuid[])
 returns void
-language sql
-security definer
+language plpgsql
 set search_path = ''
 as $$
+begin
   update public.phoenix_nudges_sent as n
   set
     converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
@@ -2267,63 +2319,88 @@ as $$
     from jsonb_to_recordset(effects) as r (user_id uuid, nudge_id uuid, change text, at bigint)
     where r.user_id = any (committed)
   ) as e
-  where n.user_id = e.user_id and n.nudge_id = e.nudge_id
+  where n.user_id = e.user_id and n.nudge_id = e.nudge_id;
+end
 $$;
 
 comment on function flywheel.write_nudge_changes(jsonb, uuid[]) is
   'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. at: milliseconds since 1970.';
 
 -- flywheel/write_events.sql
-create function flywheel.write_events(effects jsonb, committed uuid[])
-returns void
-language sql
-security definer
+create function flywheel.write_events(
+  effects jsonb,
+  committed uuid[],
+  heads bigint[],
+  ahead integer[],
+  leased_at bigint,
+  told_at timestamptz
+)
+returns integer[]
+language plpgsql
 set search_path = ''
 as $$
-  select count(*)
-  from flywheel.append_events(
-    array(
-      select
-        row(
-          e.ord,
-          e.user_id,
-          e.effect_id,
-          e.event_type,
-          e.app_source,
-          e.payload,
-          '{}',
-          e.correlation_id,
-          coalesce(e.causation_id, e.subject),
-          null,
-          to_timestamp(e.at / 1000.0),
-          sha256(uuid_send(e.effect_id)),
-          '{}'
-        )::flywheel.incoming_event
+declare
+  told integer[] := array_fill(0, array[cardinality(committed)]);
+  ahead_at timestamptz := timestamptz 'epoch' + leased_at * interval '1 microsecond';
+  appended record;
+begin
+  for appended in
+    with telling as (
+      select distinct on (e.user_id, e.effect_id) e.*, array_position(committed, e.user_id) as owner
       from rows from (
         jsonb_to_recordset(effects) as (
           user_id uuid, effect_id uuid, causation_id text, correlation_id text, at bigint,
           event_type text, app_source text, payload jsonb, subject text
         )
       ) with ordinality as e (
-        user_id, effect_id, causation_id, correlation_id, at, event_type, app_source, payload, subject, ord
+        user_id, effect_id, causation_id, correlation_id, at, event_type, app_source, payload, subject, place
       )
       where e.user_id = any (committed)
-        -- A nudge that was never written has no story to tell.
+        and not exists (
+          select from public.phoenix_events as k where k.user_id = e.user_id and k.event_id = e.effect_id
+        )
+        -- A nudge that was never written has no story to tell. Looked up one by one: without the offset all nudges are read.
         and (
           not e.payload ? 'nudge_id'
           or exists (
             select from public.phoenix_nudges_sent as n
             where n.user_id = e.user_id and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
+            offset 0
           )
         )
-      order by e.ord
-    ),
-    '0'
-  )
+      order by e.user_id, e.effect_id, e.place
+    )
+    insert into public.phoenix_events (
+      user_id, version, event_id, event_type, app_source, payload,
+      correlation_id, causation_id, "timestamp", received_at, event_hash
+    )
+    select
+      t.user_id,
+      heads[t.owner] + row_number() over (partition by t.user_id order by t.place),
+      t.effect_id,
+      t.event_type,
+      t.app_source,
+      t.payload,
+      t.correlation_id,
+      coalesce(t.causation_id, t.subject),
+      to_timestamp(t.at / 1000.0),
+      case when ahead[t.owner] > 0 then ahead_at else told_at end,
+      sha256(uuid_send(t.effect_id))
+    from telling as t
+    returning array_position(committed, user_id) as owner
+  loop
+    told[appended.owner] := told[appended.owner] + 1;
+  end loop;
+
+  if exists (select from unnest(told, ahead) as c (told, ahead) where c.told < c.ahead) then
+    raise exception 'What was folded ahead is told already, or has no story to tell.';
+  end if;
+  return told;
+end
 $$;
 
-comment on function flywheel.write_events(jsonb, uuid[]) is
-  'Appends what the flywheel itself has to tell to the streams of committed users, which the caller has locked: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. at: milliseconds since 1970.';
+comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
 
 -- flywheel/write_expiries.sql
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
@@ -2991,9 +3068,10 @@ comment on function flywheel.logged_activity() is
 -- analytics/write_activity.sql
 create function flywheel.write_activity(activity jsonb, committed uuid[])
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into flywheel.user_activity as a (user_id, cv_last_at, cv_third_last_at, letters_last_at)
   select
     r.user_id,
@@ -3006,7 +3084,8 @@ as $$
   set
     cv_last_at = excluded.cv_last_at,
     cv_third_last_at = excluded.cv_third_last_at,
-    letters_last_at = excluded.letters_last_at
+    letters_last_at = excluded.letters_last_at;
+end
 $$;
 
 comment on function flywheel.write_activity(jsonb, uuid[]) is
@@ -3258,7 +3337,15 @@ comment on function flywheel.rebuild_rollups() is
   'Makes the rollups, and flywheel.user_activity, equal to the log by adding what flywheel.verify_rollups() says that they lack: from nothing, or after damage. Workers and publishers go on meanwhile. Returns how many figures and users it corrected.';
 
 -- flywheel/commit.sql
-create function flywheel.commit(token uuid, shape text, results jsonb, effects jsonb, increments text default null)
+create function flywheel.commit(
+  token uuid,
+  shape text,
+  results jsonb,
+  states json,
+  effects jsonb,
+  increments text default null,
+  leased_at bigint default null
+)
 returns json
 language plpgsql
 security definer
@@ -3268,33 +3355,84 @@ set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
-  committed_at timestamptz := clock_timestamp();
+  committed_at timestamptz;
   committed uuid[];
+  heads bigint[];
   counted bigint[];
-  upto bigint[];
+  versions bigint[];
+  wakes timestamptz[];
+  failed boolean[];
   late boolean[];
+  ahead integer[];
+  overtaken uuid[];
+  told integer[];
+  upto bigint[];
   nudges bigint := 0;
   transitions bigint := 0;
 begin
-  with result as materialized (
-    select r.*
-    from jsonb_to_recordset(results)
-      as r (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean)
-  ),
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  held as materialized (
-    select r.*, s.counted_version
-    from flywheel.streams as s
-    join result as r on r.user_id = s.user_id
-    where s.lease_token = commit.token
-    order by s.user_id
-    for no key update of s
-  ),
-  done as (
+  select
+    array_agg(h.user_id) filter (where h.is_current),
+    array_agg(h.head) filter (where h.is_current),
+    array_agg(h.counted_version) filter (where h.is_current),
+    array_agg(h.version) filter (where h.is_current),
+    array_agg(h.wake_at) filter (where h.is_current),
+    array_agg(h.failed) filter (where h.is_current),
+    array_agg(h.late) filter (where h.is_current),
+    array_agg(h.ahead) filter (where h.is_current),
+    array_agg(h.user_id) filter (where not h.is_current)
+  into committed, heads, counted, versions, wakes, failed, late, ahead, overtaken
+  from (
+    select
+      r.*,
+      s.version as head,
+      s.counted_version,
+      coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current
+    from (
+      select f.*
+      from jsonb_to_recordset(results)
+        as f (user_id uuid, version bigint, wake_at timestamptz, failed boolean, late boolean, ahead integer)
+      order by f.user_id
+    ) as r
+    -- Looked up one by one: a join may read all streams in their order, to spare itself the sorting.
+    cross join lateral (
+      select l.version, l.counted_version
+      from flywheel.streams as l
+      where l.user_id = r.user_id and l.lease_token = commit.token
+      for no key update
+    ) as s
+  ) as h;
+
+  committed_at := clock_timestamp();
+  if overtaken is not null then
+    -- What was folded ahead is not what comes next: those users are folded anew.
+    update flywheel.streams as s
+    set lease_token = null, available_at = committed_at
+    where s.user_id = any (overtaken);
+  end if;
+  if committed is null then
+    return json_build_object(
+      'users', '[]'::json, 'overtaken', coalesce(cardinality(overtaken), 0), 'nudges', 0, 'transitions', 0
+    );
+  end if;
+  perform set_config('flywheel.is_committing', 'on', true);
+
+  -- Effects are rare: each kind has its writer, called where there is something to write. What the flywheel itself tells
+  -- lengthens the streams, so it comes before their rows, which are written once; and a nudge before what tells of it.
+  if effects ? 'nudge' then
+    nudges := flywheel.write_nudges(effects -> 'nudge', committed);
+  end if;
+  if effects ? 'event' then
+    told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
+  end if;
+
+  with done as (
     update flywheel.streams as s
     set
+      version = r.head,
       processed_version = r.version,
       counted_version = greatest(s.counted_version, r.version),
       lease_token = null,
@@ -3306,53 +3444,45 @@ begin
         else s.attempts
       end,
       pending_since = case
-        when r.version < s.version then coalesce(next.received_at, committed_at)
+        when r.version < r.head then coalesce(next.received_at, committed_at)
       end,
       available_at = case
         when r.failed then committed_at + flywheel.backoff(
           case when r.version > s.processed_version then 1 else s.attempts end
         )
-        when r.version < s.version then committed_at
+        when r.version < r.head then committed_at
         else r.wake_at
       end
-    from held as r
+    from (
+      select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.wake_at, c.failed
+      from unnest(committed, heads, told, versions, wakes, failed)
+        as c (user_id, head, told, version, wake_at, failed)
+    ) as r
     left join public.phoenix_events as next
       on next.user_id = r.user_id and next.version = r.version + 1
     where s.user_id = r.user_id
-    returning s.user_id, r.counted_version as counted, s.counted_version as upto, r.late
+    returning s.user_id, s.counted_version
   )
-  select array_agg(d.user_id), array_agg(d.counted), array_agg(d.upto), array_agg(d.late)
-  into committed, counted, upto, late
-  from done as d;
+  select array_agg(d.counted_version order by d.user_id) into upto from done as d;
 
-  if committed is null then
-    return json_build_object('users', '[]'::json, 'nudges', 0, 'transitions', 0);
-  end if;
-
+  -- json_each() reads every escape, and so refuses what jsonb would: NUL and halves of characters.
   insert into flywheel.states as st (user_id, shape, state)
-  select r.user_id, commit.shape, r.state
-  from jsonb_to_recordset(results) as r (user_id uuid, state jsonb)
-  where r.user_id = any (committed)
+  select s.key::uuid, commit.shape, s.value
+  from json_each(states) as s
+  where s.key::uuid = any (committed)
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
 
   perform flywheel.write_increments(increments, jsonb_array_length(results), committed, counted, upto, late);
 
-  -- Effects are rare: each kind has its writer, called where there is something to write.
   if effects ? 'set_aside' then
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
   if effects ? 'activity' then
     perform flywheel.write_activity(effects -> 'activity', committed);
   end if;
-  if effects ? 'nudge' then
-    nudges := flywheel.write_nudges(effects -> 'nudge', committed);
-  end if;
   if effects ? 'nudge_change' then
     perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
-  end if;
-  if effects ? 'event' then
-    perform flywheel.write_events(effects -> 'event', committed);
   end if;
   if effects ? 'expiry' then
     perform flywheel.write_expiries(effects -> 'expiry', committed);
@@ -3361,12 +3491,18 @@ begin
     transitions := flywheel.write_transitions(effects -> 'transition', committed);
   end if;
 
-  return json_build_object('users', to_json(committed), 'nudges', nudges, 'transitions', transitions);
+  perform set_config('flywheel.is_committing', '', true);
+  return json_build_object(
+    'users', to_json(committed),
+    'overtaken', coalesce(cardinality(overtaken), 0),
+    'nudges', nudges,
+    'transitions', transitions
+  );
 end
 $$;
 
-comment on function flywheel.commit(uuid, text, jsonb, jsonb, text) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, state, wake_at, failed, late: whether flywheel.write_increments() counts from the log } ]. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. Returns { users: [ ids committed ], nudges, transitions: how many were new }.';
+comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)
@@ -3374,6 +3510,8 @@ returns boolean
 language sql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
   update flywheel.worker_slots as w
   set
@@ -3446,13 +3584,17 @@ as $$
   from flywheel.streams as s
   where s.user_id > (replay).last_user
     and s.version > 0
-    and ((replay).user_id is null or s.user_id = (replay).user_id)
+    -- Bounds, so that one user's replay does not look at everybody.
+    and s.user_id between
+      coalesce((replay).user_id, '00000000-0000-0000-0000-000000000000')
+      and coalesce((replay).user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     and (
       (replay).since is null
-      -- Receipt grows with the version: the last event tells.
+      -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.
       or exists (
         select from public.phoenix_events as e
         where e.user_id = s.user_id and e.version = s.version and e.received_at >= (replay).since
+        offset 0
       )
     )
     and (
@@ -3462,6 +3604,7 @@ as $$
         where e.user_id = s.user_id
           and e.ai_processing_error is not null
           and ((replay).since is null or e.received_at >= (replay).since)
+        offset 0
       )
     )
   order by s.user_id
@@ -3666,6 +3809,10 @@ returns integer
 language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   settings flywheel.settings;
@@ -4554,7 +4701,7 @@ grant execute on function
   flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
-  flywheel.commit(uuid, text, jsonb, jsonb, text),
+  flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
   flywheel.ring(),
