@@ -6,7 +6,11 @@ import { connect, type Database } from "../../shared/platform/database.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, median, ratio } from "./harness/measure.ts";
 import { withSettings } from "./harness/with-settings.ts";
-import { newEvents, newUsers, type PublishedEvent } from "./harness/workload.ts";
+import {
+  newEvents,
+  newUsers,
+  type PublishedEvent,
+} from "./harness/workload.ts";
 
 const day = 86_400_000;
 const usersAtOnce = 100;
@@ -69,7 +73,7 @@ export const rollupCommit: Suite = {
     } finally {
       await database.end();
       await bench
-        .admin`drop function flywheel.commit_uncounted(uuid, text, jsonb, jsonb, text)`;
+        .admin`drop function flywheel.commit_uncounted(uuid, text, jsonb, json, jsonb, text, bigint)`;
       await bench.reset();
     }
   },
@@ -78,7 +82,7 @@ export const rollupCommit: Suite = {
 /** The real commit without what it does for the analysts, under another name. */
 async function bareCommit({ admin }: Bench): Promise<string> {
   const [row] = await admin<{ definition: string }[]>`
-    select pg_get_functiondef('flywheel.commit(uuid, text, jsonb, jsonb, text)'::regprocedure) as definition
+    select pg_get_functiondef('flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint)'::regprocedure) as definition
   `;
   const bare = row!.definition
     .replace("flywheel.commit(", "flywheel.commit_uncounted(")
@@ -171,21 +175,16 @@ async function commitGroup(
       if (!strings[0]!.includes("flywheel.commit")) {
         return target(strings, ...values);
       }
-      const [token, , rows, effects, increments] = values as [
-        string,
-        string,
-        string,
-        string,
-        string,
-      ];
-      const [bareRows, bareEffects] = [
-        withoutMemory(rows),
-        withoutActivity(effects),
-      ];
+      const [token, , rows, states, effects, increments, leased_at] =
+        values as string[];
+      const bareRows = withoutLate(rows!);
+      const bareStates = withoutMemory(states!);
+      const bareEffects = withoutActivity(effects!);
       const startedAt = performance.now();
       const committed = isCounted ? target(strings, ...values) : target`
           select flywheel.commit_uncounted(
-            ${token}, ${shape}, ${bareRows}::text::jsonb, ${bareEffects}::text::jsonb, ${increments}
+            ${token!}, ${shape}, ${bareRows}::text::jsonb, ${bareStates}::text::json,
+            ${bareEffects}::text::jsonb, ${increments!}, ${leased_at!}
           ) as commit`;
       return committed.then((row) => {
         milliseconds += performance.now() - startedAt;
@@ -197,15 +196,20 @@ async function commitGroup(
   return milliseconds;
 }
 
-function withoutMemory(rows: string): string {
-  const parsed = JSON.parse(rows) as {
-    state: Record<string, unknown>;
-    late?: boolean;
-  }[];
-  return JSON.stringify(parsed.map(({ late: _, ...row }) => {
-    const { rollups: _rollups, ...state } = row.state;
-    return { ...row, state };
-  }));
+function withoutLate(rows: string): string {
+  const parsed = JSON.parse(rows) as { late?: boolean }[];
+  return JSON.stringify(parsed.map(({ late: _, ...row }) => row));
+}
+
+function withoutMemory(states: string): string {
+  const parsed = JSON.parse(states) as Record<string, Record<string, unknown>>;
+  return JSON.stringify(
+    Object.fromEntries(
+      Object.entries(parsed).map((
+        [user, { rollups: _, ...state }],
+      ) => [user, state]),
+    ),
+  );
 }
 
 function withoutActivity(effects: string): string {
