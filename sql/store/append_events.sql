@@ -141,21 +141,24 @@ begin
   end if;
 
   if has_surplus then
-    -- What was reserved for events that were not appended is given back.
-    update flywheel.streams as s
-    set
-      version = s.version - n.surplus,
-      available_at = case
-        when s.attempts = 0 and s.version - n.surplus = s.processed_version then s.wake_at
-        else s.available_at
-      end
+    -- What was reserved for events that were not appended is given back: to rows that are there, and as an insert all the
+    -- same, since that finds each by its key and in no other way.
+    insert into flywheel.streams as s (user_id, version)
+    select i.user_id, count(*)
     from (
-      select (incoming[p]).user_id, count(*) as surplus
+      select (incoming[p]).user_id
       from generate_subscripts(incoming, 1) as p
       where (verdicts[p]).status <> 'accepted'
-      group by (incoming[p]).user_id
-    ) as n
-    where s.user_id = n.user_id;
+    ) as i
+    group by i.user_id
+    order by i.user_id
+    on conflict (user_id) do update
+    set
+      version = s.version - excluded.version,
+      available_at = case
+        when s.attempts = 0 and s.version - excluded.version = s.processed_version then s.wake_at
+        else s.available_at
+      end;
   end if;
 
   -- Nothing was sent where all that was to be told is left out.
