@@ -8,11 +8,13 @@
 \ir store/streams.sql
 \ir store/states.sql
 \ir store/fingerprints.sql
+\ir store/envelope.sql
 \ir store/incoming_event.sql
 \ir store/verdict.sql
 \ir store/canonical_json.sql
 \ir store/json_flaw.sql
 \ir store/read_envelopes.sql
+\ir store/append_event.sql
 \ir store/append_events.sql
 \ir store/expect_version.sql
 \ir store/publish.sql

@@ -8,8 +8,16 @@ declare
   url text;
   secret text;
   body jsonb;
-  sent_at text := extract(epoch from clock_timestamp())::bigint::text;
+  sent_at text;
+  is_due boolean;
 begin
+  -- Most rings come too soon after another: they look, and neither lock nor write.
+  select d.rung_at <= clock_timestamp() - s.ring_interval into is_due
+  from flywheel.doorbell as d, flywheel.settings as s;
+  if not is_due then
+    return false;
+  end if;
+
   -- Whoever finds the row locked leaves the ring to its holder: nobody waits at the door.
   update flywheel.doorbell as d
   set rung_at = clock_timestamp()
@@ -37,6 +45,7 @@ begin
       return false;
     end if;
 
+    sent_at := extract(epoch from clock_timestamp())::bigint::text;
     body := jsonb_build_object('ring_id', gen_random_uuid());
     perform net.http_post(
       url => url,

@@ -4,10 +4,12 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  has_rung boolean;
 begin
   -- A worker that appends is about to look for more.
   if current_setting('flywheel.is_committing', true) is distinct from 'on' then
-    perform flywheel.ring();
+    has_rung := flywheel.ring();
   end if;
   return null;
 end

@@ -1,37 +1,46 @@
 create function flywheel.append_events(incoming flywheel.incoming_event[], dedup_window interval)
-returns setof flywheel.verdict
+returns flywheel.verdict[]
 language plpgsql
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
 -- The plan must not depend on what the tables held when it was made: always by index, always in the order of users.
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+-- What is switched off counts as so dear that compiling would seem to pay.
+set jit = off
 as $$
 #variable_conflict use_column
 declare
-  is_entangled boolean := false;
+  is_entangled boolean;
   has_untimed boolean;
   has_surplus boolean;
-  sorted flywheel.incoming_event[];
-  middle integer := cardinality(incoming) / 2;
   appended_at timestamptz;
-  verdicts flywheel.verdict[];
-  verdict flywheel.verdict;
+  verdicts flywheel.verdict[] := '{}';
+  place integer;
 begin
-  if cardinality(incoming) > 1 then
-    select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
-    into is_entangled
-    from unnest(incoming) as i;
+  if cardinality(incoming) = 1 then
+    return array[flywheel.append_event(incoming[1], dedup_window)];
   end if;
 
+  select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
+  into is_entangled
+  from (
+    select (incoming[p]).fingerprint, (incoming[p]).event_id
+    from generate_subscripts(incoming, 1) as p
+  ) as i;
+
   if is_entangled then
-    -- What becomes of the second of two like events depends on the first: the batch is halved until none depend. In order of
+    -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
     -- users, so that two batches cannot deadlock.
-    sorted := array(select i::flywheel.incoming_event from unnest(incoming) as i order by i.user_id, i.ord);
-    return query select v.* from flywheel.append_events(sorted[:middle], dedup_window) as v;
-    return query select v.* from flywheel.append_events(sorted[middle + 1:], dedup_window) as v;
-    return;
+    for place in
+      select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
+    loop
+      verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
+    end loop;
+    return verdicts;
   end if;
 
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
@@ -39,7 +48,10 @@ begin
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
   insert into flywheel.streams as s (user_id, version, pending_since, available_at)
   select i.user_id, count(*), clock_timestamp(), clock_timestamp()
-  from unnest(incoming) as i
+  from (
+    select (incoming[p]).user_id
+    from generate_subscripts(incoming, 1) as p
+  ) as i
   group by i.user_id
   order by i.user_id
   on conflict (user_id) do update
@@ -50,9 +62,12 @@ begin
 
   appended_at := clock_timestamp();
 
+  -- What is sorted, numbered and joined is narrow; payloads stay in the array until their row is written.
   with judged as (
     select
-      i.*,
+      i.place,
+      i.user_id,
+      i."timestamp" is null as is_untimed,
       coalesce(i.event_id, gen_random_uuid()) as id,
       case
         when e.event_hash is null then coalesce(same.event_id, f.event_id)
@@ -64,11 +79,14 @@ begin
         else 'accepted'
       end as status,
       st.version as reserved
-    from unnest(incoming) with ordinality as i (
-      ord, user_id, event_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, place
-    )
-    join flywheel.streams as st
+    from (
+      select
+        p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
+      from generate_subscripts(incoming, 1) as p
+      offset 0
+    ) as i
+    -- Each has one, and yet not an inner join: that could be read from the streams' side, from end to end.
+    left join flywheel.streams as st
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
@@ -77,8 +95,7 @@ begin
       on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
-      and f.fingerprint = i.fingerprint
-      and i."timestamp" is null
+      and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
       and f.seen_at > appended_at - dedup_window
   ),
   numbered as materialized (
@@ -95,61 +112,59 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     select
-      n.user_id, n.version, n.id, n.event_type, n.app_source, n.payload, n.metadata,
-      n.correlation_id, n.causation_id, n.session_id, coalesce(n."timestamp", appended_at), appended_at, n.fingerprint
+      n.user_id, n.version, n.id,
+      (incoming[n.place]).event_type, (incoming[n.place]).app_source,
+      (incoming[n.place]).payload, (incoming[n.place]).metadata,
+      (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,
+      coalesce((incoming[n.place])."timestamp", appended_at), appended_at, (incoming[n.place]).fingerprint
     from numbered as n
     where n.status = 'accepted'
   )
   select
     array_agg(
-      row(n.ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
+      row((incoming[n.place]).ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
       order by n.place
     ),
-    bool_or(n."timestamp" is null and n.status <> 'rejected'),
+    bool_or(n.is_untimed and n.status <> 'rejected'),
     bool_or(n.status <> 'accepted')
   into verdicts, has_untimed, has_surplus
   from numbered as n;
 
   if has_untimed then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    select i.user_id, i.fingerprint, i.first_id, appended_at
-    from rows from (unnest(incoming), unnest(verdicts)) as i (
-      ord, user_id, event_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
-    )
-    where i."timestamp" is null and i.status <> 'rejected'
-    order by i.user_id
+    select (incoming[p]).user_id, (incoming[p]).fingerprint, (verdicts[p]).event_id, appended_at
+    from generate_subscripts(incoming, 1) as p
+    where (incoming[p])."timestamp" is null and (verdicts[p]).status <> 'rejected'
+    order by (incoming[p]).user_id
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
   if has_surplus then
-    -- What was reserved for events that were not appended is given back.
-    update flywheel.streams as s
-    set
-      version = s.version - n.surplus,
-      available_at = case
-        when s.attempts = 0 and s.version - n.surplus = s.processed_version then s.wake_at
-        else s.available_at
-      end
+    -- What was reserved for events that were not appended is given back: to rows that are there, and as an insert all the
+    -- same, since that finds each by its key and in no other way.
+    insert into flywheel.streams as s (user_id, version)
+    select i.user_id, count(*)
     from (
-      select i.user_id, count(*) as surplus
-      from rows from (unnest(incoming), unnest(verdicts)) as i (
-        ord, user_id, event_id, event_type, app_source, payload, metadata,
-        correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
-      )
-      where i.status <> 'accepted'
-      group by i.user_id
-    ) as n
-    where s.user_id = n.user_id;
+      select (incoming[p]).user_id
+      from generate_subscripts(incoming, 1) as p
+      where (verdicts[p]).status <> 'accepted'
+    ) as i
+    group by i.user_id
+    order by i.user_id
+    on conflict (user_id) do update
+    set
+      version = s.version - excluded.version,
+      available_at = case
+        when s.attempts = 0 and s.version - excluded.version = s.processed_version then s.wake_at
+        else s.available_at
+      end;
   end if;
 
   -- Nothing was sent where all that was to be told is left out.
-  foreach verdict in array coalesce(verdicts, '{}') loop
-    return next verdict;
-  end loop;
+  return coalesce(verdicts, '{}');
 end
 $$;
 
 comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
-  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each.';
+  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each, in the order given.';
