@@ -259,6 +259,25 @@ comment on column flywheel.fingerprints.fingerprint is 'SHA-256; flywheel.read_e
 comment on column flywheel.fingerprints.event_id is 'The first publication''s event_id.';
 comment on column flywheel.fingerprints.seen_at is 'The last publication of it; the dedup window runs from here.';
 
+-- store/envelope.sql
+create type flywheel.envelope as (
+  event_type text,
+  app_source text,
+  source_app text,
+  payload jsonb,
+  data jsonb,
+  metadata jsonb,
+  event_id text,
+  user_id text,
+  "timestamp" text,
+  correlation_id text,
+  causation_id text,
+  session_id text
+);
+
+comment on type flywheel.envelope is
+  'The fields of a publication as they were sent, those of Aube''s own envelope included. flywheel.read_envelopes() says what they have to be.';
+
 -- store/incoming_event.sql
 create type flywheel.incoming_event as (
   ord integer,
@@ -341,24 +360,33 @@ comment on function flywheel.json_flaw(jsonb, integer) is
   'What keeps a JSON value from being stored and read back by every client, or null: too deep a nesting, or a number that a double cannot hold.';
 
 -- store/read_envelopes.sql
-create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb)
-returns setof flywheel.incoming_event
+create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
+returns flywheel.incoming_event[]
 language plpgsql
 stable
 set search_path = ''
 -- A time without an offset is UTC, whatever the session's time zone.
 set timezone = 'UTC'
-set plan_cache_mode = 'force_generic_plan'
 as $$
-#variable_conflict use_column
 declare
-  settings flywheel.settings;
   body text collate "C" := sent::text;
   events jsonb := sent;
   flaws jsonb := '{}';
+  are_flawed boolean := false;
+  are_refused boolean := refused <> '{}';
+  event jsonb;
+  fields flywheel.envelope;
+  app text;
+  payload jsonb;
+  metadata jsonb;
+  owner_sent text;
+  issues text[];
+  owner uuid;
+  id uuid;
+  happened_at timestamptz;
+  fingerprint bytea;
+  incoming flywheel.incoming_event[] := '{}';
 begin
-  select s.* into settings from flywheel.settings as s;
-
   -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
   if octet_length(body) > 2 * settings.max_batch_bytes then
     raise exception using
@@ -372,7 +400,9 @@ begin
       and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
     )
     or jsonb_path_exists(sent, 'strict $[*] ? (@.type() != "object")')
-    or jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
+    -- Few are nested deeper than the least that max_json_depth can be, so few need a path made for what it is.
+    or jsonb_path_exists(sent, '$.**{6}')
+    and jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
   then
     select
       jsonb_agg(case when f.flaw is null then flywheel.canonical_json(e.value) else '{}' end order by e.ordinality),
@@ -385,210 +415,286 @@ begin
           else flywheel.json_flaw(e.value, settings.max_json_depth)
         end as flaw
       ) as f;
+    are_flawed := flaws <> '{}';
   end if;
 
-  -- In PL/pgSQL for its plan cache: a plain SQL function of this size takes longer to plan than to run.
-  return query
-  with fields as (
-    select
-      e.ordinality::integer as ord,
-      e.value,
-      e.event_type,
-      case
-        when starts_with(coalesce(e.app_source, e.source_app), 'phoenix_')
-          then substr(coalesce(e.app_source, e.source_app), 9)
-        else coalesce(e.app_source, e.source_app)
-      end as app_source,
-      coalesce(e.payload, e.data, '{}') as payload,
-      coalesce(nullif(e.metadata, 'null'), '{}') as metadata,
-      e.event_id,
-      coalesce(e.user_id, publisher::text) as user_id,
-      e."timestamp",
-      e.correlation_id,
-      e.causation_id,
-      e.session_id
-    from rows from (
-      jsonb_array_elements(events),
-      jsonb_to_recordset(events) as (
-        event_type text, app_source text, source_app text, payload jsonb, data jsonb, metadata jsonb, event_id text,
-        user_id text, "timestamp" text, correlation_id text, causation_id text, session_id text
-      )
-    ) with ordinality as e (
-      value, event_type, app_source, source_app, payload, data, metadata, event_id,
-      user_id, "timestamp", correlation_id, causation_id, session_id, ordinality
-    )
-    offset 0
-  ),
-  checked as (
-    select
-      f.*,
-      case
-        when flaws ? f.ord::text then array['event=' || (flaws ->> f.ord::text)]
-        else array_remove(
-          array[
-            case
-              when jsonb_typeof(f.value -> 'event_type') is distinct from 'string'
-                then 'event_type=is required and must be text'
-              when length(f.event_type) > 100
-                then 'event_type=must be 100 characters at most'
-              when f.event_type !~ ('^[[:alnum:]_]+(\.[[:alnum:]_]+)*$' collate pg_catalog.pg_c_utf8)
-                then 'event_type=must be letters, digits and _ in parts joined by a dot'
-            end,
-            case
-              when jsonb_typeof(coalesce(f.value -> 'app_source', f.value -> 'source_app')) is distinct from 'string'
-                then 'app_source=is required and must be text'
-              when f.app_source !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(f.app_source) > 50
-                then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
-              when f.app_source = 'flywheel'
-                then 'app_source=is the flywheel''s own: nobody publishes in its name'
-              when f.value -> 'app_source' <> f.value -> 'source_app'
-                then 'source_app=differs from app_source'
-            end,
-            case
-              when jsonb_typeof(f.payload) <> 'object' then 'payload=must be an object'
-              when f.value -> 'payload' <> f.value -> 'data' then 'data=differs from payload'
-            end,
-            case
-              when jsonb_typeof(f.metadata) <> 'object' then 'metadata=must be an object'
-            end,
-            case
-              when f.event_id is not null
-                and (jsonb_typeof(f.value -> 'event_id') <> 'string' or not pg_input_is_valid(f.event_id, 'uuid'))
-                then 'event_id=must be a UUID'
-            end,
-            case
-              when f.user_id is null
-                then 'user_id=is required with a secret key'
-              when jsonb_typeof(f.value -> 'user_id') not in ('string', 'null') or not pg_input_is_valid(f.user_id, 'uuid')
-                then 'user_id=must be a UUID'
-              when publisher is not null and f.user_id::uuid <> publisher
-                then 'user_id=is not yours: a user publishes as themself'
-            end,
-            case
-              when f."timestamp" is not null
-                and (
-                  not pg_input_is_valid(f."timestamp", 'timestamptz')
-                  -- What every JavaScript client sends needs no regular expression.
-                  or f."timestamp" not like '____-__-__T__:__:__.___Z'
-                  and f."timestamp" !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
-                )
-                then 'timestamp=must be an ISO 8601 date and time'
-            end,
-            case
-              when f.correlation_id is not null
-                and (jsonb_typeof(f.value -> 'correlation_id') <> 'string' or length(f.correlation_id) > 200)
-                then 'correlation_id=must be text of 200 characters at most'
-            end,
-            case
-              when f.causation_id is not null
-                and (jsonb_typeof(f.value -> 'causation_id') <> 'string' or length(f.causation_id) > 200)
-                then 'causation_id=must be text of 200 characters at most'
-            end,
-            case
-              when f.session_id is not null
-                and (jsonb_typeof(f.value -> 'session_id') <> 'string' or length(f.session_id) > 200)
-                then 'session_id=must be text of 200 characters at most'
-            end,
-            case
-              when f.value - array[
-                'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
-                'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
-              ] <> '{}'
-                then 'event=has a field that the envelope does not know; put it into payload or metadata'
-            end
-          ],
-          null
-        )
-      end
-      || case
-        when refused ? (f.ord - 1)::text then array(
-          select format('%s=%s', i.value ->> 'field', i.value ->> 'message')
-          from jsonb_array_elements(refused -> (f.ord - 1)::text) as i
-        )
-        else '{}'
-      end as issues
-    from fields as f
-    offset 0
-  ),
-  typed as (
-    select
-      c.*,
-      case when c.issues = '{}' then c.user_id::uuid end as owner,
-      case when c.issues = '{}' then c."timestamp"::timestamptz end as happened_at
-    from checked as c
-    offset 0
-  )
-  select
-    t.ord,
-    t.owner,
-    case when t.issues = '{}' then t.event_id::uuid end,
-    t.event_type,
-    t.app_source,
-    t.payload,
-    t.metadata,
-    t.correlation_id,
-    t.causation_id,
-    t.session_id,
-    t.happened_at,
-    -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
-    -- separated by the unit separator, which none of them can contain.
-    case
-      when t.issues = '{}' then sha256(
+  -- One by one and without a query: to start one takes longer than to read an event.
+  for place in 1 .. jsonb_array_length(events) loop
+    event := events -> (place - 1);
+    fields := jsonb_populate_record(null::flywheel.envelope, event);
+    app := coalesce(fields.app_source, fields.source_app);
+    if starts_with(app, 'phoenix_') then
+      app := substr(app, 9);
+    end if;
+    payload := coalesce(fields.payload, fields.data, '{}');
+    metadata := coalesce(nullif(fields.metadata, 'null'), '{}');
+    owner_sent := coalesce(fields.user_id, publisher::text);
+
+    issues := array_remove(
+      array[
+        case
+          when jsonb_typeof(event -> 'event_type') is distinct from 'string'
+            then 'event_type=is required and must be text'
+          when length(fields.event_type) > 100
+            then 'event_type=must be 100 characters at most'
+          when fields.event_type !~ ('^[[:alnum:]_]+(\.[[:alnum:]_]+)*$' collate pg_catalog.pg_c_utf8)
+            then 'event_type=must be letters, digits and _ in parts joined by a dot'
+        end,
+        case
+          when jsonb_typeof(coalesce(event -> 'app_source', event -> 'source_app')) is distinct from 'string'
+            then 'app_source=is required and must be text'
+          when app !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(app) > 50
+            then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
+          when app = 'flywheel'
+            then 'app_source=is the flywheel''s own: nobody publishes in its name'
+          when event -> 'app_source' <> event -> 'source_app'
+            then 'source_app=differs from app_source'
+        end,
+        case
+          when jsonb_typeof(payload) <> 'object' then 'payload=must be an object'
+          when event -> 'payload' <> event -> 'data' then 'data=differs from payload'
+        end,
+        case
+          when jsonb_typeof(metadata) <> 'object' then 'metadata=must be an object'
+        end,
+        case
+          when fields.event_id is not null
+            and (
+              not pg_input_is_valid(fields.event_id, 'uuid')
+              -- What is written as every client writes it was text.
+              or fields.event_id not like '________-____-____-____-____________'
+              and jsonb_typeof(event -> 'event_id') <> 'string'
+            )
+            then 'event_id=must be a UUID'
+        end,
+        case
+          when owner_sent is null
+            then 'user_id=is required with a secret key'
+          when not pg_input_is_valid(owner_sent, 'uuid')
+            or owner_sent not like '________-____-____-____-____________'
+            and jsonb_typeof(event -> 'user_id') not in ('string', 'null')
+            then 'user_id=must be a UUID'
+          when publisher is not null and owner_sent::uuid <> publisher
+            then 'user_id=is not yours: a user publishes as themself'
+        end,
+        case
+          when fields."timestamp" is not null
+            and (
+              not pg_input_is_valid(fields."timestamp", 'timestamptz')
+              -- What every JavaScript client sends needs no regular expression.
+              or fields."timestamp" not like '____-__-__T__:__:__.___Z'
+              and fields."timestamp" !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
+            )
+            then 'timestamp=must be an ISO 8601 date and time'
+        end,
+        case
+          when fields.correlation_id is not null
+            and (jsonb_typeof(event -> 'correlation_id') <> 'string' or length(fields.correlation_id) > 200)
+            then 'correlation_id=must be text of 200 characters at most'
+        end,
+        case
+          when fields.causation_id is not null
+            and (jsonb_typeof(event -> 'causation_id') <> 'string' or length(fields.causation_id) > 200)
+            then 'causation_id=must be text of 200 characters at most'
+        end,
+        case
+          when fields.session_id is not null
+            and (jsonb_typeof(event -> 'session_id') <> 'string' or length(fields.session_id) > 200)
+            then 'session_id=must be text of 200 characters at most'
+        end,
+        case
+          when event - array[
+            'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
+            'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
+          ] <> '{}'
+            then 'event=has a field that the envelope does not know; put it into payload or metadata'
+        end
+      ],
+      null
+    );
+    if are_flawed and flaws ? place::text then
+      issues := array['event=' || (flaws ->> place::text)];
+    end if;
+    if are_refused and refused ? (place - 1)::text then
+      issues := issues || array(
+        select format('%s=%s', i.value ->> 'field', i.value ->> 'message')
+        from jsonb_array_elements(refused -> (place - 1)::text) as i
+      );
+    end if;
+
+    if issues = '{}' then
+      owner := owner_sent::uuid;
+      id := fields.event_id::uuid;
+      happened_at := fields."timestamp"::timestamptz;
+      -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
+      -- separated by the unit separator, which none of them can contain.
+      fingerprint := sha256(
         convert_to(
-          concat_ws(chr(31), t.owner, t.event_type, t.app_source, t.payload, extract(epoch from t.happened_at)),
+          concat_ws(chr(31), owner, fields.event_type, app, payload, extract(epoch from happened_at)),
           'UTF8'
         )
-      )
-    end,
-    case
-      when t.happened_at > clock_timestamp() + settings.future_tolerance
-        then array[
+      );
+      if happened_at > clock_timestamp() + settings.future_tolerance then
+        issues := array[
           format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
-        ]
-      else t.issues
-    end
-  from typed as t;
+        ];
+      end if;
+    else
+      owner := null;
+      id := null;
+      happened_at := null;
+      fingerprint := null;
+    end if;
+
+    incoming[place] := row(
+      place, owner, id, fields.event_type, app, payload, metadata,
+      fields.correlation_id, fields.causation_id, fields.session_id, happened_at, fingerprint, issues
+    )::flywheel.incoming_event;
+  end loop;
+  return incoming;
 end
 $$;
 
-comment on function flywheel.read_envelopes(jsonb, uuid, jsonb) is
+comment on function flywheel.read_envelopes(jsonb, uuid, jsonb, flywheel.settings) is
   'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+
+-- store/append_event.sql
+create function flywheel.append_event(sent flywheel.incoming_event, dedup_window interval)
+returns flywheel.verdict
+language plpgsql
+set search_path = ''
+as $$
+declare
+  id uuid := coalesce(sent.event_id, gen_random_uuid());
+  first_id uuid;
+  first_hash bytea;
+  reserved bigint;
+  appended_at timestamptz;
+  status text := 'accepted';
+begin
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at)
+  values (sent.user_id, 1, clock_timestamp(), clock_timestamp())
+  on conflict (user_id) do update
+  set
+    version = s.version + 1,
+    pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
+    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end
+  returning s.version into reserved;
+
+  appended_at := clock_timestamp();
+
+  if sent."timestamp" is null then
+    select f.event_id into first_id
+    from flywheel.fingerprints as f
+    where f.user_id = sent.user_id
+      and f.fingerprint = sent.fingerprint
+      and f.seen_at > appended_at - dedup_window;
+  end if;
+
+  -- Most events are new: one statement looks for the same one and appends.
+  insert into public.phoenix_events (
+    user_id, version, event_id, event_type, app_source, payload, metadata,
+    correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
+  )
+  select
+    sent.user_id, reserved, id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
+    sent.correlation_id, sent.causation_id, sent.session_id, coalesce(sent."timestamp", appended_at), appended_at,
+    sent.fingerprint
+  where first_id is null
+    and not exists (
+      select from public.phoenix_events as e
+      where e.user_id = sent.user_id and e.event_id = sent.event_id
+    )
+    and not exists (
+      select from public.phoenix_events as e
+      where e."timestamp" = sent."timestamp" and e.user_id = sent.user_id and e.event_hash = sent.fingerprint
+    );
+
+  if not found then
+    select e.event_hash into first_hash
+    from public.phoenix_events as e
+    where e.user_id = sent.user_id and e.event_id = sent.event_id;
+
+    if first_hash is null and first_id is null then
+      select e.event_id into first_id
+      from public.phoenix_events as e
+      where e."timestamp" = sent."timestamp" and e.user_id = sent.user_id and e.event_hash = sent.fingerprint
+      order by e.version
+      limit 1;
+    elsif first_hash is not null then
+      first_id := sent.event_id;
+    end if;
+    status := case when first_hash <> sent.fingerprint then 'rejected' else 'duplicate' end;
+
+    -- What was reserved is given back.
+    update flywheel.streams as s
+    set
+      version = s.version - 1,
+      available_at = case
+        when s.attempts = 0 and s.version - 1 = s.processed_version then s.wake_at
+        else s.available_at
+      end
+    where s.user_id = sent.user_id;
+  end if;
+
+  if sent."timestamp" is null and status <> 'rejected' then
+    insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
+    values (sent.user_id, sent.fingerprint, coalesce(first_id, id), appended_at)
+    on conflict (user_id, fingerprint) do update
+    set event_id = excluded.event_id, seen_at = excluded.seen_at;
+  end if;
+
+  return row(sent.ord, coalesce(first_id, id), status);
+end
+$$;
+
+comment on function flywheel.append_event(flywheel.incoming_event, interval) is
+  'flywheel.append_events() for one publication: the same in few statements, each of which costs more to start than to run.';
 
 -- store/append_events.sql
 create function flywheel.append_events(incoming flywheel.incoming_event[], dedup_window interval)
-returns setof flywheel.verdict
+returns flywheel.verdict[]
 language plpgsql
 set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
 -- The plan must not depend on what the tables held when it was made: always by index, always in the order of users.
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+-- What is switched off counts as so dear that compiling would seem to pay.
+set jit = off
 as $$
 #variable_conflict use_column
 declare
-  is_entangled boolean := false;
+  is_entangled boolean;
   has_untimed boolean;
   has_surplus boolean;
-  sorted flywheel.incoming_event[];
-  middle integer := cardinality(incoming) / 2;
   appended_at timestamptz;
-  verdicts flywheel.verdict[];
-  verdict flywheel.verdict;
+  verdicts flywheel.verdict[] := '{}';
+  place integer;
 begin
-  if cardinality(incoming) > 1 then
-    select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
-    into is_entangled
-    from unnest(incoming) as i;
+  if cardinality(incoming) = 1 then
+    return array[flywheel.append_event(incoming[1], dedup_window)];
   end if;
 
+  select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
+  into is_entangled
+  from (
+    select (incoming[p]).fingerprint, (incoming[p]).event_id
+    from generate_subscripts(incoming, 1) as p
+  ) as i;
+
   if is_entangled then
-    -- What becomes of the second of two like events depends on the first: the batch is halved until none depend. In order of
+    -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
     -- users, so that two batches cannot deadlock.
-    sorted := array(select i::flywheel.incoming_event from unnest(incoming) as i order by i.user_id, i.ord);
-    return query select v.* from flywheel.append_events(sorted[:middle], dedup_window) as v;
-    return query select v.* from flywheel.append_events(sorted[middle + 1:], dedup_window) as v;
-    return;
+    for place in
+      select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
+    loop
+      verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
+    end loop;
+    return verdicts;
   end if;
 
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
@@ -596,7 +702,10 @@ begin
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
   insert into flywheel.streams as s (user_id, version, pending_since, available_at)
   select i.user_id, count(*), clock_timestamp(), clock_timestamp()
-  from unnest(incoming) as i
+  from (
+    select (incoming[p]).user_id
+    from generate_subscripts(incoming, 1) as p
+  ) as i
   group by i.user_id
   order by i.user_id
   on conflict (user_id) do update
@@ -607,9 +716,12 @@ begin
 
   appended_at := clock_timestamp();
 
+  -- What is sorted, numbered and joined is narrow; payloads stay in the array until their row is written.
   with judged as (
     select
-      i.*,
+      i.place,
+      i.user_id,
+      i."timestamp" is null as is_untimed,
       coalesce(i.event_id, gen_random_uuid()) as id,
       case
         when e.event_hash is null then coalesce(same.event_id, f.event_id)
@@ -621,11 +733,14 @@ begin
         else 'accepted'
       end as status,
       st.version as reserved
-    from unnest(incoming) with ordinality as i (
-      ord, user_id, event_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, place
-    )
-    join flywheel.streams as st
+    from (
+      select
+        p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
+      from generate_subscripts(incoming, 1) as p
+      offset 0
+    ) as i
+    -- Each has one, and yet not an inner join: that could be read from the streams' side, from end to end.
+    left join flywheel.streams as st
       on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
@@ -634,8 +749,7 @@ begin
       on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
-      and f.fingerprint = i.fingerprint
-      and i."timestamp" is null
+      and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
       and f.seen_at > appended_at - dedup_window
   ),
   numbered as materialized (
@@ -652,64 +766,62 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     select
-      n.user_id, n.version, n.id, n.event_type, n.app_source, n.payload, n.metadata,
-      n.correlation_id, n.causation_id, n.session_id, coalesce(n."timestamp", appended_at), appended_at, n.fingerprint
+      n.user_id, n.version, n.id,
+      (incoming[n.place]).event_type, (incoming[n.place]).app_source,
+      (incoming[n.place]).payload, (incoming[n.place]).metadata,
+      (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,
+      coalesce((incoming[n.place])."timestamp", appended_at), appended_at, (incoming[n.place]).fingerprint
     from numbered as n
     where n.status = 'accepted'
   )
   select
     array_agg(
-      row(n.ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
+      row((incoming[n.place]).ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
       order by n.place
     ),
-    bool_or(n."timestamp" is null and n.status <> 'rejected'),
+    bool_or(n.is_untimed and n.status <> 'rejected'),
     bool_or(n.status <> 'accepted')
   into verdicts, has_untimed, has_surplus
   from numbered as n;
 
   if has_untimed then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    select i.user_id, i.fingerprint, i.first_id, appended_at
-    from rows from (unnest(incoming), unnest(verdicts)) as i (
-      ord, user_id, event_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
-    )
-    where i."timestamp" is null and i.status <> 'rejected'
-    order by i.user_id
+    select (incoming[p]).user_id, (incoming[p]).fingerprint, (verdicts[p]).event_id, appended_at
+    from generate_subscripts(incoming, 1) as p
+    where (incoming[p])."timestamp" is null and (verdicts[p]).status <> 'rejected'
+    order by (incoming[p]).user_id
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
   if has_surplus then
-    -- What was reserved for events that were not appended is given back.
-    update flywheel.streams as s
-    set
-      version = s.version - n.surplus,
-      available_at = case
-        when s.attempts = 0 and s.version - n.surplus = s.processed_version then s.wake_at
-        else s.available_at
-      end
+    -- What was reserved for events that were not appended is given back: to rows that are there, and as an insert all the
+    -- same, since that finds each by its key and in no other way.
+    insert into flywheel.streams as s (user_id, version)
+    select i.user_id, count(*)
     from (
-      select i.user_id, count(*) as surplus
-      from rows from (unnest(incoming), unnest(verdicts)) as i (
-        ord, user_id, event_id, event_type, app_source, payload, metadata,
-        correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, verdict_ord, first_id, status
-      )
-      where i.status <> 'accepted'
-      group by i.user_id
-    ) as n
-    where s.user_id = n.user_id;
+      select (incoming[p]).user_id
+      from generate_subscripts(incoming, 1) as p
+      where (verdicts[p]).status <> 'accepted'
+    ) as i
+    group by i.user_id
+    order by i.user_id
+    on conflict (user_id) do update
+    set
+      version = s.version - excluded.version,
+      available_at = case
+        when s.attempts = 0 and s.version - excluded.version = s.processed_version then s.wake_at
+        else s.available_at
+      end;
   end if;
 
   -- Nothing was sent where all that was to be told is left out.
-  foreach verdict in array coalesce(verdicts, '{}') loop
-    return next verdict;
-  end loop;
+  return coalesce(verdicts, '{}');
 end
 $$;
 
 comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
-  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each.';
+  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each, in the order given.';
 
 -- store/expect_version.sql
 create function flywheel.expect_version(
@@ -750,7 +862,7 @@ comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.
 
 -- store/publish.sql
 create function flywheel.publish(body jsonb, publisher uuid default null, refused jsonb default '{}')
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -766,7 +878,11 @@ declare
   incoming flywheel.incoming_event[];
   fine flywheel.incoming_event[];
   verdicts flywheel.verdict[] := '{}';
-  place integer;
+  is_flawed boolean := false;
+  judged integer := 0;
+  accepted integer := 0;
+  duplicates integer := 0;
+  results text[] := '{}';
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -791,59 +907,67 @@ begin
       detail = 'body_too_large';
   end if;
 
-  incoming := array(select e::flywheel.incoming_event from flywheel.read_envelopes(events, publisher, refused) as e);
-  fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
+  incoming := flywheel.read_envelopes(events, publisher, refused, settings);
+  fine := incoming;
+  for place in 1 .. cardinality(incoming) loop
+    if incoming[place].issues <> '{}' then
+      is_flawed := true;
+      fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
+      exit;
+    end if;
+  end loop;
   if fine <> '{}' then
-    verdicts := array(
-      select v::flywheel.verdict from flywheel.append_events(fine, settings.dedup_window) as v
-    );
+    verdicts := flywheel.append_events(fine, settings.dedup_window);
   end if;
 
   if body ? 'expected_version' then
     perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
   end if;
 
-  return (
-    select
-      jsonb_build_object(
-        'accepted', count(*) filter (where v.status = 'accepted'),
-        'duplicates', count(*) filter (where v.status = 'duplicate'),
-        'rejected', count(*) filter (where coalesce(v.status, 'rejected') = 'rejected'),
-        'results', jsonb_agg(
-          case
-            when v.status in ('accepted', 'duplicate')
-              then jsonb_build_object('event_id', v.event_id, 'status', v.status)
-            when v.status = 'rejected' then jsonb_build_object(
-              'event_id', v.event_id,
-              'status', v.status,
-              'error', jsonb_build_object(
-                'code', 'event_id_reused',
-                'message', 'This event_id stands for an event with another content.'
+  -- Written as text: to build a JSON value and to write it out takes longer.
+  for place in 1 .. cardinality(incoming) loop
+    if is_flawed and incoming[place].issues <> '{}' then
+      results[place] := json_build_object(
+        'event_id', incoming[place].event_id,
+        'status', 'rejected',
+        'error', json_build_object(
+          'code', 'invalid_event',
+          'message', 'The event was refused.',
+          'issues', (
+            select json_agg(
+              json_build_object(
+                'field', split_part(issue, '=', 1),
+                'message', substr(issue, strpos(issue, '=') + 1)
               )
             )
-            else jsonb_build_object(
-              'event_id', i.event_id,
-              'status', 'rejected',
-              'error', jsonb_build_object(
-                'code', 'invalid_event',
-                'message', 'The event was refused.',
-                'issues', (
-                  select jsonb_agg(
-                    jsonb_build_object(
-                      'field', split_part(issue, '=', 1),
-                      'message', substr(issue, strpos(issue, '=') + 1)
-                    )
-                  )
-                  from unnest(i.issues) as issue
-                )
-              )
-            )
-          end
-          order by i.ord
+            from unnest(incoming[place].issues) as issue
+          )
         )
-      )
-    from unnest(incoming) as i
-    left join unnest(verdicts) as v on v.ord = i.ord
+      );
+      continue;
+    end if;
+
+    judged := judged + 1;
+    results[place] := case
+      when verdicts[judged].status = 'rejected' then json_build_object(
+        'event_id', verdicts[judged].event_id,
+        'status', 'rejected',
+        'error', json_build_object(
+          'code', 'event_id_reused',
+          'message', 'This event_id stands for an event with another content.'
+        )
+      )::text
+      else concat('{"event_id":"', verdicts[judged].event_id, '","status":"', verdicts[judged].status, '"}')
+    end;
+    if verdicts[judged].status = 'accepted' then
+      accepted := accepted + 1;
+    elsif verdicts[judged].status = 'duplicate' then
+      duplicates := duplicates + 1;
+    end if;
+  end loop;
+  return format(
+    '{"accepted":%s,"duplicates":%s,"rejected":%s,"results":[%s]}',
+    accepted, duplicates, cardinality(incoming) - accepted - duplicates, array_to_string(results, ',')
   );
 end
 $$;
@@ -865,7 +989,7 @@ begin
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
-  return flywheel.publish(events, publisher);
+  return flywheel.publish(events, publisher)::jsonb;
 end
 $$;
 
@@ -1080,8 +1204,16 @@ declare
   url text;
   secret text;
   body jsonb;
-  sent_at text := extract(epoch from clock_timestamp())::bigint::text;
+  sent_at text;
+  is_due boolean;
 begin
+  -- Most rings come too soon after another: they look, and neither lock nor write.
+  select d.rung_at <= clock_timestamp() - s.ring_interval into is_due
+  from flywheel.doorbell as d, flywheel.settings as s;
+  if not is_due then
+    return false;
+  end if;
+
   -- Whoever finds the row locked leaves the ring to its holder: nobody waits at the door.
   update flywheel.doorbell as d
   set rung_at = clock_timestamp()
@@ -1109,6 +1241,7 @@ begin
       return false;
     end if;
 
+    sent_at := extract(epoch from clock_timestamp())::bigint::text;
     body := jsonb_build_object('ring_id', gen_random_uuid());
     perform net.http_post(
       url => url,
@@ -1143,10 +1276,12 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  has_rung boolean;
 begin
   -- A worker that appends is about to look for more.
   if current_setting('flywheel.is_committing', true) is distinct from 'on' then
-    perform flywheel.ring();
+    has_rung := flywheel.ring();
   end if;
   return null;
 end
