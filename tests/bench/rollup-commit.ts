@@ -6,11 +6,7 @@ import { connect, type Database } from "../../shared/platform/database.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, median, ratio } from "./harness/measure.ts";
 import { withSettings } from "./harness/with-settings.ts";
-import {
-  newEvents,
-  newUsers,
-  type PublishedEvent,
-} from "./harness/workload.ts";
+import { newEvents, newUsers, type PublishedEvent } from "./harness/workload.ts";
 
 const day = 86_400_000;
 const usersAtOnce = 100;
@@ -175,8 +171,7 @@ async function commitGroup(
       if (!strings[0]!.includes("flywheel.commit")) {
         return target(strings, ...values);
       }
-      const [token, , rows, states, effects, increments, leased_at] =
-        values as string[];
+      const [token, , rows, states, effects, increments, leased_at] = values as string[];
       const bareRows = withoutLate(rows!);
       const bareStates = withoutMemory(states!);
       const bareEffects = withoutActivity(effects!);
