@@ -28,7 +28,7 @@ export const nudgeEffect = z.object({
   title: text,
   message: text,
   cta_label: text,
-  cta_url: z.url(),
+  cta_url: z.string().regex(/^https?:\/\/[^\s/]\S*$/),
   /** Milliseconds since 1970. */
   expires_at: z.int(),
 });

@@ -243,12 +243,10 @@ class Run {
     const { state, effects } = reaction;
     if (typeof state !== "object" || state === null) throw new Error("returned no state");
     if (state !== before || this.#lost.has(reactor)) timerOf(reactor, state);
-    const checked = effects === undefined || effects.length === 0
-      ? { state }
-      : { state, effects: effects.map((each) => effectSchema.parse(each)) };
-    const flaw = this.backlog.careful ? jsonFlaw(checked) : undefined;
+    effects?.forEach((each) => effectSchema.parse(each));
+    const flaw = this.backlog.careful ? jsonFlaw({ state, effects: effects ?? [] }) : undefined;
     if (flaw !== undefined) throw new Error(`returned what cannot be written: ${flaw}`);
-    return checked;
+    return reaction;
   }
 
   #aside(event: StoredEvent, error: string): void {

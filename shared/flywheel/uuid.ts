@@ -24,6 +24,11 @@ function writeUuid(uuid: string, bytes: Uint8Array): void {
   let place = 0;
   for (let index = 0; index < uuid.length && place < 16; index += 2) {
     if (uuid[index] === "-") index++;
-    bytes[place++] = parseInt(uuid.slice(index, index + 2), 16);
+    bytes[place++] = digit(uuid.charCodeAt(index)) << 4 | digit(uuid.charCodeAt(index + 1));
   }
+}
+
+/** The value of a hexadecimal digit's character: letters, of either case, follow their lower bits. */
+function digit(code: number): number {
+  return (code & 0xf) + (code >> 6) * 9;
 }

@@ -124,7 +124,8 @@ async function drainHttp(bench: Bench): Promise<Result> {
     };
   };
   const result = await withSettings(bench, untilEmpty, async () => {
-    await fill(bench, { events: 2_000, users: 200 });
+    // As long as those that drain directly.
+    await fill(bench, { events: 2 * 40_000, users: 2 * 2_000 });
     await work();
     await fill(bench, { events, users });
     await bench.admin`checkpoint`;

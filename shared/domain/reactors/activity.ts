@@ -41,5 +41,7 @@ export function appOf({ app_source, event_type }: ReactorEvent): App | undefined
 
 /** How many of an app's last times, three at most, lie after a time. */
 export function timesSince(activity: Activity, app: App, since: number): number {
-  return (activity[app] ?? []).filter((at) => at > since).length;
+  let times = 0;
+  for (const at of activity[app] ?? []) if (at > since) times++;
+  return times;
 }

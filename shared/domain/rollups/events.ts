@@ -22,7 +22,7 @@ export function countEvent(
 ): EventsMemory {
   const day = dayOf(at);
   const lastDay = last === undefined ? -Infinity : dayOf(last);
-  const name = `${app_source} ${event_type}`;
+  const name = nameOf(app_source, event_type);
   const isFirstOfDay = day > lastDay || !seen.includes(name);
   const isDone = app_source !== flywheelApp;
 
@@ -37,6 +37,21 @@ export function countEvent(
   if (last === undefined || day > lastDay) return { ...memory, last: at, seen: [name] };
   if (day < lastDay) return { ...memory, last, seen };
   return { ...memory, last: Math.max(last, at), seen: isFirstOfDay ? [...seen, name] : seen };
+}
+
+/** Names by app and type: one text for each is compared faster than a new one each time. Bounded, because publishers choose them. */
+const names = new Map<string, Map<string, string>>();
+const mostTypes = 1000;
+
+function nameOf(app_source: string, event_type: string): string {
+  const ofApp = names.get(app_source) ?? new Map<string, string>();
+  const known = ofApp.get(event_type);
+  if (known !== undefined) return known;
+  const name = `${app_source} ${event_type}`;
+  if (names.size < mostTypes && ofApp.size < mostTypes) {
+    names.set(app_source, ofApp.set(event_type, name));
+  }
+  return name;
 }
 
 /** Whether an event happened after all those that were counted. */

@@ -19,11 +19,11 @@ export function countPresence(before: Presence, event: CountedEvent, add: Add): 
   const { app_source } = event;
   const day = dayOf(event.at);
   const known = spanOf(before, (app) => app === app_source);
+  if (known && day >= known[0] && day <= known[1]) return before;
   if (app_source !== flywheelApp) {
     countWeek(app_source, known, day, add);
     countWeek("", spanOf(before, (app) => app !== flywheelApp), day, add);
   }
-  if (known && day >= known[0] && day <= known[1]) return before;
 
   const [first, last] = extend(known, day);
   const after = [
