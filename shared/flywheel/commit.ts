@@ -119,9 +119,9 @@ function toEffects(results: readonly Result[]): Record<string, unknown[]> {
         correlation_id: cause.correlation_id,
         ...what,
         user_id,
+        effect_id: effectId(user_id, cause, effect),
         at: cause.at,
       };
-      row.effect_id = effectId(user_id, cause, effect);
       if (kind === "nudge") {
         const id = String(row.effect_id);
         // Two reactors may make the same of one event: the database takes it once a statement.

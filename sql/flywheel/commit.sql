@@ -17,6 +17,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
+set jit = off
 as $$
 declare
   committed_at timestamptz;
@@ -90,41 +91,43 @@ begin
     told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
   end if;
 
-  with done as (
-    update flywheel.streams as s
-    set
-      version = r.head,
-      processed_version = r.version,
-      counted_version = greatest(s.counted_version, r.version),
-      lease_token = null,
-      wake_at = r.wake_at,
-      -- A failure beyond the first event of the lease is that event's first one.
-      attempts = case
-        when not r.failed then 0
-        when r.version > s.processed_version then 1
-        else s.attempts
-      end,
-      pending_since = case
-        when r.version < r.head then coalesce(next.received_at, committed_at)
-      end,
-      available_at = case
-        when r.failed then committed_at + flywheel.backoff(
-          case when r.version > s.processed_version then 1 else s.attempts end
-        )
-        when r.version < r.head then committed_at
-        else r.wake_at
-      end
-    from (
-      select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.wake_at, c.failed
-      from unnest(committed, heads, told, versions, wakes, failed)
-        as c (user_id, head, told, version, wake_at, failed)
-    ) as r
-    left join public.phoenix_events as next
-      on next.user_id = r.user_id and next.version = r.version + 1
-    where s.user_id = r.user_id
-    returning s.user_id, s.counted_version
-  )
-  select array_agg(d.counted_version order by d.user_id) into upto from done as d;
+  update flywheel.streams as s
+  set
+    version = r.head,
+    processed_version = r.version,
+    counted_version = greatest(s.counted_version, r.version),
+    lease_token = null,
+    wake_at = r.wake_at,
+    -- A failure beyond the first event of the lease is that event's first one.
+    attempts = case
+      when not r.failed then 0
+      when r.version > s.processed_version then 1
+      else s.attempts
+    end,
+    pending_since = case
+      when r.version < r.head then coalesce(next.received_at, committed_at)
+    end,
+    available_at = case
+      when r.failed then committed_at + flywheel.backoff(
+        case when r.version > s.processed_version then 1 else s.attempts end
+      )
+      when r.version < r.head then committed_at
+      else r.wake_at
+    end
+  from (
+    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.wake_at, c.failed
+    from unnest(committed, heads, told, versions, wakes, failed)
+      as c (user_id, head, told, version, wake_at, failed)
+  ) as r
+  left join public.phoenix_events as next
+    on next.user_id = r.user_id and next.version = r.version + 1
+  where s.user_id = r.user_id;
+
+  upto := array(
+    select greatest(c.counted, c.version)
+    from unnest(counted, versions) with ordinality as c (counted, version, place)
+    order by c.place
+  );
 
   -- json_each() reads every escape, and so refuses what jsonb would: NUL and halves of characters.
   insert into flywheel.states as st (user_id, shape, state)

@@ -10,6 +10,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   settings flywheel.settings;

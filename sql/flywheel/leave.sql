@@ -5,6 +5,7 @@ security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
+set jit = off
 as $$
   update flywheel.worker_slots as w
   set

@@ -41,15 +41,17 @@ export function countEvent(
 
 /** Names by app and type: one text for each is compared faster than a new one each time. Bounded, because publishers choose them. */
 const names = new Map<string, Map<string, string>>();
-const mostTypes = 1000;
+const mostNames = 10_000;
+let keptNames = 0;
 
 function nameOf(app_source: string, event_type: string): string {
   const ofApp = names.get(app_source) ?? new Map<string, string>();
   const known = ofApp.get(event_type);
   if (known !== undefined) return known;
   const name = `${app_source} ${event_type}`;
-  if (names.size < mostTypes && ofApp.size < mostTypes) {
+  if (keptNames < mostNames) {
     names.set(app_source, ofApp.set(event_type, name));
+    keptNames++;
   }
   return name;
 }
