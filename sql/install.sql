@@ -13,10 +13,12 @@
 \ir store/verdict.sql
 \ir store/canonical_json.sql
 \ir store/json_flaw.sql
+\ir store/envelope_issues.sql
 \ir store/read_envelopes.sql
 \ir store/append_event.sql
 \ir store/append_events.sql
 \ir store/expect_version.sql
+\ir store/refusal.sql
 \ir store/publish.sql
 \ir store/publish_events.sql
 \ir store/read_stream.sql

@@ -80,7 +80,7 @@ begin
       'users', '[]'::json, 'overtaken', coalesce(cardinality(overtaken), 0), 'nudges', 0, 'transitions', 0
     );
   end if;
-  perform set_config('flywheel.is_committing', 'on', true);
+  perform set_config('flywheel.quiet_until', 'Infinity', true);
 
   -- Effects are rare: each kind has its writer, called where there is something to write. What the flywheel itself tells
   -- lengthens the streams, so it comes before their rows, which are written once; and a nudge before what tells of it.
@@ -155,7 +155,7 @@ begin
     transitions := flywheel.write_transitions(effects -> 'transition', committed);
   end if;
 
-  perform set_config('flywheel.is_committing', '', true);
+  perform set_config('flywheel.quiet_until', '', true);
   return json_build_object(
     'users', to_json(committed),
     'overtaken', coalesce(cardinality(overtaken), 0),

@@ -24,29 +24,26 @@ begin
   returning n.* into changed;
 
   if changed.nudge_id is not null then
-    perform flywheel.append_events(
-      array[
-        row(
-          1,
-          owner,
-          gen_random_uuid(),
-          'nudge.' || step,
-          'flywheel',
-          jsonb_build_object(
-            'nudge_id', nudge,
-            'nudge_type', changed.nudge_type,
-            'target_app', changed.target_app,
-            'variant', changed.variant
-          ),
-          '{}',
-          changed.correlation_id,
-          nudge::text,
-          null,
-          marked_at,
-          sha256(convert_to(nudge || step, 'UTF8')),
-          '{}'
-        )::flywheel.incoming_event
-      ],
+    perform flywheel.append_event(
+      row(
+        owner,
+        gen_random_uuid(),
+        'nudge.' || step,
+        'flywheel',
+        jsonb_build_object(
+          'nudge_id', nudge,
+          'nudge_type', changed.nudge_type,
+          'target_app', changed.target_app,
+          'variant', changed.variant
+        ),
+        '{}',
+        changed.correlation_id,
+        nudge::text,
+        null,
+        marked_at,
+        sha256(convert_to(nudge || step, 'UTF8')),
+        '{}'
+      ),
       '0'
     );
   end if;

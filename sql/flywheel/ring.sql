@@ -9,12 +9,13 @@ declare
   secret text;
   body jsonb;
   sent_at text;
-  is_due boolean;
+  quiet_until numeric;
 begin
-  -- Most rings come too soon after another: they look, and neither lock nor write.
-  select d.rung_at <= clock_timestamp() - s.ring_interval into is_due
+  -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
+  select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
   from flywheel.doorbell as d, flywheel.settings as s;
-  if not is_due then
+  if quiet_until > extract(epoch from clock_timestamp()) then
+    perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
   end if;
 

@@ -4,13 +4,8 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
-declare
-  has_rung boolean;
 begin
-  -- A worker that appends is about to look for more.
-  if current_setting('flywheel.is_committing', true) is distinct from 'on' then
-    has_rung := flywheel.ring();
-  end if;
+  perform flywheel.ring();
   return null;
 end
 $$;
@@ -20,7 +15,10 @@ comment on function flywheel.ring_on_append() is 'Rings the doorbell when events
 create trigger ring_on_append
 after insert on public.phoenix_events
 for each statement
+when (
+  extract(epoch from clock_timestamp()) >= coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric
+)
 execute function flywheel.ring_on_append();
 
 comment on trigger ring_on_append on public.phoenix_events is
-  'The database webhook: once a statement, whatever the number of events.';
+  'The database webhook: once a statement, whatever the number of events. Until flywheel.quiet_until, in seconds since 1970, there is no need: flywheel.ring() sets it where the bell rang lately, and flywheel.commit() for itself, since a worker that appends is about to look for more.';

@@ -3,37 +3,34 @@ returns void
 language sql
 set search_path = ''
 as $$
-  select from flywheel.append_events(
-    array[
-      row(
-        1,
-        about.user_id,
-        gen_random_uuid(),
-        'transition_écosystème',
-        'flywheel',
-        jsonb_strip_nulls(jsonb_build_object(
-          'transition_id', about.transition_id,
-          'source_app', about.source_app,
-          'target_app', about.target_app,
-          'status', about.status,
-          'reason', about.reason
-        ))
-        || case
-          when about.status = 'requested' then jsonb_build_object(
-            'context', about.context,
-            'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-          )
-          else '{}'
-        end,
-        '{}',
-        about.correlation_id,
-        case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
-        null,
-        told_at,
-        sha256(convert_to(about.transition_id || about.status, 'UTF8')),
-        '{}'
-      )::flywheel.incoming_event
-    ],
+  select from flywheel.append_event(
+    row(
+      about.user_id,
+      gen_random_uuid(),
+      'transition_écosystème',
+      'flywheel',
+      jsonb_strip_nulls(jsonb_build_object(
+        'transition_id', about.transition_id,
+        'source_app', about.source_app,
+        'target_app', about.target_app,
+        'status', about.status,
+        'reason', about.reason
+      ))
+      || case
+        when about.status = 'requested' then jsonb_build_object(
+          'context', about.context,
+          'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+        )
+        else '{}'
+      end,
+      '{}',
+      about.correlation_id,
+      case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
+      null,
+      told_at,
+      sha256(convert_to(about.transition_id || about.status, 'UTF8')),
+      '{}'
+    ),
     '0'
   )
 $$;

@@ -83,7 +83,7 @@ begin
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
-  return row(sent.ord, coalesce(first_id, id), status);
+  return row(coalesce(first_id, id), status);
 end
 $$;
 

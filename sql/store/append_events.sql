@@ -21,10 +21,6 @@ declare
   verdicts flywheel.verdict[] := '{}';
   place integer;
 begin
-  if cardinality(incoming) = 1 then
-    return array[flywheel.append_event(incoming[1], dedup_window)];
-  end if;
-
   select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
   into is_entangled
   from (
@@ -122,7 +118,7 @@ begin
   )
   select
     array_agg(
-      row((incoming[n.place]).ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
+      row(case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
       order by n.place
     ),
     bool_or(n.is_untimed and n.status <> 'rejected'),

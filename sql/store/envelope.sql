@@ -5,13 +5,13 @@ create type flywheel.envelope as (
   payload jsonb,
   data jsonb,
   metadata jsonb,
-  event_id text,
-  user_id text,
-  "timestamp" text,
+  event_id uuid,
+  user_id uuid,
+  "timestamp" timestamptz,
   correlation_id text,
   causation_id text,
   session_id text
 );
 
 comment on type flywheel.envelope is
-  'The fields of a publication as they were sent, those of Aube''s own envelope included. flywheel.read_envelopes() says what they have to be.';
+  'The fields of a publication, those of Aube''s own envelope included. flywheel.envelope_issues() says what they have to be.';

@@ -1,5 +1,4 @@
 create type flywheel.incoming_event as (
-  ord integer,
   user_id uuid,
   event_id uuid,
   event_type text,

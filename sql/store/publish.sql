@@ -14,7 +14,8 @@ declare
   end;
   incoming flywheel.incoming_event[];
   fine flywheel.incoming_event[];
-  verdicts flywheel.verdict[] := '{}';
+  verdicts flywheel.verdict[];
+  verdict flywheel.verdict;
   is_flawed boolean := false;
   judged integer := 0;
   accepted integer := 0;
@@ -53,9 +54,11 @@ begin
       exit;
     end if;
   end loop;
-  if fine <> '{}' then
-    verdicts := flywheel.append_events(fine, settings.dedup_window);
-  end if;
+  verdicts := case cardinality(fine)
+    when 0 then '{}'
+    when 1 then array[flywheel.append_event(fine[1], settings.dedup_window)]
+    else flywheel.append_events(fine, settings.dedup_window)
+  end;
 
   if body ? 'expected_version' then
     perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
@@ -64,47 +67,26 @@ begin
   -- Written as text: to build a JSON value and to write it out takes longer.
   for place in 1 .. cardinality(incoming) loop
     if is_flawed and incoming[place].issues <> '{}' then
-      results[place] := json_build_object(
-        'event_id', incoming[place].event_id,
-        'status', 'rejected',
-        'error', json_build_object(
-          'code', 'invalid_event',
-          'message', 'The event was refused.',
-          'issues', (
-            select json_agg(
-              json_build_object(
-                'field', split_part(issue, '=', 1),
-                'message', substr(issue, strpos(issue, '=') + 1)
-              )
-            )
-            from unnest(incoming[place].issues) as issue
-          )
-        )
-      );
+      results[place] := flywheel.refusal(incoming[place].issues);
       continue;
     end if;
 
     judged := judged + 1;
-    results[place] := case
-      when verdicts[judged].status = 'rejected' then json_build_object(
-        'event_id', verdicts[judged].event_id,
-        'status', 'rejected',
-        'error', json_build_object(
-          'code', 'event_id_reused',
-          'message', 'This event_id stands for an event with another content.'
-        )
-      )::text
-      else concat('{"event_id":"', verdicts[judged].event_id, '","status":"', verdicts[judged].status, '"}')
-    end;
-    if verdicts[judged].status = 'accepted' then
-      accepted := accepted + 1;
-    elsif verdicts[judged].status = 'duplicate' then
-      duplicates := duplicates + 1;
-    end if;
+    verdict := verdicts[judged];
+    accepted := accepted + (verdict.status = 'accepted')::integer;
+    duplicates := duplicates + (verdict.status = 'duplicate')::integer;
+    results[place] := concat(
+      '{"event_id":"', verdict.event_id, '","status":"', verdict.status, '"',
+      case
+        when verdict.status = 'rejected'
+          then ',"error":{"code":"event_id_reused","message":"This event_id stands for an event with another content."}'
+      end,
+      '}'
+    );
   end loop;
-  return format(
-    '{"accepted":%s,"duplicates":%s,"rejected":%s,"results":[%s]}',
-    accepted, duplicates, cardinality(incoming) - accepted - duplicates, array_to_string(results, ',')
+  return concat(
+    '{"accepted":', accepted, ',"duplicates":', duplicates, ',"rejected":', cardinality(incoming) - accepted - duplicates,
+    ',"results":[', array_to_string(results, ','), ']}'
   );
 end
 $$;

@@ -267,20 +267,19 @@ create type flywheel.envelope as (
   payload jsonb,
   data jsonb,
   metadata jsonb,
-  event_id text,
-  user_id text,
-  "timestamp" text,
+  event_id uuid,
+  user_id uuid,
+  "timestamp" timestamptz,
   correlation_id text,
   causation_id text,
   session_id text
 );
 
 comment on type flywheel.envelope is
-  'The fields of a publication as they were sent, those of Aube''s own envelope included. flywheel.read_envelopes() says what they have to be.';
+  'The fields of a publication, those of Aube''s own envelope included. flywheel.envelope_issues() says what they have to be.';
 
 -- store/incoming_event.sql
 create type flywheel.incoming_event as (
-  ord integer,
   user_id uuid,
   event_id uuid,
   event_type text,
@@ -299,7 +298,7 @@ comment on type flywheel.incoming_event is
   'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none; issues, as field=message, mean that it is refused.';
 
 -- store/verdict.sql
-create type flywheel.verdict as (ord integer, event_id uuid, status text);
+create type flywheel.verdict as (event_id uuid, status text);
 
 comment on type flywheel.verdict is
   'What became of a publication: accepted, duplicate (with the first one''s event_id) or rejected (its event_id stands for another content).';
@@ -359,6 +358,124 @@ end;
 comment on function flywheel.json_flaw(jsonb, integer) is
   'What keeps a JSON value from being stored and read back by every client, or null: too deep a nesting, or a number that a double cannot hold.';
 
+-- store/envelope_issues.sql
+create function flywheel.envelope_issues(events jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+-- A time without an offset is UTC, whatever the session's time zone.
+set timezone = 'UTC'
+as $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(e.place, i.issues), '{}')
+    from jsonb_array_elements(events) with ordinality as e (event, place)
+    cross join lateral (
+      select
+        coalesce(event ->> 'app_source', event ->> 'source_app') as app_sent,
+        coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
+        coalesce(event ->> 'user_id', publisher::text) as owner_sent,
+        case
+          when jsonb_typeof(event) <> 'object' then 'must be an object'
+          else flywheel.json_flaw(event, settings.max_json_depth)
+        end as flaw
+    ) as f
+    cross join lateral (
+      select case when starts_with(f.app_sent, 'phoenix_') then substr(f.app_sent, 9) else f.app_sent end as app
+    ) as a
+    cross join lateral (
+      select
+        case
+          when f.flaw is not null then array['event=' || f.flaw]
+          else array_remove(
+            array[
+              case
+                when jsonb_typeof(event -> 'event_type') is distinct from 'string'
+                  then 'event_type=is required and must be text'
+                when length(event ->> 'event_type') > 100
+                  then 'event_type=must be 100 characters at most'
+                when event ->> 'event_type' !~ ('^[[:alnum:]_]+(\.[[:alnum:]_]+)*$' collate pg_catalog.pg_c_utf8)
+                  then 'event_type=must be letters, digits and _ in parts joined by a dot'
+              end,
+              case
+                when jsonb_typeof(coalesce(event -> 'app_source', event -> 'source_app')) is distinct from 'string'
+                  then 'app_source=is required and must be text'
+                when a.app !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(a.app) > 50
+                  then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
+                when a.app = 'flywheel'
+                  then 'app_source=is the flywheel''s own: nobody publishes in its name'
+                when event -> 'app_source' <> event -> 'source_app'
+                  then 'source_app=differs from app_source'
+              end,
+              case
+                when jsonb_typeof(f.payload) <> 'object' then 'payload=must be an object'
+                when event -> 'payload' <> event -> 'data' then 'data=differs from payload'
+              end,
+              case
+                when jsonb_typeof(event -> 'metadata') not in ('object', 'null') then 'metadata=must be an object'
+              end,
+              case
+                when jsonb_typeof(event -> 'event_id') not in ('string', 'null')
+                  or not pg_input_is_valid(event ->> 'event_id', 'uuid')
+                  then 'event_id=must be a UUID'
+              end,
+              case
+                when f.owner_sent is null
+                  then 'user_id=is required with a secret key'
+                when jsonb_typeof(event -> 'user_id') not in ('string', 'null')
+                  or not pg_input_is_valid(f.owner_sent, 'uuid')
+                  then 'user_id=must be a UUID'
+                when f.owner_sent::uuid <> publisher
+                  then 'user_id=is not yours: a user publishes as themself'
+              end,
+              case
+                when jsonb_typeof(event -> 'timestamp') not in ('string', 'null')
+                  or event ->> 'timestamp' !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
+                  or not pg_input_is_valid(event ->> 'timestamp', 'timestamptz')
+                  then 'timestamp=must be an ISO 8601 date and time'
+                when (event ->> 'timestamp')::timestamptz > clock_timestamp() + settings.future_tolerance
+                  then format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
+              end,
+              case
+                when jsonb_typeof(event -> 'correlation_id') not in ('string', 'null')
+                  or length(event ->> 'correlation_id') > 200
+                  then 'correlation_id=must be text of 200 characters at most'
+              end,
+              case
+                when jsonb_typeof(event -> 'causation_id') not in ('string', 'null')
+                  or length(event ->> 'causation_id') > 200
+                  then 'causation_id=must be text of 200 characters at most'
+              end,
+              case
+                when jsonb_typeof(event -> 'session_id') not in ('string', 'null')
+                  or length(event ->> 'session_id') > 200
+                  then 'session_id=must be text of 200 characters at most'
+              end,
+              case
+                when event - array[
+                  'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
+                  'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
+                ] <> '{}'
+                  then 'event=has a field that the envelope does not know; put it into payload or metadata'
+              end
+            ],
+            null
+          )
+        end
+        || array(
+          select format('%s=%s', r.value ->> 'field', r.value ->> 'message')
+          from jsonb_array_elements(refused -> (e.place - 1)::text) as r
+        ) as issues
+    ) as i
+    where i.issues <> '{}'
+  );
+end
+$$;
+
+comment on function flywheel.envelope_issues(jsonb, uuid, jsonb, flywheel.settings) is
+  'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+
 -- store/read_envelopes.sql
 create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
 returns flywheel.incoming_event[]
@@ -371,20 +488,11 @@ as $$
 declare
   body text collate "C" := sent::text;
   events jsonb := sent;
-  flaws jsonb := '{}';
-  are_flawed boolean := false;
-  are_refused boolean := refused <> '{}';
+  issues jsonb;
   event jsonb;
   fields flywheel.envelope;
   app text;
   payload jsonb;
-  metadata jsonb;
-  owner_sent text;
-  issues text[];
-  owner uuid;
-  id uuid;
-  happened_at timestamptz;
-  fingerprint bytea;
   incoming flywheel.incoming_event[] := '{}';
 begin
   -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
@@ -395,168 +503,102 @@ begin
 
   -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
   -- U+0300 all text is in NFC.
-  if (
-      body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
-      and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
-    )
-    or jsonb_path_exists(sent, 'strict $[*] ? (@.type() != "object")')
-    -- Few are nested deeper than the least that max_json_depth can be, so few need a path made for what it is.
-    or jsonb_path_exists(sent, '$.**{6}')
-    and jsonb_path_exists(sent, format('$.**{%s}', settings.max_json_depth + 2)::jsonpath)
+  if body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
+    and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
   then
-    select
-      jsonb_agg(case when f.flaw is null then flywheel.canonical_json(e.value) else '{}' end order by e.ordinality),
-      coalesce(jsonb_object_agg(e.ordinality, f.flaw) filter (where f.flaw is not null), '{}')
-    into events, flaws
-    from jsonb_array_elements(sent) with ordinality as e,
-      lateral (
-        select case
-          when jsonb_typeof(e.value) <> 'object' then 'must be an object'
-          else flywheel.json_flaw(e.value, settings.max_json_depth)
-        end as flaw
-      ) as f;
-    are_flawed := flaws <> '{}';
+    select jsonb_agg(
+      case
+        when flywheel.json_flaw(e.value, settings.max_json_depth) is null then flywheel.canonical_json(e.value)
+        else e.value
+      end
+      order by e.ordinality
+    )
+    into events
+    from jsonb_array_elements(sent) with ordinality as e;
+    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+  -- Few are nested deeper than the least that max_json_depth can be.
+  elsif refused <> '{}' or jsonb_path_exists(events, '$.**{6}') then
+    issues := flywheel.envelope_issues(events, publisher, refused, settings);
   end if;
 
-  -- One by one and without a query: to start one takes longer than to read an event.
-  for place in 1 .. jsonb_array_length(events) loop
-    event := events -> (place - 1);
-    fields := jsonb_populate_record(null::flywheel.envelope, event);
-    app := coalesce(fields.app_source, fields.source_app);
-    if starts_with(app, 'phoenix_') then
-      app := substr(app, 9);
-    end if;
-    payload := coalesce(fields.payload, fields.data, '{}');
-    metadata := coalesce(nullif(fields.metadata, 'null'), '{}');
-    owner_sent := coalesce(fields.user_id, publisher::text);
+  loop
+    -- One by one and without a query: to start one takes longer than to read an event.
+    begin
+      for place in 1 .. jsonb_array_length(events) loop
+        if issues is not null and issues ? place::text then
+          incoming[place].issues := array(select jsonb_array_elements_text(issues -> place::text));
+          continue;
+        end if;
 
-    issues := array_remove(
-      array[
-        case
-          when jsonb_typeof(event -> 'event_type') is distinct from 'string'
-            then 'event_type=is required and must be text'
-          when length(fields.event_type) > 100
-            then 'event_type=must be 100 characters at most'
-          when fields.event_type !~ ('^[[:alnum:]_]+(\.[[:alnum:]_]+)*$' collate pg_catalog.pg_c_utf8)
-            then 'event_type=must be letters, digits and _ in parts joined by a dot'
-        end,
-        case
-          when jsonb_typeof(coalesce(event -> 'app_source', event -> 'source_app')) is distinct from 'string'
-            then 'app_source=is required and must be text'
-          when app !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(app) > 50
-            then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
-          when app = 'flywheel'
-            then 'app_source=is the flywheel''s own: nobody publishes in its name'
-          when event -> 'app_source' <> event -> 'source_app'
-            then 'source_app=differs from app_source'
-        end,
-        case
-          when jsonb_typeof(payload) <> 'object' then 'payload=must be an object'
-          when event -> 'payload' <> event -> 'data' then 'data=differs from payload'
-        end,
-        case
-          when jsonb_typeof(metadata) <> 'object' then 'metadata=must be an object'
-        end,
-        case
-          when fields.event_id is not null
-            and (
-              not pg_input_is_valid(fields.event_id, 'uuid')
-              -- What is written as every client writes it was text.
-              or fields.event_id not like '________-____-____-____-____________'
-              and jsonb_typeof(event -> 'event_id') <> 'string'
+        event := events -> (place - 1);
+        fields := jsonb_populate_record(null::flywheel.envelope, event);
+        app := coalesce(fields.app_source, fields.source_app);
+        if starts_with(app, 'phoenix_') then
+          app := substr(app, 9);
+        end if;
+        payload := coalesce(fields.payload, fields.data, '{}');
+
+        -- What nearly every client sends is seen to be fine at one look. As soon as one is not, the rules are asked.
+        exit when issues is null and (
+          event - array[
+            'event_type', 'app_source', 'payload', 'event_id', 'user_id', 'timestamp', 'correlation_id', 'causation_id',
+            'session_id', 'metadata'
+          ] = '{}'
+          and not jsonb_path_exists(event - array['payload', 'metadata'], 'strict $.* ? (@.type() != "string" && @.type() != "null")')
+          and jsonb_typeof(payload) = 'object'
+          and (fields.metadata is null or jsonb_typeof(fields.metadata) = 'object')
+          and fields.event_type ~ ('^[[:alnum:]_]+(\.[[:alnum:]_]+)*$' collate pg_catalog.pg_c_utf8)
+          and app ~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$'
+          and app <> 'flywheel'
+          and length(app) <= 50
+          and greatest(
+            length(fields.event_type), length(fields.correlation_id), length(fields.causation_id), length(fields.session_id)
+          ) <= 100
+          and coalesce(event ->> 'timestamp' like '____-__-__T__:__:__.___Z', true)
+          and coalesce(fields."timestamp" <= clock_timestamp() + settings.future_tolerance, true)
+          and case when publisher is null then fields.user_id is not null else coalesce(fields.user_id = publisher, true) end
+        ) is not true;
+
+        incoming[place] := row(
+          coalesce(fields.user_id, publisher),
+          fields.event_id,
+          fields.event_type,
+          app,
+          payload,
+          coalesce(nullif(fields.metadata, 'null'), '{}'),
+          fields.correlation_id,
+          fields.causation_id,
+          fields.session_id,
+          fields."timestamp",
+          -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
+          -- separated by the unit separator, which none of them can contain.
+          sha256(
+            convert_to(
+              concat_ws(
+                chr(31),
+                coalesce(fields.user_id, publisher), fields.event_type, app, payload, extract(epoch from fields."timestamp")
+              ),
+              'UTF8'
             )
-            then 'event_id=must be a UUID'
-        end,
-        case
-          when owner_sent is null
-            then 'user_id=is required with a secret key'
-          when not pg_input_is_valid(owner_sent, 'uuid')
-            or owner_sent not like '________-____-____-____-____________'
-            and jsonb_typeof(event -> 'user_id') not in ('string', 'null')
-            then 'user_id=must be a UUID'
-          when publisher is not null and owner_sent::uuid <> publisher
-            then 'user_id=is not yours: a user publishes as themself'
-        end,
-        case
-          when fields."timestamp" is not null
-            and (
-              not pg_input_is_valid(fields."timestamp", 'timestamptz')
-              -- What every JavaScript client sends needs no regular expression.
-              or fields."timestamp" not like '____-__-__T__:__:__.___Z'
-              and fields."timestamp" !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
-            )
-            then 'timestamp=must be an ISO 8601 date and time'
-        end,
-        case
-          when fields.correlation_id is not null
-            and (jsonb_typeof(event -> 'correlation_id') <> 'string' or length(fields.correlation_id) > 200)
-            then 'correlation_id=must be text of 200 characters at most'
-        end,
-        case
-          when fields.causation_id is not null
-            and (jsonb_typeof(event -> 'causation_id') <> 'string' or length(fields.causation_id) > 200)
-            then 'causation_id=must be text of 200 characters at most'
-        end,
-        case
-          when fields.session_id is not null
-            and (jsonb_typeof(event -> 'session_id') <> 'string' or length(fields.session_id) > 200)
-            then 'session_id=must be text of 200 characters at most'
-        end,
-        case
-          when event - array[
-            'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
-            'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
-          ] <> '{}'
-            then 'event=has a field that the envelope does not know; put it into payload or metadata'
-        end
-      ],
-      null
-    );
-    if are_flawed and flaws ? place::text then
-      issues := array['event=' || (flaws ->> place::text)];
-    end if;
-    if are_refused and refused ? (place - 1)::text then
-      issues := issues || array(
-        select format('%s=%s', i.value ->> 'field', i.value ->> 'message')
-        from jsonb_array_elements(refused -> (place - 1)::text) as i
-      );
-    end if;
-
-    if issues = '{}' then
-      owner := owner_sent::uuid;
-      id := fields.event_id::uuid;
-      happened_at := fields."timestamp"::timestamptz;
-      -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
-      -- separated by the unit separator, which none of them can contain.
-      fingerprint := sha256(
-        convert_to(
-          concat_ws(chr(31), owner, fields.event_type, app, payload, extract(epoch from happened_at)),
-          'UTF8'
-        )
-      );
-      if happened_at > clock_timestamp() + settings.future_tolerance then
-        issues := array[
-          format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
-        ];
-      end if;
-    else
-      owner := null;
-      id := null;
-      happened_at := null;
-      fingerprint := null;
-    end if;
-
-    incoming[place] := row(
-      place, owner, id, fields.event_type, app, payload, metadata,
-      fields.correlation_id, fields.causation_id, fields.session_id, happened_at, fingerprint, issues
-    )::flywheel.incoming_event;
+          ),
+          '{}'
+        )::flywheel.incoming_event;
+      end loop;
+    exception
+      when data_exception then
+        if issues is not null then
+          raise;
+        end if;
+    end;
+    exit when cardinality(incoming) = jsonb_array_length(events);
+    issues := flywheel.envelope_issues(events, publisher, refused, settings);
   end loop;
   return incoming;
 end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb, flywheel.settings) is
-  'The one place where the envelope''s rules stand: reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
 
 -- store/append_event.sql
 create function flywheel.append_event(sent flywheel.incoming_event, dedup_window interval)
@@ -644,7 +686,7 @@ begin
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
-  return row(sent.ord, coalesce(first_id, id), status);
+  return row(coalesce(first_id, id), status);
 end
 $$;
 
@@ -675,10 +717,6 @@ declare
   verdicts flywheel.verdict[] := '{}';
   place integer;
 begin
-  if cardinality(incoming) = 1 then
-    return array[flywheel.append_event(incoming[1], dedup_window)];
-  end if;
-
   select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
   into is_entangled
   from (
@@ -776,7 +814,7 @@ begin
   )
   select
     array_agg(
-      row((incoming[n.place]).ord, case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
+      row(case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
       order by n.place
     ),
     bool_or(n.is_untimed and n.status <> 'rejected'),
@@ -860,6 +898,31 @@ $$;
 comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.verdict[], jsonb) is
   'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it.';
 
+-- store/refusal.sql
+create function flywheel.refusal(issues text[])
+returns json
+language sql
+immutable
+set search_path = ''
+return json_build_object(
+  'event_id', null,
+  'status', 'rejected',
+  'error', json_build_object(
+    'code', 'invalid_event',
+    'message', 'The event was refused.',
+    'issues', (
+      select json_agg(
+        json_build_object('field', split_part(i.issue, '=', 1), 'message', substr(i.issue, strpos(i.issue, '=') + 1))
+        order by i.place
+      )
+      from unnest(issues) with ordinality as i (issue, place)
+    )
+  )
+);
+
+comment on function flywheel.refusal(text[]) is
+  'The result of a publication whose envelope or payload was refused, with its issues, given as field=message.';
+
 -- store/publish.sql
 create function flywheel.publish(body jsonb, publisher uuid default null, refused jsonb default '{}')
 returns json
@@ -877,7 +940,8 @@ declare
   end;
   incoming flywheel.incoming_event[];
   fine flywheel.incoming_event[];
-  verdicts flywheel.verdict[] := '{}';
+  verdicts flywheel.verdict[];
+  verdict flywheel.verdict;
   is_flawed boolean := false;
   judged integer := 0;
   accepted integer := 0;
@@ -916,9 +980,11 @@ begin
       exit;
     end if;
   end loop;
-  if fine <> '{}' then
-    verdicts := flywheel.append_events(fine, settings.dedup_window);
-  end if;
+  verdicts := case cardinality(fine)
+    when 0 then '{}'
+    when 1 then array[flywheel.append_event(fine[1], settings.dedup_window)]
+    else flywheel.append_events(fine, settings.dedup_window)
+  end;
 
   if body ? 'expected_version' then
     perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
@@ -927,47 +993,26 @@ begin
   -- Written as text: to build a JSON value and to write it out takes longer.
   for place in 1 .. cardinality(incoming) loop
     if is_flawed and incoming[place].issues <> '{}' then
-      results[place] := json_build_object(
-        'event_id', incoming[place].event_id,
-        'status', 'rejected',
-        'error', json_build_object(
-          'code', 'invalid_event',
-          'message', 'The event was refused.',
-          'issues', (
-            select json_agg(
-              json_build_object(
-                'field', split_part(issue, '=', 1),
-                'message', substr(issue, strpos(issue, '=') + 1)
-              )
-            )
-            from unnest(incoming[place].issues) as issue
-          )
-        )
-      );
+      results[place] := flywheel.refusal(incoming[place].issues);
       continue;
     end if;
 
     judged := judged + 1;
-    results[place] := case
-      when verdicts[judged].status = 'rejected' then json_build_object(
-        'event_id', verdicts[judged].event_id,
-        'status', 'rejected',
-        'error', json_build_object(
-          'code', 'event_id_reused',
-          'message', 'This event_id stands for an event with another content.'
-        )
-      )::text
-      else concat('{"event_id":"', verdicts[judged].event_id, '","status":"', verdicts[judged].status, '"}')
-    end;
-    if verdicts[judged].status = 'accepted' then
-      accepted := accepted + 1;
-    elsif verdicts[judged].status = 'duplicate' then
-      duplicates := duplicates + 1;
-    end if;
+    verdict := verdicts[judged];
+    accepted := accepted + (verdict.status = 'accepted')::integer;
+    duplicates := duplicates + (verdict.status = 'duplicate')::integer;
+    results[place] := concat(
+      '{"event_id":"', verdict.event_id, '","status":"', verdict.status, '"',
+      case
+        when verdict.status = 'rejected'
+          then ',"error":{"code":"event_id_reused","message":"This event_id stands for an event with another content."}'
+      end,
+      '}'
+    );
   end loop;
-  return format(
-    '{"accepted":%s,"duplicates":%s,"rejected":%s,"results":[%s]}',
-    accepted, duplicates, cardinality(incoming) - accepted - duplicates, array_to_string(results, ',')
+  return concat(
+    '{"accepted":', accepted, ',"duplicates":', duplicates, ',"rejected":', cardinality(incoming) - accepted - duplicates,
+    ',"results":[', array_to_string(results, ','), ']}'
   );
 end
 $$;
@@ -1205,12 +1250,13 @@ declare
   secret text;
   body jsonb;
   sent_at text;
-  is_due boolean;
+  quiet_until numeric;
 begin
-  -- Most rings come too soon after another: they look, and neither lock nor write.
-  select d.rung_at <= clock_timestamp() - s.ring_interval into is_due
+  -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
+  select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
   from flywheel.doorbell as d, flywheel.settings as s;
-  if not is_due then
+  if quiet_until > extract(epoch from clock_timestamp()) then
+    perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
   end if;
 
@@ -1276,13 +1322,8 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
-declare
-  has_rung boolean;
 begin
-  -- A worker that appends is about to look for more.
-  if current_setting('flywheel.is_committing', true) is distinct from 'on' then
-    has_rung := flywheel.ring();
-  end if;
+  perform flywheel.ring();
   return null;
 end
 $$;
@@ -1292,10 +1333,13 @@ comment on function flywheel.ring_on_append() is 'Rings the doorbell when events
 create trigger ring_on_append
 after insert on public.phoenix_events
 for each statement
+when (
+  extract(epoch from clock_timestamp()) >= coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric
+)
 execute function flywheel.ring_on_append();
 
 comment on trigger ring_on_append on public.phoenix_events is
-  'The database webhook: once a statement, whatever the number of events.';
+  'The database webhook: once a statement, whatever the number of events. Until flywheel.quiet_until, in seconds since 1970, there is no need: flywheel.ring() sets it where the bell rang lately, and flywheel.commit() for itself, since a worker that appends is about to look for more.';
 
 -- flywheel/phoenix_nudges_sent.sql
 create table public.phoenix_nudges_sent (
@@ -1402,29 +1446,26 @@ begin
   returning n.* into changed;
 
   if changed.nudge_id is not null then
-    perform flywheel.append_events(
-      array[
-        row(
-          1,
-          owner,
-          gen_random_uuid(),
-          'nudge.' || step,
-          'flywheel',
-          jsonb_build_object(
-            'nudge_id', nudge,
-            'nudge_type', changed.nudge_type,
-            'target_app', changed.target_app,
-            'variant', changed.variant
-          ),
-          '{}',
-          changed.correlation_id,
-          nudge::text,
-          null,
-          marked_at,
-          sha256(convert_to(nudge || step, 'UTF8')),
-          '{}'
-        )::flywheel.incoming_event
-      ],
+    perform flywheel.append_event(
+      row(
+        owner,
+        gen_random_uuid(),
+        'nudge.' || step,
+        'flywheel',
+        jsonb_build_object(
+          'nudge_id', nudge,
+          'nudge_type', changed.nudge_type,
+          'target_app', changed.target_app,
+          'variant', changed.variant
+        ),
+        '{}',
+        changed.correlation_id,
+        nudge::text,
+        null,
+        marked_at,
+        sha256(convert_to(nudge || step, 'UTF8')),
+        '{}'
+      ),
       '0'
     );
   end if;
@@ -1633,37 +1674,34 @@ returns void
 language sql
 set search_path = ''
 as $$
-  select from flywheel.append_events(
-    array[
-      row(
-        1,
-        about.user_id,
-        gen_random_uuid(),
-        'transition_écosystème',
-        'flywheel',
-        jsonb_strip_nulls(jsonb_build_object(
-          'transition_id', about.transition_id,
-          'source_app', about.source_app,
-          'target_app', about.target_app,
-          'status', about.status,
-          'reason', about.reason
-        ))
-        || case
-          when about.status = 'requested' then jsonb_build_object(
-            'context', about.context,
-            'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-          )
-          else '{}'
-        end,
-        '{}',
-        about.correlation_id,
-        case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
-        null,
-        told_at,
-        sha256(convert_to(about.transition_id || about.status, 'UTF8')),
-        '{}'
-      )::flywheel.incoming_event
-    ],
+  select from flywheel.append_event(
+    row(
+      about.user_id,
+      gen_random_uuid(),
+      'transition_écosystème',
+      'flywheel',
+      jsonb_strip_nulls(jsonb_build_object(
+        'transition_id', about.transition_id,
+        'source_app', about.source_app,
+        'target_app', about.target_app,
+        'status', about.status,
+        'reason', about.reason
+      ))
+      || case
+        when about.status = 'requested' then jsonb_build_object(
+          'context', about.context,
+          'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+        )
+        else '{}'
+      end,
+      '{}',
+      about.correlation_id,
+      case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
+      null,
+      told_at,
+      sha256(convert_to(about.transition_id || about.status, 'UTF8')),
+      '{}'
+    ),
     '0'
   )
 $$;
@@ -3557,7 +3595,7 @@ begin
       'users', '[]'::json, 'overtaken', coalesce(cardinality(overtaken), 0), 'nudges', 0, 'transitions', 0
     );
   end if;
-  perform set_config('flywheel.is_committing', 'on', true);
+  perform set_config('flywheel.quiet_until', 'Infinity', true);
 
   -- Effects are rare: each kind has its writer, called where there is something to write. What the flywheel itself tells
   -- lengthens the streams, so it comes before their rows, which are written once; and a nudge before what tells of it.
@@ -3632,7 +3670,7 @@ begin
     transitions := flywheel.write_transitions(effects -> 'transition', committed);
   end if;
 
-  perform set_config('flywheel.is_committing', '', true);
+  perform set_config('flywheel.quiet_until', '', true);
   return json_build_object(
     'users', to_json(committed),
     'overtaken', coalesce(cardinality(overtaken), 0),

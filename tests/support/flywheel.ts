@@ -42,11 +42,11 @@ export async function tell(sql: postgres.Sql, events: readonly Event[]): Promise
       array(
         select
           row(
-            e.ordinality::integer, (e.value ->> 'user_id')::uuid, gen_random_uuid(), e.value ->> 'event_type', 'flywheel',
+            (e.value ->> 'user_id')::uuid, gen_random_uuid(), e.value ->> 'event_type', 'flywheel',
             e.value -> 'payload', '{}', null, null, null, (e.value ->> 'timestamp')::timestamptz,
             sha256(gen_random_uuid()::text::bytea), '{}'
           )::flywheel.incoming_event
-        from jsonb_array_elements(${sql.json(events as postgres.JSONValue)}) with ordinality as e
+        from jsonb_array_elements(${sql.json(events as postgres.JSONValue)}) as e
       ),
       '0'
     )
