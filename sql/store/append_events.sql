@@ -17,6 +17,8 @@ declare
   is_entangled boolean;
   has_untimed boolean;
   has_surplus boolean;
+  heads bigint[];
+  counts bigint[];
   appended_at timestamptz;
   verdicts flywheel.verdict[] := '{}';
   place integer;
@@ -42,19 +44,31 @@ begin
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at)
-  select i.user_id, count(*), clock_timestamp(), clock_timestamp()
-  from (
-    select (incoming[p]).user_id
-    from generate_subscripts(incoming, 1) as p
-  ) as i
-  group by i.user_id
-  order by i.user_id
-  on conflict (user_id) do update
-  set
-    version = s.version + excluded.version,
-    pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
-    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end;
+  with owners as materialized (
+    select i.user_id, count(*) as events
+    from (
+      select (incoming[p]).user_id
+      from generate_subscripts(incoming, 1) as p
+    ) as i
+    group by i.user_id
+    order by i.user_id
+  ),
+  reserved as (
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp()
+    from owners as o
+    order by o.user_id
+    on conflict (user_id) do update
+    set
+      version = s.version + excluded.version,
+      pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
+      available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end
+    returning s.user_id, s.version
+  )
+  select
+    (select array_agg(r.version order by r.user_id) from reserved as r),
+    (select array_agg(o.events order by o.user_id) from owners as o)
+  into heads, counts;
 
   appended_at := clock_timestamp();
 
@@ -73,17 +87,13 @@ begin
         when e.event_hash <> i.fingerprint then 'rejected'
         when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
         else 'accepted'
-      end as status,
-      st.version as reserved
+      end as status
     from (
       select
         p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
       from generate_subscripts(incoming, 1) as p
       offset 0
     ) as i
-    -- Each has one, and yet not an inner join: that could be read from the streams' side, from end to end.
-    left join flywheel.streams as st
-      on st.user_id = i.user_id
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
@@ -94,12 +104,12 @@ begin
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
       and f.seen_at > appended_at - dedup_window
   ),
+  -- A user's place among the users of the batch is the place of their head and count.
   numbered as materialized (
     select
       j.*,
-      j.reserved
-        - count(*) over (partition by j.user_id)
-        + count(*) filter (where j.status = 'accepted') over (partition by j.user_id order by j.place) as version
+      dense_rank() over (order by j.user_id) as owner,
+      count(*) filter (where j.status = 'accepted') over (partition by j.user_id order by j.place) as nth
     from judged as j
   ),
   appended as (
@@ -108,7 +118,7 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     select
-      n.user_id, n.version, n.id,
+      n.user_id, heads[n.owner] - counts[n.owner] + n.nth, n.id,
       (incoming[n.place]).event_type, (incoming[n.place]).app_source,
       (incoming[n.place]).payload, (incoming[n.place]).metadata,
       (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,

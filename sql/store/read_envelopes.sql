@@ -65,7 +65,16 @@ begin
             'event_type', 'app_source', 'payload', 'event_id', 'user_id', 'timestamp', 'correlation_id', 'causation_id',
             'session_id', 'metadata'
           ] = '{}'
-          and not jsonb_path_exists(event - array['payload', 'metadata'], 'strict $.* ? (@.type() != "string" && @.type() != "null")')
+          and jsonb_path_match(
+            event,
+            '$.event_type.type() == "string" && $.app_source.type() == "string"
+              && !($.event_id.type() != "string" && $.event_id.type() != "null")
+              && !($.user_id.type() != "string" && $.user_id.type() != "null")
+              && !($.timestamp.type() != "string" && $.timestamp.type() != "null")
+              && !($.correlation_id.type() != "string" && $.correlation_id.type() != "null")
+              && !($.causation_id.type() != "string" && $.causation_id.type() != "null")
+              && !($.session_id.type() != "string" && $.session_id.type() != "null")'
+          )
           and jsonb_typeof(payload) = 'object'
           and (fields.metadata is null or jsonb_typeof(fields.metadata) = 'object')
           and fields.event_type ~ ('^[[:alnum:]_]+(\.[[:alnum:]_]+)*$' collate pg_catalog.pg_c_utf8)
