@@ -82,21 +82,34 @@ async function drain(
   // While there is always something due, nobody comes to tend what can wait.
   const merge = atMostEvery(mergeEveryMs, () => database`select flywheel.merge_rollups()`);
   let idleSince: number | undefined;
-  while (performance.now() < until) {
+  let next: Promise<Lease | undefined> | undefined;
+  while (next || performance.now() < until) {
     await stay();
-    const leased = await lease(database, shape);
+    const wasAhead = next !== undefined;
+    const leased = await (next ?? lease(database, shape));
+    next = undefined;
     if (leased) {
       idleSince = undefined;
       const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
-      const worked = await work(database, reactors, shape, leased, async () => {
-        await stay();
-        await extend();
+      const worked = await work(database, reactors, shape, leased, {
+        async between() {
+          await stay();
+          await extend();
+        },
+        // The database looks for more while it writes what there was.
+        folded() {
+          if (performance.now() >= until) return;
+          next = lease(database, shape);
+          next.catch(() => {});
+        },
       });
       account(leased, worked, total, log);
       if (worked.committed.transitions > 0) void deliver();
       await merge();
       continue;
     }
+    // Nothing was due before the last commit, which may have left something.
+    if (wasAhead) continue;
     if (idleSince === undefined && await tend(database)) continue;
     // A ring that came too soon after another was left out: who lingers answers it.
     idleSince ??= performance.now();

@@ -20,23 +20,28 @@ export interface Worked {
   committed: Committed;
 }
 
-/**
- * Folds a lease's streams and commits what came of it.
- *
- * @param between called between two streams, for what a long fold has to do meanwhile
- */
+/** What is called while {@link work} works. */
+export interface WorkCalls {
+  /** Between two streams: for what a long fold has to do meanwhile. */
+  between?: () => Promise<void>;
+  /** When all is folded and nothing is committed yet: for what can be done beside the commit. */
+  folded?: () => void;
+}
+
+/** Folds a lease's streams and commits what came of it. */
 export async function work(
   database: Database,
   reactors: readonly Reactor[],
   shape: string,
   leased: Lease,
-  between: () => Promise<void>,
+  { between, folded }: WorkCalls = {},
 ): Promise<Worked> {
   const results: Result[] = [];
   for (const stream of leased.streams) {
-    await between();
+    await between?.();
     results.push(foldStream(reactors, leased, stream));
   }
+  folded?.();
   try {
     return { results, committed: await commit(database, leased, shape, results) };
   } catch (error) {
@@ -45,7 +50,7 @@ export async function work(
   // Somebody's outcome cannot be written: each alone then, so that nobody else suffers for it.
   const alone: Worked[] = [];
   for (const stream of leased.streams) {
-    await between();
+    await between?.();
     alone.push(await workAlone(database, reactors, shape, leased, stream));
   }
   return {

@@ -187,7 +187,7 @@ async function commitGroup(
       });
     },
   });
-  await work(observed, reactors, shape, leased, async () => {});
+  await work(observed, reactors, shape, leased);
   return milliseconds;
 }
 

@@ -88,7 +88,7 @@ async function heardBy(user: string): Promise<readonly string[]> {
 /** One lease and its commit, as a worker does it whose time is over then. */
 async function workOnce(): Promise<{ leave(): Promise<boolean> }> {
   const [row] = await database<{ slot: { token: string } }[]>`select flywheel.enter() as slot`;
-  await work(database, reactors, shape, (await lease(database, shape))!, () => Promise.resolve());
+  await work(database, reactors, shape, (await lease(database, shape))!);
   return {
     async leave() {
       const [left] = await database<{ rang: boolean }[]>`
@@ -163,7 +163,7 @@ test("who publishes in the transaction of a commit rings all the same", async ()
   await published("hand over");
   const leased = (await lease(database, shape))!;
   await base.admin.begin(async (sql) => {
-    await work(sql as unknown as Database, reactors, shape, leased, () => Promise.resolve());
+    await work(sql as unknown as Database, reactors, shape, leased);
     const user_id = crypto.randomUUID();
     await sql`select flywheel.publish(${
       JSON.stringify({ events: [event(user_id)] })

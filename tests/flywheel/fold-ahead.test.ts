@@ -49,7 +49,7 @@ function leaseAll() {
 }
 
 function workOn(leased: Awaited<ReturnType<typeof leaseAll>>) {
-  return work(database, reactors, shape, leased, () => Promise.resolve());
+  return work(database, reactors, shape, leased);
 }
 
 async function typesOf(user: string): Promise<string[]> {

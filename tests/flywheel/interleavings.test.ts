@@ -114,7 +114,7 @@ class Run {
       }
       case "commit late": {
         const leased = this.#vanished.shift();
-        if (leased) await work(connections[0]!, reactors, shape, leased, () => Promise.resolve());
+        if (leased) await work(connections[0]!, reactors, shape, leased);
         return;
       }
       case "let leases end":

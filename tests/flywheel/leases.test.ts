@@ -27,7 +27,6 @@ beforeEach(async () => {
 
 const shape = shapeOfWork([counting]);
 const reactors = [counting];
-const notNow = () => Promise.resolve();
 
 async function userWithEvents(count: number): Promise<string> {
   const user = crypto.randomUUID();
@@ -116,15 +115,15 @@ describe("a late commit", () => {
     const late = (await lease(database, shape))!;
     await pass(base.admin, "60 seconds");
     const taken = (await lease(database, shape))!;
-    const { committed } = await work(database, reactors, shape, late, notNow);
+    const { committed } = await work(database, reactors, shape, late);
     expect(committed).toMatchObject({ users: [], nudges: 0 });
     expect(await storyOf(base.admin, user)).toMatchObject({ processed: 0, state: {}, causes: [] });
 
-    await work(database, reactors, shape, taken, notNow);
+    await work(database, reactors, shape, taken);
     await pass(base.admin, "60 seconds");
     await drain(database, reactors);
     foldedOnce(await storyOf(base.admin, user), 4);
-    const again = await work(database, reactors, shape, late, notNow);
+    const again = await work(database, reactors, shape, late);
     expect(again.committed.users).toEqual([]);
     foldedOnce(await storyOf(base.admin, user), 4);
   });
@@ -136,7 +135,7 @@ describe("a late commit", () => {
       update flywheel.streams set available_at = now() - interval '1 second' where user_id = ${lost}
     `;
     await drain(database, reactors);
-    const { committed } = await work(database, reactors, shape, late, notNow);
+    const { committed } = await work(database, reactors, shape, late);
     expect(committed.users).toEqual([kept]);
     foldedOnce(await storyOf(base.admin, lost), 2);
     foldedOnce(await storyOf(base.admin, kept), 2);
@@ -146,7 +145,7 @@ describe("a late commit", () => {
     const user = await userWithEvents(3);
     const late = (await lease(database, shape))!;
     await database`select flywheel.reprocess(${user})`;
-    const { committed } = await work(database, reactors, shape, late, notNow);
+    const { committed } = await work(database, reactors, shape, late);
     expect(committed.users).toEqual([]);
     await drain(database, reactors);
     foldedOnce(await storyOf(base.admin, user), 3);
@@ -222,7 +221,7 @@ describe("leases", () => {
     const first = (await lease(database, shape))!;
     await publish(database, event(user, { payload: { n: "later" } }));
     expect(await lease(database, shape)).toBeUndefined();
-    await work(database, reactors, shape, first, notNow);
+    await work(database, reactors, shape, first);
     await drain(database, reactors);
     foldedOnce(await storyOf(base.admin, user), 3);
   });

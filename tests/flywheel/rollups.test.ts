@@ -180,7 +180,7 @@ test("a commit that is refused for some users counts the others", async () => {
   const leased = await lease(database, "nudges@1");
   expect(leased!.streams.length).toBe(3);
   await base.admin`update flywheel.streams set lease_token = null where user_id = ${userOf(1)}`;
-  const { committed } = await work(database, [nudges], "nudges@1", leased!, async () => {});
+  const { committed } = await work(database, [nudges], "nudges@1", leased!);
   expect(committed.users.sort()).toEqual([userOf(0), userOf(2)]);
   expect(await wrong()).toEqual([]);
   const [counted] = await database`

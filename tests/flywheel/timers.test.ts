@@ -148,7 +148,7 @@ describe("a timer survives", () => {
     await pass(base.admin, "1 hour");
     await drain(database, reactors);
     expect(await ringsOf(user)).toEqual({ rang: 1, nudges: 1 });
-    const { committed } = await work(database, reactors, shape, dead, () => Promise.resolve());
+    const { committed } = await work(database, reactors, shape, dead);
     expect(committed.users).toEqual([]);
     expect(await ringsOf(user)).toEqual({ rang: 1, nudges: 1 });
   });
@@ -160,7 +160,7 @@ describe("a timer survives", () => {
     await travel(user);
     const late = (await lease(database, shape))!;
     await pass(base.admin, "1 hour");
-    await work(database, reactors, shape, late, () => Promise.resolve());
+    await work(database, reactors, shape, late);
     await drain(database, reactors);
     expect(await ringsOf(user)).toEqual({ rang: 1, nudges: 1 });
   });

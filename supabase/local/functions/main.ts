@@ -1,7 +1,8 @@
 /**
- * Serves every folder of `functions` that has an `index.ts`, each in a process of its own, under `/<name>/…`.
+ * Serves every folder of `functions` that has an `index.ts`, each in processes of its own, under `/<name>/…`.
  *
- * Environment: `FUNCTIONS_PORT`, `FUNCTIONS_DIR`, and `FUNCTION_ENV`, the JSON of the environment that each function gets.
+ * Environment: `FUNCTIONS_PORT`, `FUNCTIONS_DIR`, `FUNCTION_ENV`, the JSON of the environment that each function gets, and
+ * `FUNCTION_INSTANCES`, how many processes serve each function, 1 without.
  */
 import { join } from "node:path";
 import { z } from "zod";
@@ -12,6 +13,7 @@ import { watchSources } from "./watch.ts";
 const env = z.object({
   FUNCTIONS_PORT: z.coerce.number().int(),
   FUNCTIONS_DIR: z.string(),
+  FUNCTION_INSTANCES: z.coerce.number().int().min(1).default(1),
   FUNCTION_ENV: z.string().transform((text) =>
     z.record(z.string(), z.string()).parse(JSON.parse(text))
   ),
@@ -29,18 +31,19 @@ async function proxy(request: Request): Promise<Response> {
   const name = url.pathname.split("/")[1] ?? "";
   const target = functions.get(name);
   if (!target) return relayError(404, "NOT_FOUND", "Requested function was not found");
-  if (!target.origin) {
-    return relayError(503, "BOOT_ERROR", `Function ${name} failed to start (please check logs)`);
-  }
   try {
-    return await fetch(target.origin + url.pathname + url.search, {
-      method: request.method,
-      headers: request.headers,
-      body: request.body,
-      redirect: "manual",
-      signal: request.signal,
-      client: httpClient,
-    });
+    const answer = target.ask((origin) =>
+      fetch(origin + url.pathname + url.search, {
+        method: request.method,
+        headers: request.headers,
+        body: request.body,
+        redirect: "manual",
+        signal: request.signal,
+        client: httpClient,
+      })
+    );
+    if (answer) return await answer;
+    return relayError(503, "BOOT_ERROR", `Function ${name} failed to start (please check logs)`);
   } catch (error) {
     if (!request.signal.aborted) console.error(`${name}: the request got no answer: ${error}`);
     return relayError(503, "SERVICE_UNAVAILABLE", `Function ${name} ended while it was answering`);
@@ -69,7 +72,12 @@ async function refresh(changed: Set<string> | "all"): Promise<void> {
     if (functions.has(name)) continue;
     functions.set(
       name,
-      new EdgeFunction(name, join(env.FUNCTIONS_DIR, name), denoEnv(env.FUNCTION_ENV)),
+      new EdgeFunction(
+        name,
+        join(env.FUNCTIONS_DIR, name),
+        denoEnv(env.FUNCTION_ENV),
+        env.FUNCTION_INSTANCES,
+      ),
     );
   }
   await Promise.all([

@@ -53,7 +53,13 @@ export async function openBench(
   { sizes, quick, signal, progress }: Pick<Bench, "sizes" | "quick" | "signal" | "progress">,
 ): Promise<Bench & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
-  const stack = await startStack({ dataDir: folder, applyMigrations: "sql", sweep: false });
+  const stack = await startStack({
+    dataDir: folder,
+    applyMigrations: "sql",
+    sweep: false,
+    // One for each core, as many as the processes that drain directly.
+    serviceEnv: { functions: { FUNCTION_INSTANCES: "2" } },
+  });
   opened.defer(() => stack.stop());
   const admin = postgres(stack.env.SUPERUSER_DB_URL, { max: 2, onnotice: () => {} });
   opened.defer(() => admin.end({ timeout: 5 }));
