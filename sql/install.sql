@@ -15,6 +15,7 @@
 \ir store/json_flaw.sql
 \ir store/envelope_issues.sql
 \ir store/read_envelopes.sql
+\ir store/judge.sql
 \ir store/append_event.sql
 \ir store/append_events.sql
 \ir store/expect_version.sql

@@ -4,20 +4,21 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := coalesce(sent.event_id, gen_random_uuid());
   first_id uuid;
   first_hash bytea;
   reserved bigint;
   appended_at timestamptz;
   status text := 'accepted';
 begin
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at)
-  values (sent.user_id, 1, clock_timestamp(), clock_timestamp())
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
+  values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
   on conflict (user_id) do update
   set
     version = s.version + 1,
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
-    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end
+    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+    latest_at = greatest(s.latest_at, excluded.latest_at),
+    latest_before = s.latest_at
   returning s.version into reserved;
 
   appended_at := clock_timestamp();
@@ -36,7 +37,7 @@ begin
     correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
   )
   select
-    sent.user_id, reserved, id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
+    sent.user_id, reserved, sent.event_id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
     sent.correlation_id, sent.causation_id, sent.session_id, coalesce(sent."timestamp", appended_at), appended_at,
     sent.fingerprint
   where first_id is null
@@ -78,12 +79,12 @@ begin
 
   if sent."timestamp" is null and status <> 'rejected' then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    values (sent.user_id, sent.fingerprint, coalesce(first_id, id), appended_at)
+    values (sent.user_id, sent.fingerprint, coalesce(first_id, sent.event_id), appended_at)
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
-  return row(coalesce(first_id, id), status);
+  return row(coalesce(first_id, sent.event_id), status);
 end
 $$;
 

@@ -1,7 +1,6 @@
 create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
 returns flywheel.incoming_event[]
 language plpgsql
-stable
 set search_path = ''
 -- A time without an offset is UTC, whatever the session's time zone.
 set timezone = 'UTC'
@@ -91,7 +90,7 @@ begin
 
         incoming[place] := row(
           coalesce(fields.user_id, publisher),
-          fields.event_id,
+          coalesce(fields.event_id, gen_random_uuid()),
           fields.event_type,
           app,
           payload,
@@ -128,4 +127,4 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';

@@ -6,6 +6,8 @@ create table flywheel.streams (
   available_at timestamptz,
   wake_at timestamptz,
   pending_since timestamptz,
+  latest_at timestamptz,
+  latest_before timestamptz,
   lease_token uuid,
   attempts integer not null default 0,
   check (processed_version between 0 and version)
@@ -33,5 +35,8 @@ comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
+comment on column flywheel.streams.latest_at is
+  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
+comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';

@@ -186,6 +186,8 @@ create table flywheel.streams (
   available_at timestamptz,
   wake_at timestamptz,
   pending_since timestamptz,
+  latest_at timestamptz,
+  latest_before timestamptz,
   lease_token uuid,
   attempts integer not null default 0,
   check (processed_version between 0 and version)
@@ -213,6 +215,9 @@ comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
+comment on column flywheel.streams.latest_at is
+  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
+comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
 
@@ -480,7 +485,6 @@ comment on function flywheel.envelope_issues(jsonb, uuid, jsonb, flywheel.settin
 create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
 returns flywheel.incoming_event[]
 language plpgsql
-stable
 set search_path = ''
 -- A time without an offset is UTC, whatever the session's time zone.
 set timezone = 'UTC'
@@ -570,7 +574,7 @@ begin
 
         incoming[place] := row(
           coalesce(fields.user_id, publisher),
-          fields.event_id,
+          coalesce(fields.event_id, gen_random_uuid()),
           fields.event_type,
           app,
           payload,
@@ -607,7 +611,58 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(jsonb, uuid, jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+
+-- store/judge.sql
+create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
+returns flywheel.verdict[]
+language plpgsql
+-- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
+volatile
+set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+-- The plan must not depend on what the tables held when it was made: always by index, one by one.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+-- What is switched off counts as so dear that compiling would seem to pay.
+set jit = off
+as $$
+begin
+  return array(
+    select
+      row(
+        case when e.event_hash is null then coalesce(same.event_id, f.event_id, i.event_id) else i.event_id end,
+        case
+          when e.event_hash <> i.fingerprint then 'rejected'
+          when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
+          else 'accepted'
+        end
+      )::flywheel.verdict
+    from (
+      select
+        p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
+      from generate_subscripts(incoming, 1) as p
+      offset 0
+    ) as i
+    left join public.phoenix_events as e
+      on e.user_id = i.user_id and e.event_id = i.event_id
+    -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
+    left join public.phoenix_events as same
+      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
+    left join flywheel.fingerprints as f
+      on f.user_id = i.user_id
+      and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
+      and f.seen_at > seen_since
+    order by i.place
+  );
+end
+$$;
+
+comment on function flywheel.judge(flywheel.incoming_event[], timestamptz) is
+  'A verdict on each of some publications, none like another, by what is in the log already, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
 
 -- store/append_event.sql
 create function flywheel.append_event(sent flywheel.incoming_event, dedup_window interval)
@@ -616,20 +671,21 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := coalesce(sent.event_id, gen_random_uuid());
   first_id uuid;
   first_hash bytea;
   reserved bigint;
   appended_at timestamptz;
   status text := 'accepted';
 begin
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at)
-  values (sent.user_id, 1, clock_timestamp(), clock_timestamp())
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
+  values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
   on conflict (user_id) do update
   set
     version = s.version + 1,
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
-    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end
+    available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+    latest_at = greatest(s.latest_at, excluded.latest_at),
+    latest_before = s.latest_at
   returning s.version into reserved;
 
   appended_at := clock_timestamp();
@@ -648,7 +704,7 @@ begin
     correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
   )
   select
-    sent.user_id, reserved, id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
+    sent.user_id, reserved, sent.event_id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
     sent.correlation_id, sent.causation_id, sent.session_id, coalesce(sent."timestamp", appended_at), appended_at,
     sent.fingerprint
   where first_id is null
@@ -690,12 +746,12 @@ begin
 
   if sent."timestamp" is null and status <> 'rejected' then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    values (sent.user_id, sent.fingerprint, coalesce(first_id, id), appended_at)
+    values (sent.user_id, sent.fingerprint, coalesce(first_id, sent.event_id), appended_at)
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
-  return row(coalesce(first_id, id), status);
+  return row(coalesce(first_id, sent.event_id), status);
 end
 $$;
 
@@ -720,15 +776,18 @@ as $$
 #variable_conflict use_column
 declare
   is_entangled boolean;
+  is_timely boolean;
   has_untimed boolean;
   has_surplus boolean;
   heads bigint[];
+  befores timestamptz[];
   counts bigint[];
+  earliests timestamptz[];
   appended_at timestamptz;
   verdicts flywheel.verdict[] := '{}';
   place integer;
 begin
-  select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(i.event_id)
+  select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(*)
   into is_entangled
   from (
     select (incoming[p]).fingerprint, (incoming[p]).event_id
@@ -750,96 +809,102 @@ begin
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
   with owners as materialized (
-    select i.user_id, count(*) as events
+    select
+      i.user_id,
+      count(*) as events,
+      case when count(i."timestamp") = count(*) then min(i."timestamp") end as earliest,
+      max(i."timestamp") as latest
     from (
-      select (incoming[p]).user_id
+      select (incoming[p]).user_id, (incoming[p])."timestamp"
       from generate_subscripts(incoming, 1) as p
     ) as i
     group by i.user_id
     order by i.user_id
   ),
   reserved as (
-    insert into flywheel.streams as s (user_id, version, pending_since, available_at)
-    select o.user_id, o.events, clock_timestamp(), clock_timestamp()
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest
     from owners as o
     order by o.user_id
     on conflict (user_id) do update
     set
       version = s.version + excluded.version,
       pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
-      available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end
-    returning s.user_id, s.version
+      available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+      latest_at = greatest(s.latest_at, excluded.latest_at),
+      latest_before = s.latest_at
+    returning s.user_id, s.version, s.latest_before
   )
-  select
-    (select array_agg(r.version order by r.user_id) from reserved as r),
-    (select array_agg(o.events order by o.user_id) from owners as o)
-  into heads, counts;
+  select r.heads, r.befores, o.counts, o.earliests
+  into heads, befores, counts, earliests
+  from
+    (
+      select array_agg(r.version order by r.user_id) as heads, array_agg(r.latest_before order by r.user_id) as befores
+      from reserved as r
+    ) as r,
+    (
+      select array_agg(o.events order by o.user_id) as counts, array_agg(o.earliest order by o.user_id) as earliests
+      from owners as o
+    ) as o;
 
   appended_at := clock_timestamp();
 
-  -- What is sorted, numbered and joined is narrow; payloads stay in the array until their row is written.
-  with judged as (
-    select
-      i.place,
-      i.user_id,
-      i."timestamp" is null as is_untimed,
-      coalesce(i.event_id, gen_random_uuid()) as id,
-      case
-        when e.event_hash is null then coalesce(same.event_id, f.event_id)
-        else i.event_id
-      end as first_id,
-      case
-        when e.event_hash <> i.fingerprint then 'rejected'
-        when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
-        else 'accepted'
-      end as status
-    from (
+  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out.
+  is_timely := (
+    select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
+    from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
+  );
+  loop
+    begin
+      if not is_timely then
+        verdicts := flywheel.judge(incoming, appended_at - dedup_window);
+      end if;
+      -- What is sorted and numbered is narrow; payloads stay in the array until their row is written. A user's place among
+      -- the users of the batch is the place of their head and count.
+      insert into public.phoenix_events (
+        user_id, version, event_id, event_type, app_source, payload, metadata,
+        correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
+      )
       select
-        p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
+        n.user_id, heads[n.owner] - counts[n.owner] + n.nth, (incoming[n.place]).event_id,
+        (incoming[n.place]).event_type, (incoming[n.place]).app_source,
+        (incoming[n.place]).payload, (incoming[n.place]).metadata,
+        (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,
+        coalesce((incoming[n.place])."timestamp", appended_at), appended_at, (incoming[n.place]).fingerprint
+      from (
+        select
+          i.*,
+          dense_rank() over (order by i.user_id) as owner,
+          count(*) filter (where i.is_accepted) over (partition by i.user_id order by i.place) as nth
+        from (
+          select p as place, (incoming[p]).user_id, is_timely or (verdicts[p]).status = 'accepted' as is_accepted
+          from generate_subscripts(incoming, 1) as p
+          offset 0
+        ) as i
+      ) as n
+      where n.is_accepted;
+      exit;
+    exception
+      when unique_violation then
+        if not is_timely then
+          raise;
+        end if;
+        is_timely := false;
+    end;
+  end loop;
+
+  if is_timely then
+    return array(
+      select row((incoming[p]).event_id, 'accepted')::flywheel.verdict
       from generate_subscripts(incoming, 1) as p
-      offset 0
-    ) as i
-    left join public.phoenix_events as e
-      on e.user_id = i.user_id and e.event_id = i.event_id
-    -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
-    left join public.phoenix_events as same
-      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
-    left join flywheel.fingerprints as f
-      on f.user_id = i.user_id
-      and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
-      and f.seen_at > appended_at - dedup_window
-  ),
-  -- A user's place among the users of the batch is the place of their head and count.
-  numbered as materialized (
-    select
-      j.*,
-      dense_rank() over (order by j.user_id) as owner,
-      count(*) filter (where j.status = 'accepted') over (partition by j.user_id order by j.place) as nth
-    from judged as j
-  ),
-  appended as (
-    insert into public.phoenix_events (
-      user_id, version, event_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
-    )
-    select
-      n.user_id, heads[n.owner] - counts[n.owner] + n.nth, n.id,
-      (incoming[n.place]).event_type, (incoming[n.place]).app_source,
-      (incoming[n.place]).payload, (incoming[n.place]).metadata,
-      (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,
-      coalesce((incoming[n.place])."timestamp", appended_at), appended_at, (incoming[n.place]).fingerprint
-    from numbered as n
-    where n.status = 'accepted'
-  )
+    );
+  end if;
+
   select
-    array_agg(
-      row(case when n.status = 'duplicate' then n.first_id else n.id end, n.status)::flywheel.verdict
-      order by n.place
-    ),
-    bool_or(n.is_untimed and n.status <> 'rejected'),
-    bool_or(n.status <> 'accepted')
-  into verdicts, has_untimed, has_surplus
-  from numbered as n;
+    bool_or((incoming[p])."timestamp" is null and (verdicts[p]).status <> 'rejected'),
+    bool_or((verdicts[p]).status <> 'accepted')
+  into has_untimed, has_surplus
+  from generate_subscripts(incoming, 1) as p;
 
   if has_untimed then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
@@ -872,8 +937,7 @@ begin
       end;
   end if;
 
-  -- Nothing was sent where all that was to be told is left out.
-  return coalesce(verdicts, '{}');
+  return verdicts;
 end
 $$;
 

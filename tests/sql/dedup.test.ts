@@ -117,6 +117,20 @@ describe("two publications are the same event", () => {
     expect(await storedIds(user)).toEqual([results[0]!.event_id, results[3]!.event_id]);
   });
 
+  test("in a batch that mixes what is later than the log with what is not, and what has no time", async () => {
+    const [user, other] = [newId(), newId()];
+    const early = event(user, { timestamp: "2025-03-01T10:00:00.000Z" });
+    const late = event(user, { timestamp: "2025-03-01T12:00:00.000Z" });
+    const between = event(user, { timestamp: "2025-03-01T11:00:00.000Z" });
+    const untimed = event(user);
+    const elsewhere = event(other, { timestamp: "2025-03-01T10:00:00.000Z" });
+    expect(await statuses([early, late])).toEqual(["accepted", "accepted"]);
+    expect(await statuses([between, elsewhere, late, untimed]))
+      .toEqual(["accepted", "accepted", "duplicate", "accepted"]);
+    expect(await statuses([untimed, elsewhere])).toEqual(["duplicate", "duplicate"]);
+    expect(await statuses(late)).toEqual(["duplicate"]);
+  });
+
   test("across batches at the same moment, of which one is first", async () => {
     const users = Array.from({ length: 5 }, newId);
     const batch = users.flatMap((user) =>
@@ -171,6 +185,22 @@ describe("an event_id that stands for another content", () => {
     );
     expect(await statuses(sent)).toEqual(["accepted", "event_id_reused", "duplicate", "accepted"]);
     expect(await storedIds(user)).toHaveLength(2);
+  });
+
+  test("is refused however late the event that has it, and its batch leaves no gap", async () => {
+    const [user, event_id] = [newId(), newId()];
+    const at = (hour: number, more = {}) =>
+      event(user, { timestamp: `2025-03-01T1${hour}:00:00.000Z`, ...more });
+    await publish(database, [at(0), at(1, { event_id })]);
+    // Later than all that is there: only the event_id gives one of them away.
+    const batch = [at(2), at(3, { event_id }), at(4)];
+    expect(await statuses(batch)).toEqual(["accepted", "event_id_reused", "accepted"]);
+    // And once more, when they are not later any more.
+    expect(await statuses(batch)).toEqual(["duplicate", "event_id_reused", "duplicate"]);
+    const rows = await base.admin`
+      select version::int from public.phoenix_events where user_id = ${user} order by version
+    `;
+    expect(rows.map(({ version }) => version)).toEqual([1, 2, 3, 4]);
   });
 
   test("of batches at the same moment stands for one of their contents", async () => {

@@ -14,9 +14,38 @@ beforeAll(async () => {
 afterAll(() => base[Symbol.asyncDispose]());
 
 /** What a field may hold, right, wrong, or right in another way of writing. */
-const text = fc.constantFrom<unknown>("a.b", "compétences_révélées", "a b", "", "x".repeat(150), "e\u0301", 5, null, ["a"], {});
-const app = fc.constantFrom<unknown>("cv", "phoenix_cv", "flywheel", "CV", "a-b_c", "x".repeat(60), 7, null, ["cv"]);
-const object = fc.constantFrom<unknown>({}, { a: 1 }, { a: { b: { c: { d: { e: { f: {} } } } } } }, { a: 1e300 }, [], "{}", null);
+const text = fc.constantFrom<unknown>(
+  "a.b",
+  "compétences_révélées",
+  "a b",
+  "",
+  "x".repeat(150),
+  "e\u0301",
+  5,
+  null,
+  ["a"],
+  {},
+);
+const app = fc.constantFrom<unknown>(
+  "cv",
+  "phoenix_cv",
+  "flywheel",
+  "CV",
+  "a-b_c",
+  "x".repeat(60),
+  7,
+  null,
+  ["cv"],
+);
+const object = fc.constantFrom<unknown>(
+  {},
+  { a: 1 },
+  { a: { b: { c: { d: { e: { f: {} } } } } } },
+  { a: 1e300 },
+  [],
+  "{}",
+  null,
+);
 const id = fc.oneof(
   fc.uuid(),
   fc.uuid().map((uuid) => uuid.replaceAll("-", "")),

@@ -39,7 +39,10 @@ export class EdgeFunction {
   ask(send: (origin: string) => Promise<Response>): Promise<Response> | undefined {
     const [first, ...others] = this.#instances.filter(({ service }) => service.pid !== undefined);
     if (!first) return undefined;
-    const idlest = others.reduce((best, each) => each.underWay < best.underWay ? each : best, first);
+    const idlest = others.reduce(
+      (best, each) => each.underWay < best.underWay ? each : best,
+      first,
+    );
     idlest.underWay++;
     return send(idlest.origin).finally(() => idlest.underWay--);
   }

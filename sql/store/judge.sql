@@ -1,0 +1,49 @@
+create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
+returns flywheel.verdict[]
+language plpgsql
+-- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
+volatile
+set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+-- The plan must not depend on what the tables held when it was made: always by index, one by one.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+-- What is switched off counts as so dear that compiling would seem to pay.
+set jit = off
+as $$
+begin
+  return array(
+    select
+      row(
+        case when e.event_hash is null then coalesce(same.event_id, f.event_id, i.event_id) else i.event_id end,
+        case
+          when e.event_hash <> i.fingerprint then 'rejected'
+          when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
+          else 'accepted'
+        end
+      )::flywheel.verdict
+    from (
+      select
+        p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
+      from generate_subscripts(incoming, 1) as p
+      offset 0
+    ) as i
+    left join public.phoenix_events as e
+      on e.user_id = i.user_id and e.event_id = i.event_id
+    -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
+    left join public.phoenix_events as same
+      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
+    left join flywheel.fingerprints as f
+      on f.user_id = i.user_id
+      and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
+      and f.seen_at > seen_since
+    order by i.place
+  );
+end
+$$;
+
+comment on function flywheel.judge(flywheel.incoming_event[], timestamptz) is
+  'A verdict on each of some publications, none like another, by what is in the log already, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
