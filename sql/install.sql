@@ -18,9 +18,13 @@
 \ir store/judge.sql
 \ir store/append_event.sql
 \ir store/append_events.sql
+\ir store/append.sql
 \ir store/expect_version.sql
 \ir store/refusal.sql
+\ir store/answer.sql
+\ir store/events_of.sql
 \ir store/publish.sql
+\ir store/publish_together.sql
 \ir store/publish_events.sql
 \ir store/read_stream.sql
 \ir store/audit.sql

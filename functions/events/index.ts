@@ -2,7 +2,7 @@ import { catalogueSchemas } from "../../shared/domain/events/catalogue.ts";
 import { createDeliverer } from "../../shared/flywheel/deliver.ts";
 import { eventsQuery, listEvents } from "../../shared/flywheel/events.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
-import { publish } from "../../shared/flywheel/publish.ts";
+import { createPublisher } from "../../shared/flywheel/publish.ts";
 import { queueStatus } from "../../shared/flywheel/queue.ts";
 import {
   replayProgress,
@@ -21,6 +21,7 @@ import { publicationStatus } from "./publication-status.ts";
 const services = openServices("events");
 const { database } = services;
 const app = createApp("events");
+const publish = createPublisher(database);
 const deliver = createDeliverer(services);
 
 const mebibyte = 1_048_576;
@@ -29,11 +30,7 @@ const catalogue = JSON.stringify(catalogueSchemas());
 app.post("/", async (context) => {
   const caller = await callerOf(context, "user", "secret");
   const body = await readJson(context, mebibyte);
-  const publication = await publish(
-    database,
-    body,
-    caller.kind === "user" ? caller.userId : undefined,
-  );
+  const publication = await publish(body, caller.kind === "user" ? caller.userId : undefined);
   const { status, error } = publicationStatus(publication);
   return context.json(
     { ...publication, ...error?.toBody(context.get("requestId")) },

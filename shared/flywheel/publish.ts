@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
@@ -23,28 +24,145 @@ export interface Publication {
  * @param publisher the user who publishes; undefined for a secret key, with which each event names its user
  * @throws PostgresError PT400, PT409, PT413 for a body that is refused whole
  */
-export async function publish(
-  database: Database,
+export type Publish = (
   body: { text: string; value: unknown },
   publisher: string | undefined,
+) => Promise<Publication>;
+
+/** Characters of a body that may travel with others, and of all that travel together. */
+const smallText = 16_384;
+const sharedText = 131_072;
+
+/** How long those that wait leave to those under way before they set out as well, in milliseconds. */
+const patienceMs = 5;
+
+/**
+ * A publisher for one instance of a function. Small publications that come while others are under way wait for them and travel together:
+ * one transaction, one wait for the disk, whatever their number. Each is answered as if it had travelled alone, and what one of
+ * them does wrong is its own business.
+ */
+export function createPublisher(database: Database): Publish {
+  const waiting: Waiting[] = [];
+  let isSending = false;
+
+  async function sendWaiting(): Promise<void> {
+    if (isSending) return;
+    isSending = true;
+    while (waiting.length > 0) await atMost(patienceMs, send(database, takeTogether(waiting)));
+    isSending = false;
+  }
+
+  return (body, publisher) => {
+    const sending = readSending(body, publisher);
+    if (!sending.mayTravelWithOthers) return publishAlone(database, sending);
+    const { promise, resolve, reject } = Promise.withResolvers<Publication>();
+    waiting.push({ ...sending, resolve, reject });
+    void sendWaiting();
+    return promise;
+  };
+}
+
+/** A publication on its way. */
+interface Sending {
+  /** The body as it was sent. */
+  text: string;
+  publisher: string | null;
+  /** How many events it holds. */
+  events: number;
+  /** What the catalogue finds wrong, by the event's place. */
+  refused: Record<number, Issue[]>;
+  mayTravelWithOthers: boolean;
+}
+
+interface Waiting extends Sending {
+  resolve(publication: Publication): void;
+  reject(error: unknown): void;
+}
+
+function readSending(
+  { text, value }: { text: string; value: unknown },
+  publisher: string | undefined,
+): Sending {
+  const events = isObject(value) ? ("events" in value ? value.events : [value]) : value;
+  const isList = Array.isArray(events);
+  return {
+    // All that is not yet of this form is one event or a list of them.
+    text: isObject(value) && "events" in value
+      ? text
+      : `{"events":${isObject(value) ? `[${text || "{}"}]` : text}}`,
+    publisher: publisher ?? null,
+    events: isList ? events.length : 0,
+    refused: isList ? refusedPayloads(events) : {},
+    // What is refused whole, as a stream that is at another version may be, would send all others on their way again.
+    mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText &&
+      !(isObject(value) && "expected_version" in value),
+  };
+}
+
+/** Takes those that may travel together, in the order in which they came. */
+function takeTogether(waiting: Waiting[]): Waiting[] {
+  let [count, length] = [0, 0];
+  while (count < waiting.length && (count === 0 || length <= sharedText)) {
+    length += waiting[count++]!.text.length;
+  }
+  return waiting.splice(0, count);
+}
+
+/** Never rejects: each publication is told by itself. */
+async function send(database: Database, together: readonly Waiting[]): Promise<void> {
+  if (together.length > 1) {
+    try {
+      const publications = await publishTogether(database, together);
+      together.forEach(({ resolve }, index) => resolve(publications[index]!));
+      return;
+    } catch (error) {
+      if (!(error instanceof postgres.PostgresError)) {
+        return together.forEach(({ reject }) => reject(error));
+      }
+      // The database has refused them all, perhaps for what is one's own fault.
+    }
+  }
+  await Promise.all(
+    together.map((one) => publishAlone(database, one).then(one.resolve, one.reject)),
+  );
+}
+
+async function publishAlone(
+  database: Database,
+  { text, publisher, refused }: Sending,
 ): Promise<Publication> {
-  const refused = refusedPayloads(body.value);
   const [row] = await database<{ publish: Publication }[]>`
-    select flywheel.publish(
-      ${body.text || "{}"}::text::jsonb,
-      ${publisher ?? null},
-      ${JSON.stringify(refused)}::text::jsonb
-    )
+    select flywheel.publish(${text}, ${publisher}, ${JSON.stringify(refused)}::text::jsonb)
   `;
   return row!.publish;
 }
 
+async function publishTogether(
+  database: Database,
+  together: readonly Sending[],
+): Promise<Publication[]> {
+  const refused: Record<number, Issue[]> = {};
+  let first = 0;
+  for (const each of together) {
+    for (const [place, issues] of Object.entries(each.refused)) {
+      refused[first + Number(place)] = issues;
+    }
+    first += each.events;
+  }
+  const [row] = await database<{ publications: Publication[] }[]>`
+    select flywheel.publish_together(
+      ${`[${together.map(({ text }) => text).join(",")}]`},
+      ${together.map(({ publisher }) => publisher)},
+      ${JSON.stringify(refused)}::text::jsonb
+    ) as publications
+  `;
+  return row!.publications;
+}
+
 /** What the catalogue finds wrong, by the event's place in the batch. What has no payload of a type is for the envelope's rules. */
-function refusedPayloads(body: unknown): Record<number, Issue[]> {
-  const events = isObject(body) ? ("events" in body ? body.events : [body]) : body;
-  if (!Array.isArray(events)) return {};
+function refusedPayloads(events: readonly unknown[]): Record<number, Issue[]> {
   return Object.fromEntries(
-    events.flatMap((event: unknown, index) => {
+    events.flatMap((event, index) => {
       const { event_type, payload } = readEnvelope(event);
       if (typeof event_type !== "string" || !isObject(payload)) return [];
       const check = checkPayload(event_type, payload);
@@ -64,4 +182,12 @@ function readEnvelope(event: unknown): { event_type?: unknown; payload?: unknown
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Waits for a promise, but not for long. */
+async function atMost(ms: number, promise: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([promise, patience]);
+  clearTimeout(timer);
 }

@@ -7,7 +7,8 @@ grant update on flywheel.settings to service_role;
 
 revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
 grant execute on function
-  flywheel.publish(jsonb, uuid, jsonb),
+  flywheel.publish(text, uuid, jsonb),
+  flywheel.publish_together(text, uuid[], jsonb),
   flywheel.read_stream(uuid, bigint, boolean, integer),
   flywheel.erase_user(uuid, text),
   flywheel.export_user(uuid),

@@ -4,11 +4,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  first_id uuid;
-  first_hash bytea;
   reserved bigint;
   appended_at timestamptz;
-  status text := 'accepted';
+  is_known boolean := false;
+  verdict flywheel.verdict := row(sent.event_id, 'accepted');
 begin
   insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
   values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
@@ -24,11 +23,12 @@ begin
   appended_at := clock_timestamp();
 
   if sent."timestamp" is null then
-    select f.event_id into first_id
-    from flywheel.fingerprints as f
-    where f.user_id = sent.user_id
-      and f.fingerprint = sent.fingerprint
-      and f.seen_at > appended_at - dedup_window;
+    is_known := exists (
+      select from flywheel.fingerprints as f
+      where f.user_id = sent.user_id
+        and f.fingerprint = sent.fingerprint
+        and f.seen_at > appended_at - dedup_window
+    );
   end if;
 
   -- Most events are new: one statement looks for the same one and appends.
@@ -40,7 +40,7 @@ begin
     sent.user_id, reserved, sent.event_id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
     sent.correlation_id, sent.causation_id, sent.session_id, coalesce(sent."timestamp", appended_at), appended_at,
     sent.fingerprint
-  where first_id is null
+  where not is_known
     and not exists (
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e.event_id = sent.event_id
@@ -51,20 +51,7 @@ begin
     );
 
   if not found then
-    select e.event_hash into first_hash
-    from public.phoenix_events as e
-    where e.user_id = sent.user_id and e.event_id = sent.event_id;
-
-    if first_hash is null and first_id is null then
-      select e.event_id into first_id
-      from public.phoenix_events as e
-      where e."timestamp" = sent."timestamp" and e.user_id = sent.user_id and e.event_hash = sent.fingerprint
-      order by e.version
-      limit 1;
-    elsif first_hash is not null then
-      first_id := sent.event_id;
-    end if;
-    status := case when first_hash <> sent.fingerprint then 'rejected' else 'duplicate' end;
+    verdict := (flywheel.judge(array[sent], appended_at - dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s
@@ -77,14 +64,14 @@ begin
     where s.user_id = sent.user_id;
   end if;
 
-  if sent."timestamp" is null and status <> 'rejected' then
+  if sent."timestamp" is null and verdict.status <> 'rejected' then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    values (sent.user_id, sent.fingerprint, coalesce(first_id, sent.event_id), appended_at)
+    values (sent.user_id, sent.fingerprint, verdict.event_id, appended_at)
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
-  return row(coalesce(first_id, sent.event_id), status);
+  return verdict;
 end
 $$;
 

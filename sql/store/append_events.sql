@@ -14,7 +14,6 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  is_entangled boolean;
   is_timely boolean;
   has_untimed boolean;
   has_surplus boolean;
@@ -24,26 +23,7 @@ declare
   earliests timestamptz[];
   appended_at timestamptz;
   verdicts flywheel.verdict[] := '{}';
-  place integer;
 begin
-  select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(*)
-  into is_entangled
-  from (
-    select (incoming[p]).fingerprint, (incoming[p]).event_id
-    from generate_subscripts(incoming, 1) as p
-  ) as i;
-
-  if is_entangled then
-    -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
-    -- users, so that two batches cannot deadlock.
-    for place in
-      select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
-    loop
-      verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
-    end loop;
-    return verdicts;
-  end if;
-
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
@@ -181,4 +161,4 @@ end
 $$;
 
 comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
-  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each, in the order given.';
+  'flywheel.append() for many at once: for publications of which no two have an event_id or a fingerprint in common. Whatever their number, the same few statements.';

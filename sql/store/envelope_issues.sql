@@ -1,4 +1,4 @@
-create function flywheel.envelope_issues(events jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
+create function flywheel.envelope_issues(events jsonb, publishers uuid[], refused jsonb, settings flywheel.settings)
 returns jsonb
 language plpgsql
 stable
@@ -14,7 +14,7 @@ begin
       select
         coalesce(event ->> 'app_source', event ->> 'source_app') as app_sent,
         coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
-        coalesce(event ->> 'user_id', publisher::text) as owner_sent,
+        coalesce(event ->> 'user_id', publishers[place]::text) as owner_sent,
         case
           when jsonb_typeof(event) <> 'object' then 'must be an object'
           else flywheel.json_flaw(event, settings.max_json_depth)
@@ -65,7 +65,7 @@ begin
                 when jsonb_typeof(event -> 'user_id') not in ('string', 'null')
                   or not pg_input_is_valid(f.owner_sent, 'uuid')
                   then 'user_id=must be a UUID'
-                when f.owner_sent::uuid <> publisher
+                when f.owner_sent::uuid <> publishers[place]
                   then 'user_id=is not yours: a user publishes as themself'
               end,
               case
@@ -112,5 +112,5 @@ begin
 end
 $$;
 
-comment on function flywheel.envelope_issues(jsonb, uuid, jsonb, flywheel.settings) is
-  'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+comment on function flywheel.envelope_issues(jsonb, uuid[], jsonb, flywheel.settings) is
+  'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';

@@ -8,7 +8,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  users uuid[] := array(select distinct i.user_id from unnest(incoming) as i);
+  users uuid[] := array(select distinct i.user_id from unnest(incoming) as i where i.issues = '{}');
   accepted bigint := (select count(*) from unnest(verdicts) as v where v.status = 'accepted');
   actual bigint;
 begin

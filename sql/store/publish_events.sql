@@ -11,7 +11,7 @@ begin
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
-  return flywheel.publish(events, publisher)::jsonb;
+  return flywheel.publish(events::text, publisher)::jsonb;
 end
 $$;
 

@@ -1,4 +1,10 @@
-create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
+create function flywheel.read_envelopes(
+  body text,
+  sent jsonb,
+  publishers uuid[],
+  refused jsonb,
+  settings flywheel.settings
+)
 returns flywheel.incoming_event[]
 language plpgsql
 set search_path = ''
@@ -6,7 +12,7 @@ set search_path = ''
 set timezone = 'UTC'
 as $$
 declare
-  body text collate "C" := sent::text;
+  written text collate "C";
   events jsonb := sent;
   issues jsonb;
   event jsonb;
@@ -15,17 +21,18 @@ declare
   payload jsonb;
   incoming flywheel.incoming_event[] := '{}';
 begin
-  -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
-  if octet_length(body) > 2 * settings.max_batch_bytes then
-    raise exception using
-      errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+  -- Most publications are canonical as they come: one look at the text spares each event the careful way. Below U+0300 all
+  -- text is in NFC.
+  if body ~ '\.[0-9]*0[],}\s]|[\s:,[]-?[0-9.]+[eE]|[0-9]{60}|[^\u0001-\u02ff]|\\u' collate "C" then
+    written := sent::text;
+    -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
+    if octet_length(written) > 2 * settings.max_batch_bytes then
+      raise exception using
+        errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+    end if;
   end if;
 
-  -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
-  -- U+0300 all text is in NFC.
-  if body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
-    and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
-  then
+  if written is not null and (written is not nfc normalized or written ~ '\.[0-9]*0[],} ]|[0-9]{60}') then
     select jsonb_agg(
       case
         when flywheel.json_flaw(e.value, settings.max_json_depth) is null then flywheel.canonical_json(e.value)
@@ -35,10 +42,10 @@ begin
     )
     into events
     from jsonb_array_elements(sent) with ordinality as e;
-    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+    issues := flywheel.envelope_issues(events, publishers, refused, settings);
   -- Few are nested deeper than the least that max_json_depth can be.
   elsif refused <> '{}' or jsonb_path_exists(events, '$.**{6}') then
-    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+    issues := flywheel.envelope_issues(events, publishers, refused, settings);
   end if;
 
   loop
@@ -85,11 +92,14 @@ begin
           ) <= 100
           and coalesce(event ->> 'timestamp' like '____-__-__T__:__:__.___Z', true)
           and coalesce(fields."timestamp" <= clock_timestamp() + settings.future_tolerance, true)
-          and case when publisher is null then fields.user_id is not null else coalesce(fields.user_id = publisher, true) end
+          and case
+            when publishers[place] is null then fields.user_id is not null
+            else coalesce(fields.user_id = publishers[place], true)
+          end
         ) is not true;
 
         incoming[place] := row(
-          coalesce(fields.user_id, publisher),
+          coalesce(fields.user_id, publishers[place]),
           coalesce(fields.event_id, gen_random_uuid()),
           fields.event_type,
           app,
@@ -105,7 +115,7 @@ begin
             convert_to(
               concat_ws(
                 chr(31),
-                coalesce(fields.user_id, publisher), fields.event_type, app, payload, extract(epoch from fields."timestamp")
+                coalesce(fields.user_id, publishers[place]), fields.event_type, app, payload, extract(epoch from fields."timestamp")
               ),
               'UTF8'
             )
@@ -120,11 +130,11 @@ begin
         end if;
     end;
     exit when cardinality(incoming) = jsonb_array_length(events);
-    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+    issues := flywheel.envelope_issues(events, publishers, refused, settings);
   end loop;
   return incoming;
 end
 $$;
 
-comment on function flywheel.read_envelopes(jsonb, uuid, jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+comment on function flywheel.read_envelopes(text, jsonb, uuid[], jsonb, flywheel.settings) is
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';

@@ -364,7 +364,7 @@ comment on function flywheel.json_flaw(jsonb, integer) is
   'What keeps a JSON value from being stored and read back by every client, or null: too deep a nesting, or a number that a double cannot hold.';
 
 -- store/envelope_issues.sql
-create function flywheel.envelope_issues(events jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
+create function flywheel.envelope_issues(events jsonb, publishers uuid[], refused jsonb, settings flywheel.settings)
 returns jsonb
 language plpgsql
 stable
@@ -380,7 +380,7 @@ begin
       select
         coalesce(event ->> 'app_source', event ->> 'source_app') as app_sent,
         coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
-        coalesce(event ->> 'user_id', publisher::text) as owner_sent,
+        coalesce(event ->> 'user_id', publishers[place]::text) as owner_sent,
         case
           when jsonb_typeof(event) <> 'object' then 'must be an object'
           else flywheel.json_flaw(event, settings.max_json_depth)
@@ -431,7 +431,7 @@ begin
                 when jsonb_typeof(event -> 'user_id') not in ('string', 'null')
                   or not pg_input_is_valid(f.owner_sent, 'uuid')
                   then 'user_id=must be a UUID'
-                when f.owner_sent::uuid <> publisher
+                when f.owner_sent::uuid <> publishers[place]
                   then 'user_id=is not yours: a user publishes as themself'
               end,
               case
@@ -478,11 +478,17 @@ begin
 end
 $$;
 
-comment on function flywheel.envelope_issues(jsonb, uuid, jsonb, flywheel.settings) is
-  'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+comment on function flywheel.envelope_issues(jsonb, uuid[], jsonb, flywheel.settings) is
+  'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
 
 -- store/read_envelopes.sql
-create function flywheel.read_envelopes(sent jsonb, publisher uuid, refused jsonb, settings flywheel.settings)
+create function flywheel.read_envelopes(
+  body text,
+  sent jsonb,
+  publishers uuid[],
+  refused jsonb,
+  settings flywheel.settings
+)
 returns flywheel.incoming_event[]
 language plpgsql
 set search_path = ''
@@ -490,7 +496,7 @@ set search_path = ''
 set timezone = 'UTC'
 as $$
 declare
-  body text collate "C" := sent::text;
+  written text collate "C";
   events jsonb := sent;
   issues jsonb;
   event jsonb;
@@ -499,17 +505,18 @@ declare
   payload jsonb;
   incoming flywheel.incoming_event[] := '{}';
 begin
-  -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
-  if octet_length(body) > 2 * settings.max_batch_bytes then
-    raise exception using
-      errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+  -- Most publications are canonical as they come: one look at the text spares each event the careful way. Below U+0300 all
+  -- text is in NFC.
+  if body ~ '\.[0-9]*0[],}\s]|[\s:,[]-?[0-9.]+[eE]|[0-9]{60}|[^\u0001-\u02ff]|\\u' collate "C" then
+    written := sent::text;
+    -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
+    if octet_length(written) > 2 * settings.max_batch_bytes then
+      raise exception using
+        errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
+    end if;
   end if;
 
-  -- Most publications are canonical as they come: one look at the whole text spares each event the careful way. Below
-  -- U+0300 all text is in NFC.
-  if body ~ '\.[0-9]*0[],} ]|[0-9]{60}|[^\u0001-\u02ff]'
-    and (body is not nfc normalized or body ~ '\.[0-9]*0[],} ]|[0-9]{60}')
-  then
+  if written is not null and (written is not nfc normalized or written ~ '\.[0-9]*0[],} ]|[0-9]{60}') then
     select jsonb_agg(
       case
         when flywheel.json_flaw(e.value, settings.max_json_depth) is null then flywheel.canonical_json(e.value)
@@ -519,10 +526,10 @@ begin
     )
     into events
     from jsonb_array_elements(sent) with ordinality as e;
-    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+    issues := flywheel.envelope_issues(events, publishers, refused, settings);
   -- Few are nested deeper than the least that max_json_depth can be.
   elsif refused <> '{}' or jsonb_path_exists(events, '$.**{6}') then
-    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+    issues := flywheel.envelope_issues(events, publishers, refused, settings);
   end if;
 
   loop
@@ -569,11 +576,14 @@ begin
           ) <= 100
           and coalesce(event ->> 'timestamp' like '____-__-__T__:__:__.___Z', true)
           and coalesce(fields."timestamp" <= clock_timestamp() + settings.future_tolerance, true)
-          and case when publisher is null then fields.user_id is not null else coalesce(fields.user_id = publisher, true) end
+          and case
+            when publishers[place] is null then fields.user_id is not null
+            else coalesce(fields.user_id = publishers[place], true)
+          end
         ) is not true;
 
         incoming[place] := row(
-          coalesce(fields.user_id, publisher),
+          coalesce(fields.user_id, publishers[place]),
           coalesce(fields.event_id, gen_random_uuid()),
           fields.event_type,
           app,
@@ -589,7 +599,7 @@ begin
             convert_to(
               concat_ws(
                 chr(31),
-                coalesce(fields.user_id, publisher), fields.event_type, app, payload, extract(epoch from fields."timestamp")
+                coalesce(fields.user_id, publishers[place]), fields.event_type, app, payload, extract(epoch from fields."timestamp")
               ),
               'UTF8'
             )
@@ -604,14 +614,14 @@ begin
         end if;
     end;
     exit when cardinality(incoming) = jsonb_array_length(events);
-    issues := flywheel.envelope_issues(events, publisher, refused, settings);
+    issues := flywheel.envelope_issues(events, publishers, refused, settings);
   end loop;
   return incoming;
 end
 $$;
 
-comment on function flywheel.read_envelopes(jsonb, uuid, jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. publisher: the user who publishes, or null for a secret key. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+comment on function flywheel.read_envelopes(text, jsonb, uuid[], jsonb, flywheel.settings) is
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
 
 -- store/judge.sql
 create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
@@ -671,11 +681,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  first_id uuid;
-  first_hash bytea;
   reserved bigint;
   appended_at timestamptz;
-  status text := 'accepted';
+  is_known boolean := false;
+  verdict flywheel.verdict := row(sent.event_id, 'accepted');
 begin
   insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
   values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
@@ -691,11 +700,12 @@ begin
   appended_at := clock_timestamp();
 
   if sent."timestamp" is null then
-    select f.event_id into first_id
-    from flywheel.fingerprints as f
-    where f.user_id = sent.user_id
-      and f.fingerprint = sent.fingerprint
-      and f.seen_at > appended_at - dedup_window;
+    is_known := exists (
+      select from flywheel.fingerprints as f
+      where f.user_id = sent.user_id
+        and f.fingerprint = sent.fingerprint
+        and f.seen_at > appended_at - dedup_window
+    );
   end if;
 
   -- Most events are new: one statement looks for the same one and appends.
@@ -707,7 +717,7 @@ begin
     sent.user_id, reserved, sent.event_id, sent.event_type, sent.app_source, sent.payload, sent.metadata,
     sent.correlation_id, sent.causation_id, sent.session_id, coalesce(sent."timestamp", appended_at), appended_at,
     sent.fingerprint
-  where first_id is null
+  where not is_known
     and not exists (
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e.event_id = sent.event_id
@@ -718,20 +728,7 @@ begin
     );
 
   if not found then
-    select e.event_hash into first_hash
-    from public.phoenix_events as e
-    where e.user_id = sent.user_id and e.event_id = sent.event_id;
-
-    if first_hash is null and first_id is null then
-      select e.event_id into first_id
-      from public.phoenix_events as e
-      where e."timestamp" = sent."timestamp" and e.user_id = sent.user_id and e.event_hash = sent.fingerprint
-      order by e.version
-      limit 1;
-    elsif first_hash is not null then
-      first_id := sent.event_id;
-    end if;
-    status := case when first_hash <> sent.fingerprint then 'rejected' else 'duplicate' end;
+    verdict := (flywheel.judge(array[sent], appended_at - dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s
@@ -744,14 +741,14 @@ begin
     where s.user_id = sent.user_id;
   end if;
 
-  if sent."timestamp" is null and status <> 'rejected' then
+  if sent."timestamp" is null and verdict.status <> 'rejected' then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    values (sent.user_id, sent.fingerprint, coalesce(first_id, sent.event_id), appended_at)
+    values (sent.user_id, sent.fingerprint, verdict.event_id, appended_at)
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
 
-  return row(coalesce(first_id, sent.event_id), status);
+  return verdict;
 end
 $$;
 
@@ -775,7 +772,6 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  is_entangled boolean;
   is_timely boolean;
   has_untimed boolean;
   has_surplus boolean;
@@ -785,26 +781,7 @@ declare
   earliests timestamptz[];
   appended_at timestamptz;
   verdicts flywheel.verdict[] := '{}';
-  place integer;
 begin
-  select count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(*)
-  into is_entangled
-  from (
-    select (incoming[p]).fingerprint, (incoming[p]).event_id
-    from generate_subscripts(incoming, 1) as p
-  ) as i;
-
-  if is_entangled then
-    -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
-    -- users, so that two batches cannot deadlock.
-    for place in
-      select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
-    loop
-      verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
-    end loop;
-    return verdicts;
-  end if;
-
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
   -- here to the commit, and whatever is read about these users below is final. In order of users, so that two batches
   -- cannot deadlock. A lease or a wait after a failure stands: its end brings the worker back.
@@ -942,7 +919,65 @@ end
 $$;
 
 comment on function flywheel.append_events(flywheel.incoming_event[], interval) is
-  'Deduplicates and appends publications without issues, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each, in the order given.';
+  'flywheel.append() for many at once: for publications of which no two have an event_id or a fingerprint in common. Whatever their number, the same few statements.';
+
+-- store/append.sql
+create function flywheel.append(incoming flywheel.incoming_event[], dedup_window interval)
+returns flywheel.verdict[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  events integer := cardinality(incoming);
+  fine integer;
+  is_entangled boolean;
+  verdicts flywheel.verdict[];
+  appended flywheel.verdict[];
+  place integer;
+begin
+  if events = 1 and incoming[1].issues = '{}' then
+    return array[flywheel.append_event(incoming[1], dedup_window)];
+  end if;
+
+  select count(i.fingerprint), count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(*)
+  into fine, is_entangled
+  from (
+    select (incoming[p]).fingerprint, (incoming[p]).event_id
+    from generate_subscripts(incoming, 1) as p
+  ) as i;
+
+  if fine < events then
+    appended := case
+      when fine > 0 then flywheel.append(array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}'), dedup_window)
+    end;
+    fine := 0;
+    for place in 1 .. events loop
+      if incoming[place].issues = '{}' then
+        fine := fine + 1;
+        verdicts[place] := appended[fine];
+      end if;
+    end loop;
+    return verdicts;
+  end if;
+
+  -- To start the statements for many takes longer than a few one by one.
+  if events > 3 and not is_entangled then
+    return flywheel.append_events(incoming, dedup_window);
+  end if;
+
+  -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
+  -- users, so that two batches cannot deadlock.
+  for place in
+    select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
+  loop
+    verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
+  end loop;
+  return verdicts;
+end
+$$;
+
+comment on function flywheel.append(flywheel.incoming_event[], interval) is
+  'Deduplicates and appends publications, in their order for each user. The streams stay locked until the transaction ends. Returns a verdict on each, in the order given; null for one with issues.';
 
 -- store/expect_version.sql
 create function flywheel.expect_version(
@@ -955,7 +990,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  users uuid[] := array(select distinct i.user_id from unnest(incoming) as i);
+  users uuid[] := array(select distinct i.user_id from unnest(incoming) as i where i.issues = '{}');
   accepted bigint := (select count(*) from unnest(verdicts) as v where v.status = 'accepted');
   actual bigint;
 begin
@@ -1006,33 +1041,68 @@ return json_build_object(
 comment on function flywheel.refusal(text[]) is
   'The result of a publication whose envelope or payload was refused, with its issues, given as field=message.';
 
--- store/publish.sql
-create function flywheel.publish(body jsonb, publisher uuid default null, refused jsonb default '{}')
-returns json
+-- store/answer.sql
+create function flywheel.answer(
+  incoming flywheel.incoming_event[],
+  verdicts flywheel.verdict[],
+  first integer,
+  last integer
+)
+returns text
 language plpgsql
-security definer
+immutable
 set search_path = ''
-set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
-  settings flywheel.settings;
+  verdict flywheel.verdict;
+  accepted integer := 0;
+  duplicates integer := 0;
+  results text[] := '{}';
+begin
+  -- Written as text: to build a JSON value and to write it out takes longer.
+  for place in first .. last loop
+    verdict := verdicts[place];
+    if verdict.status = 'accepted' then
+      accepted := accepted + 1;
+      results := results || concat('{"event_id":"', verdict.event_id, '","status":"accepted"}');
+      continue;
+    end if;
+
+    duplicates := duplicates + coalesce(verdict.status = 'duplicate', false)::integer;
+    results := results || case verdict.status
+      when 'duplicate' then concat('{"event_id":"', verdict.event_id, '","status":"duplicate"}')
+      when 'rejected' then concat(
+        '{"event_id":"', verdict.event_id, '","status":"rejected","error":{"code":"event_id_reused",'
+        '"message":"This event_id stands for an event with another content."}}'
+      )
+      else flywheel.refusal(incoming[place].issues)::text
+    end;
+  end loop;
+  return concat(
+    '{"accepted":', accepted, ',"duplicates":', duplicates,
+    ',"rejected":', last - first + 1 - accepted - duplicates,
+    ',"results":[', array_to_string(results, ','), ']}'
+  );
+end
+$$;
+
+comment on function flywheel.answer(flywheel.incoming_event[], flywheel.verdict[], integer, integer) is
+  'What became of the publications from the first to the last place given, as JSON text: { accepted, duplicates, rejected, results: [ { event_id, status, error } ] }.';
+
+-- store/events_of.sql
+create function flywheel.events_of(body jsonb, settings flywheel.settings)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
   events jsonb := case
     when jsonb_typeof(body) = 'object' and body ? 'events' then body -> 'events'
     when jsonb_typeof(body) = 'object' then jsonb_build_array(body)
     else body
   end;
-  incoming flywheel.incoming_event[];
-  fine flywheel.incoming_event[];
-  verdicts flywheel.verdict[];
-  verdict flywheel.verdict;
-  is_flawed boolean := false;
-  judged integer := 0;
-  accepted integer := 0;
-  duplicates integer := 0;
-  results text[] := '{}';
 begin
-  select s.* into settings from flywheel.settings as s;
-
   if jsonb_typeof(events) is distinct from 'array' then
     raise exception using
       errcode = 'PT400', message = 'The body must be one event or { "events": [ … ] }.', detail = 'invalid_body';
@@ -1053,55 +1123,94 @@ begin
       message = format('A publication holds %s bytes at most.', settings.max_batch_bytes),
       detail = 'body_too_large';
   end if;
-
-  incoming := flywheel.read_envelopes(events, publisher, refused, settings);
-  fine := incoming;
-  for place in 1 .. cardinality(incoming) loop
-    if incoming[place].issues <> '{}' then
-      is_flawed := true;
-      fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
-      exit;
-    end if;
-  end loop;
-  verdicts := case cardinality(fine)
-    when 0 then '{}'
-    when 1 then array[flywheel.append_event(fine[1], settings.dedup_window)]
-    else flywheel.append_events(fine, settings.dedup_window)
-  end;
-
-  if body ? 'expected_version' then
-    perform flywheel.expect_version(fine, verdicts, body -> 'expected_version');
-  end if;
-
-  -- Written as text: to build a JSON value and to write it out takes longer.
-  for place in 1 .. cardinality(incoming) loop
-    if is_flawed and incoming[place].issues <> '{}' then
-      results[place] := flywheel.refusal(incoming[place].issues);
-      continue;
-    end if;
-
-    judged := judged + 1;
-    verdict := verdicts[judged];
-    accepted := accepted + (verdict.status = 'accepted')::integer;
-    duplicates := duplicates + (verdict.status = 'duplicate')::integer;
-    results[place] := concat(
-      '{"event_id":"', verdict.event_id, '","status":"', verdict.status, '"',
-      case
-        when verdict.status = 'rejected'
-          then ',"error":{"code":"event_id_reused","message":"This event_id stands for an event with another content."}'
-      end,
-      '}'
-    );
-  end loop;
-  return concat(
-    '{"accepted":', accepted, ',"duplicates":', duplicates, ',"rejected":', cardinality(incoming) - accepted - duplicates,
-    ',"results":[', array_to_string(results, ','), ']}'
-  );
+  return events;
 end
 $$;
 
-comment on function flywheel.publish(jsonb, uuid, jsonb) is
-  'Publishes one event or { events, expected_version? } in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, with the code in the error''s detail.';
+comment on function flywheel.events_of(jsonb, flywheel.settings) is
+  'The events of a publication: of one event, of a list, or of { events }. Raises PT400 for what is neither or empty, and PT413 for what is more than settings.max_batch_events or settings.max_batch_bytes.';
+
+-- store/publish.sql
+create function flywheel.publish(body text, publisher uuid default null, refused jsonb default '{}')
+returns json
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  settings flywheel.settings;
+  sent jsonb := body::jsonb;
+  events jsonb;
+  incoming flywheel.incoming_event[];
+  verdicts flywheel.verdict[];
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  events := flywheel.events_of(sent, settings);
+  incoming := flywheel.read_envelopes(
+    body,
+    events,
+    case when publisher is not null then array_fill(publisher, array[jsonb_array_length(events)]) end,
+    refused,
+    settings
+  );
+  verdicts := flywheel.append(incoming, settings.dedup_window);
+
+  if sent ? 'expected_version' then
+    perform flywheel.expect_version(incoming, verdicts, sent -> 'expected_version');
+  end if;
+
+  return flywheel.answer(incoming, verdicts, 1, cardinality(incoming));
+end
+$$;
+
+comment on function flywheel.publish(text, uuid, jsonb) is
+  'Publishes one event or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, with the code in the error''s detail.';
+
+-- store/publish_together.sql
+create function flywheel.publish_together(bodies text, publishers uuid[], refused jsonb default '{}')
+returns json
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  settings flywheel.settings;
+  sent jsonb := bodies::jsonb;
+  events jsonb;
+  owners uuid[] := '{}';
+  incoming flywheel.incoming_event[];
+  verdicts flywheel.verdict[];
+  lengths integer[] := '{}';
+  first integer := 1;
+  answers text[] := '{}';
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  for place in 1 .. jsonb_array_length(sent) loop
+    if sent -> (place - 1) ? 'expected_version' then
+      raise exception using
+        errcode = 'PT400',
+        message = 'expected_version must be published by itself.',
+        detail = 'invalid_expected_version';
+    end if;
+    lengths[place] := jsonb_array_length(flywheel.events_of(sent -> (place - 1), settings));
+    owners := owners || array_fill(publishers[place], array[lengths[place]]);
+  end loop;
+  events := jsonb_path_query_array(sent, 'strict $[*].events[*]');
+  incoming := flywheel.read_envelopes(bodies, events, owners, refused, settings);
+  verdicts := flywheel.append(incoming, settings.dedup_window);
+
+  for place in 1 .. cardinality(lengths) loop
+    answers[place] := flywheel.answer(incoming, verdicts, first, first + lengths[place] - 1);
+    first := first + lengths[place];
+  end loop;
+  return concat('[', array_to_string(answers, ','), ']');
+end
+$$;
+
+comment on function flywheel.publish_together(text, uuid[], jsonb) is
+  'flywheel.publish() for several publications in one transaction: [ { events }, … ] as JSON text, with each one''s publisher. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';
 
 -- store/publish_events.sql
 create function public.publish_events(events jsonb)
@@ -1117,7 +1226,7 @@ begin
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
-  return flywheel.publish(events, publisher)::jsonb;
+  return flywheel.publish(events::text, publisher)::jsonb;
 end
 $$;
 
@@ -4957,7 +5066,8 @@ grant update on flywheel.settings to service_role;
 
 revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
 grant execute on function
-  flywheel.publish(jsonb, uuid, jsonb),
+  flywheel.publish(text, uuid, jsonb),
+  flywheel.publish_together(text, uuid[], jsonb),
   flywheel.read_stream(uuid, bigint, boolean, integer),
   flywheel.erase_user(uuid, text),
   flywheel.export_user(uuid),

@@ -82,7 +82,7 @@ async function publishAt(
       const at = performance.now();
       pending.set(event!.user_id, at);
       sending.push(
-        database`select flywheel.publish(${JSON.stringify(event)}::text::jsonb)`
+        database`select flywheel.publish(${JSON.stringify(event)})`
           .then(() => void calls.push(performance.now() - at)),
       );
     }

@@ -110,7 +110,7 @@ async function measureStatements(bench: Bench): Promise<Measure[]> {
 }
 
 function publish(database: Database, events: PublishedEvent[]): Promise<unknown> {
-  return database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
+  return database`select flywheel.publish(${JSON.stringify({ events })})`;
 }
 
 function drain(bench: Bench, database: Database): Promise<unknown> {

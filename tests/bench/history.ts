@@ -23,6 +23,7 @@ export const historyCost: Suite = {
         events: users * history,
         userIds: veterans,
         calls: "of one user",
+        by: "the database",
         period: hoursAgo(90 * 24, 24),
       }));
     await bench.admin`vacuum analyze`;
@@ -63,6 +64,7 @@ async function microseconds(bench: Bench, userIds: string[], period: Period): Pr
       events,
       userIds,
       calls: "of many users",
+      by: "the database",
       period,
     });
     seconds.push(published.seconds);

@@ -3,7 +3,10 @@ import { figure, median } from "./harness/measure.ts";
 import { newUsers } from "./harness/workload.ts";
 import { publish } from "./publish.ts";
 
-/** What bounds one server: connections that commit one event each, and a user whose stream everybody appends to. */
+/**
+ * What bounds one server: connections that commit one event each, callers of one publisher who share its few connections, and a user
+ * whose stream everybody appends to.
+ */
 export const limits: Suite = {
   name: "limits",
   measures: [],
@@ -13,20 +16,26 @@ export const limits: Suite = {
       ...sizes,
       url: stack.env.DB_URL,
       events: sizes.events / 10,
+      calls: "of one user",
+      by: "the database",
       warmUp: true,
-    };
+    } as const;
     const cases = [
       ...[1, 4, 16, 64].map((clients) => ({
         name: `publish_one_by_${clients}_connections`,
-        change: { clients, batch: 1, users: sizes.users, calls: "of one user" } as const,
+        change: { clients, batch: 1, users: sizes.users } as const,
+      })),
+      ...[4, 16, 64].map((clients) => ({
+        name: `publish_one_by_${clients}_callers`,
+        change: { clients, batch: 1, users: sizes.users, by: "a publisher" } as const,
       })),
       {
         name: "hot_user_one_rate",
-        change: { batch: 1, calls: "of one user", userIds: newUsers(1) } as const,
+        change: { batch: 1, userIds: newUsers(1) } as const,
       },
       {
         name: "hot_user_batch_rate",
-        change: { batch: sizes.batch, calls: "of one user", userIds: newUsers(1) } as const,
+        change: { batch: sizes.batch, userIds: newUsers(1) } as const,
       },
     ];
     const rates = new Map(cases.map(({ name }): [string, number[]] => [name, []]));

@@ -1,6 +1,6 @@
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
-import { publish } from "../../shared/flywheel/publish.ts";
+import { createPublisher } from "../../shared/flywheel/publish.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import { connect, type Database } from "../../shared/platform/database.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
@@ -108,6 +108,7 @@ async function race(
   database: Database,
   { groups, rounds, events, days }: Load,
 ) {
+  const publish = createPublisher(database);
   const taken = { counted: [] as number[], bare: [] as number[] };
   const users = Array.from({ length: 2 * groups }, () => newUsers(usersAtOnce));
   for (let round = 0; round < rounds; round++) {
@@ -123,11 +124,7 @@ async function race(
         const body = {
           events: published.slice(first, first + bench.sizes.batch),
         };
-        await publish(
-          database,
-          { text: JSON.stringify(body), value: body },
-          undefined,
-        );
+        await publish({ text: JSON.stringify(body), value: body }, undefined);
       }
       const milliseconds = await commitGroup(database, isCounted);
       if (round > 0 || rounds === 1) {

@@ -165,9 +165,7 @@ test("who publishes in the transaction of a commit rings all the same", async ()
   await base.admin.begin(async (sql) => {
     await work(sql as unknown as Database, reactors, shape, leased);
     const user_id = crypto.randomUUID();
-    await sql`select flywheel.publish(${
-      JSON.stringify({ events: [event(user_id)] })
-    }::text::jsonb)`;
+    await sql`select flywheel.publish(${JSON.stringify({ events: [event(user_id)] })})`;
   });
   expect(await rings()).toBe(1);
 });

@@ -271,7 +271,7 @@ test("a payload that the catalogue refuses, published past it, is set aside at o
     { user_id: user, event_type: "mood.logged", app_source: "rise", payload: { mood_score: 99 } },
     { user_id: user, event_type: "test.happened", app_source: "rise", payload: {} },
   ];
-  await database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
+  await database`select flywheel.publish(${JSON.stringify({ events })})`;
   await drain(database, [counting]);
   const story = await storyOf(base.admin, user);
   expect(story.processed).toBe(2);

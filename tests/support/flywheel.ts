@@ -5,7 +5,7 @@ import { counting as rollupMemory } from "../../shared/domain/rollups/count.ts";
 import { defaultSettings } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
-import { type Publication, publish as publishBody } from "../../shared/flywheel/publish.ts";
+import { createPublisher, type Publication } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
 
 /** Where a user's state keeps what the rollups remember, which is another story. */
@@ -31,7 +31,7 @@ export function publish(
 
 /** Publishes a body as it is written, to the last digit. */
 export function publishText(database: Database, text: string): Promise<Publication> {
-  return publishBody(database, { text, value: JSON.parse(text) }, undefined);
+  return createPublisher(database)({ text, value: JSON.parse(text) }, undefined);
 }
 
 /** Appends events as the flywheel itself does, which nobody else can publish. */

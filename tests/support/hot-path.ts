@@ -25,7 +25,7 @@ function batch(user: (n: number) => string, from: number, more = {}) {
 }
 
 const publishing: Act = async (sql, user) => {
-  const publish = (body: unknown) => sql`select flywheel.publish(${json(body)}::text::jsonb)`;
+  const publish = (body: unknown) => sql`select flywheel.publish(${json(body)})`;
   await publish(batch(user, 0));
   await publish(batch(user, 100, { timestamp: "2025-03-01T10:00:00Z" }));
   const { events } = batch(user, 200);
@@ -49,7 +49,7 @@ async function leaseOf(sql: postgres.Sql, of: string): Promise<Leased | undefine
 function committing({ counted, ahead }: { counted: boolean; ahead: boolean }): Act {
   return async (sql, user) => {
     const body = batch(user, counted ? 300 : 400, { metadata: { counted, ahead } });
-    await sql`select flywheel.publish(${json(body)}::text::jsonb)`;
+    await sql`select flywheel.publish(${json(body)})`;
     const leased = (await leaseOf(sql, shape))!;
     if (leased.streams.length < 15) throw new Error("hardly anybody was leased");
     const users = leased.streams.map(({ user_id }) => user_id);

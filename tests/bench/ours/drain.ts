@@ -20,7 +20,7 @@ async function drain(): Promise<{ events: number }> {
 }
 
 for (const events of batches(newEvents(40_000, newUsers(2_000)), 500)) {
-  await database`select flywheel.publish(${JSON.stringify({ events })}::text::jsonb)`;
+  await database`select flywheel.publish(${JSON.stringify({ events })})`;
 }
 await drain();
 await race(drain);

@@ -1,6 +1,7 @@
-/** Publishes through `flywheel.publish()`, in batches of many users or in calls of one user's events each. */
+/** Publishes, in batches of many users or in calls of one user's events each. */
 import postgres from "postgres";
-import { publish } from "../../../shared/flywheel/publish.ts";
+import { createPublisher } from "../../../shared/flywheel/publish.ts";
+import { connect } from "../../../shared/platform/database.ts";
 import { race, task } from "../harness/race.ts";
 import {
   batches,
@@ -21,8 +22,11 @@ export interface PublishTask {
   clients: number;
   /** Whether a call holds one user's events or many users'. */
   calls: "of one user" | "of many users";
-  /** Whether payloads are checked against the catalogue first, as the function `events` does. */
-  checked?: boolean;
+  /**
+   * By `flywheel.publish()`, over a connection for each client; or by a publisher, as the function `events` has one, which checks payloads
+   * against the catalogue first and has connections of its own.
+   */
+  by: "the database" | "a publisher";
   /** Who publishes; as many new users as `users` without. */
   userIds?: string[];
   /** When it happened; the last 24 hours without. */
@@ -31,10 +35,13 @@ export interface PublishTask {
   warmUp: boolean;
 }
 
-const { url, events, users, batch, clients, calls, checked, userIds, period, warmUp } = task<
+const { url, events, users, batch, clients, calls, by, userIds, period, warmUp } = task<
   PublishTask
 >();
-const database = postgres(url, { max: clients, connection: { role: "service_role" } });
+const database = by === "a publisher"
+  ? connect(url)
+  : postgres(url, { max: clients, connection: { role: "service_role" } });
+const publish = createPublisher(database);
 
 /** What each client publishes. A user's events come from one client, so that they arrive in order, as an app sends them. */
 function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][] {
@@ -50,9 +57,9 @@ function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][
 async function send(events: PublishedEvent[]): Promise<number> {
   const body = { events };
   const text = JSON.stringify(body);
-  if (checked) return (await publish(database, { text, value: body }, undefined)).accepted;
+  if (by === "a publisher") return (await publish({ text, value: body }, undefined)).accepted;
   const [row] = await database<{ publish: { accepted: number } }[]>`
-    select flywheel.publish(${text}::text::jsonb)
+    select flywheel.publish(${text})
   `;
   return row!.publish.accepted;
 }

@@ -1,0 +1,39 @@
+create function flywheel.events_of(body jsonb, settings flywheel.settings)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  events jsonb := case
+    when jsonb_typeof(body) = 'object' and body ? 'events' then body -> 'events'
+    when jsonb_typeof(body) = 'object' then jsonb_build_array(body)
+    else body
+  end;
+begin
+  if jsonb_typeof(events) is distinct from 'array' then
+    raise exception using
+      errcode = 'PT400', message = 'The body must be one event or { "events": [ … ] }.', detail = 'invalid_body';
+  end if;
+  if jsonb_array_length(events) not between 1 and settings.max_batch_events then
+    raise exception using
+      errcode = case when jsonb_array_length(events) = 0 then 'PT400' else 'PT413' end,
+      message = format('A publication holds 1 to %s events.', settings.max_batch_events),
+      detail = case when jsonb_array_length(events) = 0 then 'no_events' else 'too_many_events' end;
+  end if;
+  -- The binary form is a cheap first look. What counts is the text, without the spaces that jsonb writes after commas and
+  -- colons, which no publisher has to send.
+  if pg_column_size(events) > settings.max_batch_bytes / 2
+    and octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes
+  then
+    raise exception using
+      errcode = 'PT413',
+      message = format('A publication holds %s bytes at most.', settings.max_batch_bytes),
+      detail = 'body_too_large';
+  end if;
+  return events;
+end
+$$;
+
+comment on function flywheel.events_of(jsonb, flywheel.settings) is
+  'The events of a publication: of one event, of a list, or of { events }. Raises PT400 for what is neither or empty, and PT413 for what is more than settings.max_batch_events or settings.max_batch_bytes.';

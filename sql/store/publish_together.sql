@@ -1,0 +1,43 @@
+create function flywheel.publish_together(bodies text, publishers uuid[], refused jsonb default '{}')
+returns json
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  settings flywheel.settings;
+  sent jsonb := bodies::jsonb;
+  events jsonb;
+  owners uuid[] := '{}';
+  incoming flywheel.incoming_event[];
+  verdicts flywheel.verdict[];
+  lengths integer[] := '{}';
+  first integer := 1;
+  answers text[] := '{}';
+begin
+  select s.* into settings from flywheel.settings as s;
+
+  for place in 1 .. jsonb_array_length(sent) loop
+    if sent -> (place - 1) ? 'expected_version' then
+      raise exception using
+        errcode = 'PT400',
+        message = 'expected_version must be published by itself.',
+        detail = 'invalid_expected_version';
+    end if;
+    lengths[place] := jsonb_array_length(flywheel.events_of(sent -> (place - 1), settings));
+    owners := owners || array_fill(publishers[place], array[lengths[place]]);
+  end loop;
+  events := jsonb_path_query_array(sent, 'strict $[*].events[*]');
+  incoming := flywheel.read_envelopes(bodies, events, owners, refused, settings);
+  verdicts := flywheel.append(incoming, settings.dedup_window);
+
+  for place in 1 .. cardinality(lengths) loop
+    answers[place] := flywheel.answer(incoming, verdicts, first, first + lengths[place] - 1);
+    first := first + lengths[place];
+  end loop;
+  return concat('[', array_to_string(answers, ','), ']');
+end
+$$;
+
+comment on function flywheel.publish_together(text, uuid[], jsonb) is
+  'flywheel.publish() for several publications in one transaction: [ { events }, … ] as JSON text, with each one''s publisher. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';
