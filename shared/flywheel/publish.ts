@@ -33,23 +33,23 @@ export type Publish = (
 const smallText = 16_384;
 const sharedText = 131_072;
 
-/** How long those that wait leave to those under way before they set out as well, in milliseconds. */
-const patienceMs = 5;
-
 /**
- * A publisher for one instance of a function. Small publications that come while others are under way wait for them and travel together:
- * one transaction, one wait for the disk, whatever their number. Each is answered as if it had travelled alone, and what one of
- * them does wrong is its own business.
+ * A publisher for one instance of a function. While every connection is busy publishing, small publications wait, and travel together
+ * as soon as one is free: in one transaction, which takes little longer than each of them would take alone. Each is answered as
+ * if it had travelled alone, and what one of them does wrong is its own business.
  */
 export function createPublisher(database: Database): Publish {
   const waiting: Waiting[] = [];
-  let isSending = false;
+  let underWay = 0;
 
-  async function sendWaiting(): Promise<void> {
-    if (isSending) return;
-    isSending = true;
-    while (waiting.length > 0) await atMost(patienceMs, send(database, takeTogether(waiting)));
-    isSending = false;
+  function sendWaiting(): void {
+    while (waiting.length > 0 && underWay < database.options.max) {
+      underWay++;
+      void send(database, takeTogether(waiting)).finally(() => {
+        underWay--;
+        sendWaiting();
+      });
+    }
   }
 
   return (body, publisher) => {
@@ -57,7 +57,7 @@ export function createPublisher(database: Database): Publish {
     if (!sending.mayTravelWithOthers) return publishAlone(database, sending);
     const { promise, resolve, reject } = Promise.withResolvers<Publication>();
     waiting.push({ ...sending, resolve, reject });
-    void sendWaiting();
+    sendWaiting();
     return promise;
   };
 }
@@ -182,12 +182,4 @@ function readEnvelope(event: unknown): { event_type?: unknown; payload?: unknown
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Waits for a promise, but not for long. */
-async function atMost(ms: number, promise: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-  await Promise.race([promise, patience]);
-  clearTimeout(timer);
 }

@@ -2,6 +2,8 @@ create function flywheel.append(incoming flywheel.incoming_event[], dedup_window
 returns flywheel.verdict[]
 language plpgsql
 set search_path = ''
+-- Else each batch is planned anew, for its length.
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   events integer := cardinality(incoming);
@@ -36,8 +38,7 @@ begin
     return verdicts;
   end if;
 
-  -- To start the statements for many takes longer than a few one by one.
-  if events > 3 and not is_entangled then
+  if not is_entangled then
     return flywheel.append_events(incoming, dedup_window);
   end if;
 

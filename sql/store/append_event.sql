@@ -2,6 +2,8 @@ create function flywheel.append_event(sent flywheel.incoming_event, dedup_window
 returns flywheel.verdict
 language plpgsql
 set search_path = ''
+-- A plan that was made while the tables were empty would read them from end to end.
+set enable_seqscan = off
 as $$
 declare
   reserved bigint;

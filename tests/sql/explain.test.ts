@@ -1,8 +1,12 @@
 import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
+import { type Event, event } from "../support/flywheel.ts";
 import { besides, hotPath } from "../support/hot-path.ts";
-import { fillFolded, fillLog, largeTables, userOf } from "../support/large-store.ts";
+import { fillFolded, fillHistory, fillLog, largeTables, userOf } from "../support/large-store.ts";
 import { fullReads, type Plan, watch, type Watched } from "../support/plans.ts";
 
 const users = 20_000;
@@ -150,3 +154,61 @@ describe.each<Early>([
     });
   },
 );
+
+/** With one event a user, to go by the user alone seems as good as any whole key, and is not for those who have told much. */
+describe("where nearly everybody has told one event, the long history of one is not read", () => {
+  const veteran = userOf(users);
+  const events = 1_000;
+  let published = 0;
+
+  beforeAll(async () => {
+    await begin();
+    await fillHistory(base.superuser, { from: 0, upto: users }, 1);
+    await fillHistory(base.superuser, { from: users, upto: users + 1 }, events);
+    await base.superuser.unsafe("vacuum analyze");
+  }, 120_000);
+  afterAll(end);
+
+  const told = (more: Event) =>
+    Array.from({ length: 50 }, () => event(veteran, { payload: { n: published++ }, ...more }));
+
+  test.each<[string, Event[]]>([
+    ["an event", told({}).slice(0, 1)],
+    ["an event of a time long ago", told({ timestamp: "2025-03-01T10:00:00Z" }).slice(0, 1)],
+    ["a batch", told({})],
+    ["a batch of a time long ago", told({ timestamp: "2025-03-01T10:00:00Z" })],
+    ["a batch that is timely", told({ timestamp: new Date().toISOString() })],
+  ])("to publish %s", async (_, events) => {
+    const plans = await watched.explained((sql) =>
+      sql`select flywheel.publish(${JSON.stringify({ events })})`
+    );
+    expect(fullReads(plans, { tables: largeTables, rows: 10 * events.length })).toEqual([]);
+  });
+
+  test("to lease and commit", async () => {
+    const reactor: Reactor = {
+      name: "none",
+      version: 1,
+      initial: {},
+      react: (state) => ({ state }),
+    };
+    const shape = shapeOfWork([reactor]);
+    await base.superuser`
+      insert into flywheel.states (user_id, shape, state) values (${veteran}, ${shape}, '{}')
+    `;
+    const drain = async (sql: postgres.Sql) => {
+      const leased = await lease(sql, shape);
+      if (!leased) return 0;
+      return (await work(sql, [reactor], shape, leased)).committed.users.length;
+    };
+    // What came late is counted from the log.
+    while (await drain(watched.sql) > 0);
+    await watched.sql`
+      select flywheel.publish(${
+      JSON.stringify({ events: told({ timestamp: new Date().toISOString() }) })
+    })
+    `;
+    const plans = await watched.explained(async (sql) => expect(await drain(sql)).toBe(1));
+    expect(fullReads(plans, { tables: largeTables, rows: 500 })).toEqual([]);
+  });
+});

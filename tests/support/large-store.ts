@@ -59,6 +59,30 @@ export async function fillLog(superuser: postgres.Sql, { from, upto }: Users): P
   );
 }
 
+/** Users with so many folded events each, one a minute, and nothing due. */
+export async function fillHistory(
+  superuser: postgres.Sql,
+  { from, upto }: Users,
+  events: number,
+): Promise<void> {
+  await superuser.begin((sql) =>
+    sql.unsafe(`
+      set local session_replication_role = replica;
+      insert into flywheel.streams (user_id, version, processed_version, counted_version, latest_at)
+      select ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, ${events}, ${events}, ${events}, now()
+      from generate_series(${from}, ${upto - 1}) as n;
+      insert into public.phoenix_events (
+        user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash
+      )
+      select
+        s.user_id, v, gen_random_uuid(), 'test.happened', 'website', '{}', now() - v * interval '1 minute',
+        sha256((s.user_id::text || v)::bytea)
+      from flywheel.streams as s, generate_series(1, ${events}) as v
+      where s.user_id >= '${userOf(from)}';
+    `).simple()
+  );
+}
+
 /** What folding has made of the same users: a state, a nudge, a transition, which few have not answered, and a delivery each. */
 export async function fillFolded(superuser: postgres.Sql, { from, upto }: Users): Promise<void> {
   const these = `s.user_id >= '${userOf(from)}' and s.user_id < '${userOf(upto)}'`;

@@ -99,7 +99,7 @@ export function newEvents(
   const step = (to - from) / count;
   return Array.from(
     { length: count },
-    (_, n) => newEvent(users[Math.floor(Math.random() * users.length)]!, n, from + n * step),
+    (_, n) => newEvent(users[Math.floor(Math.random() * users.length)]!, from + n * step),
   );
 }
 
@@ -110,22 +110,20 @@ export function newStreams(
   { from, to }: Period = hoursAgo(24),
 ): PublishedEvent[][] {
   const step = (to - from) / each;
-  return users.map((user, u) =>
-    Array.from(
-      { length: each },
-      (_, e) => newEvent(user, u * each + e, from + (e + Math.random()) * step),
-    )
+  return users.map((user) =>
+    Array.from({ length: each }, (_, e) => newEvent(user, from + (e + Math.random()) * step))
   );
 }
 
-function newEvent(user_id: string, n: number, at: number): PublishedEvent {
+/** What tells it from other events of its user is random, so that two that happen to share a time are none the less two. */
+function newEvent(user_id: string, at: number): PublishedEvent {
   const [event_type, app_source, payload] = kinds[Math.floor(Math.random() * kinds.length)]!;
   return {
     event_id: crypto.randomUUID(),
     user_id,
     event_type,
     app_source,
-    payload: payload(n),
+    payload: payload(Math.floor(Math.random() * 1_000_000_000)),
     timestamp: new Date(at).toISOString(),
   };
 }
