@@ -101,11 +101,9 @@ function readSending(
 
 /** Takes those that may travel together, in the order in which they came. */
 function takeTogether(waiting: Waiting[]): Waiting[] {
-  let [count, length] = [0, 0];
-  while (count < waiting.length && (count === 0 || length <= sharedText)) {
-    length += waiting[count++]!.text.length;
-  }
-  return waiting.splice(0, count);
+  let length = 0;
+  const beyond = waiting.findIndex(({ text }) => (length += text.length) > sharedText);
+  return waiting.splice(0, beyond < 0 ? waiting.length : beyond);
 }
 
 /** Never rejects: each publication is told by itself. */
@@ -116,15 +114,18 @@ async function send(database: Database, together: readonly Waiting[]): Promise<v
       together.forEach(({ resolve }, index) => resolve(publications[index]!));
       return;
     } catch (error) {
-      if (!(error instanceof postgres.PostgresError)) {
-        return together.forEach(({ reject }) => reject(error));
-      }
+      if (!isAnswer(error)) return together.forEach(({ reject }) => reject(error));
       // The database has refused them all, perhaps for what is one's own fault.
     }
   }
   await Promise.all(
     together.map((one) => publishAlone(database, one).then(one.resolve, one.reject)),
   );
+}
+
+/** Whether the database has said what is wrong, and is still there to be asked again. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && !/^(08|57P)/.test(error.code);
 }
 
 async function publishAlone(

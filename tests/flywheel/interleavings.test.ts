@@ -14,7 +14,8 @@ let connections: Database[];
 
 beforeAll(async () => {
   base = await testDatabase();
-  connections = Array.from({ length: 4 }, () => base.connect());
+  // What is published over a single connection at once travels together.
+  connections = [base.connectOnce(), ...Array.from({ length: 3 }, () => base.connect())];
   // Small pieces, so that much lies between them, and as many attempts as there may be crashes.
   await base.admin`
     update flywheel.settings

@@ -19,6 +19,8 @@ export interface TestDatabase extends AsyncDisposable {
   superuser: postgres.Sql;
   /** Connections as a function opens them, of this caller's own. */
   connect(): Database;
+  /** One such connection. */
+  connectOnce(): Database;
   /** Where `postgres` logs in, for processes of their own. */
   url: string;
   /** Where the superuser logs in. */
@@ -42,16 +44,18 @@ export async function testDatabase(): Promise<TestDatabase> {
   const superuser = open(superuserUrl, 2);
   const admin = open(url, 4);
   const connections: Database[] = [];
+  const keep = (database: Database) => {
+    connections.push(database);
+    return database;
+  };
   return {
     admin,
     superuser,
     url,
     superuserUrl,
-    connect() {
-      const database = connect(url);
-      connections.push(database);
-      return database;
-    },
+    connect: () => keep(connect(url)),
+    connectOnce: () =>
+      keep(postgres(url, { max: 1, onnotice() {}, connection: { role: "service_role" } })),
     async [Symbol.asyncDispose]() {
       await Promise.all([admin, superuser, ...connections].map((each) => each.end({ timeout: 1 })));
       const last = open(SUPERUSER_DB_URL, 1);

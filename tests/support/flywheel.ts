@@ -5,7 +5,7 @@ import { counting as rollupMemory } from "../../shared/domain/rollups/count.ts";
 import { defaultSettings } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
-import { createPublisher, type Publication } from "../../shared/flywheel/publish.ts";
+import { createPublisher, type Publication, type Publish } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
 
 /** Where a user's state keeps what the rollups remember, which is another story. */
@@ -31,8 +31,13 @@ export function publish(
 
 /** Publishes a body as it is written, to the last digit. */
 export function publishText(database: Database, text: string): Promise<Publication> {
-  return createPublisher(database)({ text, value: JSON.parse(text) }, undefined);
+  let publisher = publishers.get(database);
+  if (!publisher) publishers.set(database, publisher = createPublisher(database));
+  return publisher({ text, value: JSON.parse(text) }, undefined);
 }
+
+/** One for each pool of connections, as an instance of a function has one. */
+const publishers = new WeakMap<Database, Publish>();
 
 /** Appends events as the flywheel itself does, which nobody else can publish. */
 export async function tell(sql: postgres.Sql, events: readonly Event[]): Promise<void> {

@@ -1,0 +1,266 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createPublisher, type Publication } from "../../shared/flywheel/publish.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { event } from "../support/flywheel.ts";
+import { isSoak } from "../support/soak.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  await base.admin`update flywheel.settings set max_batch_events = 4`;
+  database = base.connectOnce();
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+/** One publication, by a user or with a secret key. */
+interface Sent {
+  body: unknown;
+  publisher?: string | undefined;
+}
+
+const publishAll = (
+  sent: readonly Sent[],
+  connection = database,
+): Promise<PromiseSettledResult<Publication>[]> => {
+  const publish = createPublisher(connection);
+  return Promise.allSettled(
+    sent.map(({ body, publisher }) =>
+      publish({ text: JSON.stringify(body), value: body }, publisher)
+    ),
+  );
+};
+
+async function publishOneByOne(sent: readonly Sent[]) {
+  const told: PromiseSettledResult<Publication>[] = [];
+  for (const each of sent) told.push(...await publishAll([each]));
+  return told;
+}
+
+/** A user's log, with the transaction that wrote each event. */
+const logOf = (user: string) =>
+  base.admin<{ event_id: string; event_type: string; payload: unknown; xmin: string }[]>`
+    select event_id, event_type, payload, xmin::text from public.phoenix_events
+    where user_id = ${user}
+    order by version
+  `;
+
+const newUsers = (count: number) => Array.from({ length: count }, () => crypto.randomUUID());
+
+test("publications that find all connections busy travel in one transaction, each answered by itself", async () => {
+  const users = newUsers(20);
+  const told = await publishAll(users.map((user) => ({ body: event(user) })));
+  const logs = await Promise.all(users.map(logOf));
+  expect(told.map((each) => each.status === "fulfilled" && each.value)).toEqual(
+    logs.map(([stored]) => ({
+      accepted: 1,
+      duplicates: 0,
+      rejected: 0,
+      results: [{ event_id: stored!.event_id, status: "accepted" }],
+    })),
+  );
+  const [first, ...others] = logs.map(([stored]) => stored!.xmin);
+  expect(new Set(others).size).toBe(1);
+  expect(others).not.toContain(first);
+});
+
+test("as many as may travel together do, and the others after them", async () => {
+  const users = newUsers(25);
+  const payload = { text: "x".repeat(16_000) };
+  await publishAll(users.map((user) => ({ body: event(user, { payload }) })));
+  const logs = await Promise.all(users.map(logOf));
+  const sizes = Map.groupBy(logs, ([stored]) => stored!.xmin).values().map(({ length }) => length);
+  expect([...sizes].toSorted((a, b) => a - b)).toEqual([1, 8, 8, 8]);
+});
+
+test("numbers arrive as they were written, to the last digit", async () => {
+  const users = newUsers(3);
+  const publish = createPublisher(database);
+  await Promise.all(users.map((user) => {
+    const text = JSON.stringify(event(user, { payload: { n: 0 } }))
+      .replace('"n":0', '"n":12345678901234567890.12345678901234567890');
+    return publish({ text, value: JSON.parse(text) }, undefined);
+  }));
+  const stored = await base.admin`
+    select payload ->> 'n' as n from public.phoenix_events where user_id = any (${users})
+  `;
+  expect(stored.map(({ n }) => n)).toEqual(
+    users.map(() => "12345678901234567890.1234567890123456789"),
+  );
+});
+
+describe("what one does wrong is its own business:", () => {
+  test("whoever is refused whole is told so, and all others are published", async () => {
+    const [one, busy, other, late] = newUsers(4) as [string, string, string, string];
+    const five = Array.from({ length: 5 }, () => event(busy));
+    const told = await publishAll([
+      { body: event(one) },
+      { body: event(one) },
+      { body: five },
+      { body: { events: [] } },
+      { body: { events: [event(late)], expected_version: 7 } },
+      { body: event(other) },
+      { body: { events: "none" } },
+    ]);
+    expect(told.map((each) => each.status === "fulfilled" ? each.value.results : each.reason))
+      .toMatchObject([
+        [{ status: "accepted" }],
+        [{ status: "duplicate" }],
+        { code: "PT413", detail: "too_many_events" },
+        { code: "PT400", detail: "no_events" },
+        { code: "PT409", detail: "wrong_expected_version" },
+        [{ status: "accepted" }],
+        { code: "PT400", detail: "invalid_body" },
+      ]);
+    expect(await logOf(busy)).toEqual([]);
+    expect(await logOf(late)).toEqual([]);
+  });
+
+  test("a version is expected by one alone, however many publish at once", async () => {
+    const [user] = newUsers(1) as [string];
+    const told = await publishAll(
+      [1, 2, 3].map((n) => ({
+        body: { events: [event(user, { payload: { n } })], expected_version: 0 },
+      })),
+    );
+    expect(told.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(await logOf(user)).toHaveLength(1);
+  });
+
+  test("the database takes no expected version with others", async () => {
+    const bodies = JSON.stringify([{ events: [event(newUsers(1)[0]!)], expected_version: 0 }]);
+    await expect(database`select flywheel.publish_together(${bodies}, ${[null]})`).rejects
+      .toMatchObject({ code: "PT400", detail: "invalid_expected_version" });
+  });
+});
+
+test("when their connection ends on the way, all are told, nothing is stored, and each may try again", async () => {
+  const [locked, ...users] = newUsers(5) as [string, ...string[]];
+  const sent = [...users, locked].map((user) => ({ body: event(user) }));
+  const own = base.connectOnce();
+  let telling: Promise<PromiseSettledResult<Publication>[]>;
+  await base.admin.begin(async (sql) => {
+    await sql`insert into flywheel.streams (user_id) values (${locked})`;
+    telling = publishAll(sent, own);
+    for (let ended = 0; ended === 0;) {
+      const rows = await base.superuser`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%publish_together%'
+      `;
+      ended = rows.length;
+    }
+    await sql`delete from flywheel.streams where user_id = ${locked}`;
+  });
+  const [first, ...others] = await telling!;
+  expect(first).toMatchObject({ status: "fulfilled", value: { accepted: 1 } });
+  for (const each of others) {
+    expect(each).toMatchObject({
+      status: "rejected",
+      reason: { code: expect.stringMatching(/^(57P01|CONNECTION_CLOSED)$/) },
+    });
+  }
+  const again = await publishAll(sent);
+  expect(again.map((each) => each.status === "fulfilled" && each.value.accepted)).toEqual(
+    [0, 1, 1, 1, 1],
+  );
+});
+
+/** An event by the numbers of its user and id, so that the same can be told twice. */
+interface Draft {
+  user: number;
+  isNamed: boolean;
+  content: number;
+  id: number | null;
+  isTimed: boolean;
+  flaw: "none" | "of the envelope" | "of the payload" | "no object";
+}
+
+/** A publication of such events, by a user or with a secret key. */
+interface Drafted {
+  by: number | null;
+  form: "one" | "list" | "events";
+  drafts: Draft[];
+}
+
+const draft: fc.Arbitrary<Draft> = fc.record({
+  user: fc.nat(1),
+  isNamed: fc.boolean(),
+  content: fc.nat(2),
+  id: fc.option(fc.nat(2), { freq: 2 }),
+  isTimed: fc.boolean(),
+  flaw: fc.oneof(
+    { weight: 8, arbitrary: fc.constant("none" as const) },
+    { weight: 1, arbitrary: fc.constantFrom("of the envelope", "of the payload", "no object") },
+  ),
+});
+
+const publications: fc.Arbitrary<Drafted[]> = fc.array(
+  fc.record({
+    by: fc.option(fc.nat(1), { freq: 2 }),
+    form: fc.constantFrom("one", "list", "events"),
+    // Now and then one more than a publication may hold.
+    drafts: fc.array(draft, { minLength: 1, maxLength: 5 }),
+  }),
+  { minLength: 2, maxLength: 8 },
+);
+
+/** Users and ids of their own for the same publications, and what is told of them without them. */
+class World {
+  readonly users = newUsers(2);
+  readonly #ids = newUsers(3);
+
+  write({ by, form, drafts }: Drafted): Sent {
+    const events = drafts.map((each) => this.#event(each, by));
+    return {
+      body: form === "one" ? events[0] : form === "list" ? events : { events },
+      publisher: by === null ? undefined : this.users[by],
+    };
+  }
+
+  #event({ user, isNamed, content, id, isTimed, flaw }: Draft, by: number | null): unknown {
+    if (flaw === "no object") return content;
+    const isOfPayload = flaw === "of the payload";
+    return {
+      ...(isNamed || by === null ? { user_id: this.users[user] } : {}),
+      event_type: isOfPayload ? "mood.logged" : "test.happened",
+      app_source: flaw === "of the envelope" ? "No Slug" : "website",
+      payload: isOfPayload ? { mood_score: 11 } : { content },
+      ...(id === null ? {} : { event_id: this.#ids[id] }),
+      ...(isTimed ? { timestamp: "2026-03-01T10:00:00Z" } : {}),
+    };
+  }
+
+  /** What publishers were told and what is in the log, with numbers in place of ids, in the order in which they are met. */
+  async story(told: readonly PromiseSettledResult<Publication>[]): Promise<unknown> {
+    const answers = told.map((each) =>
+      each.status === "fulfilled" ? each.value : { code: each.reason.code, of: each.reason.detail }
+    );
+    const logs = await Promise.all(this.users.map(logOf));
+    const stored = logs.map((log) => log.map(({ xmin: _, ...rest }) => rest));
+    const met = new Map<string, number>();
+    return JSON.parse(
+      JSON.stringify([answers, stored]),
+      (key, value) =>
+        key === "event_id" && value !== null
+          ? met.get(value) ?? met.set(value, met.size).get(value)
+          : value,
+    );
+  }
+}
+
+test("whatever is published together comes to what it would have come to one by one", async () => {
+  await fc.assert(
+    fc.asyncProperty(publications, async (drafted) => {
+      const [together, alone] = [new World(), new World()];
+      const tolds = [
+        await together.story(await publishAll(drafted.map((each) => together.write(each)))),
+        await alone.story(await publishOneByOne(drafted.map((each) => alone.write(each)))),
+      ];
+      expect(tolds[0]).toEqual(tolds[1]);
+    }),
+    { numRuns: isSoak ? 2_000 : 150 },
+  );
+});
