@@ -6,36 +6,32 @@ set search_path = ''
 set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
-  events integer := cardinality(incoming);
-  fine integer;
+  fine flywheel.incoming_event[];
+  has_issues boolean;
   is_entangled boolean;
-  verdicts flywheel.verdict[];
-  appended flywheel.verdict[];
+  verdicts flywheel.verdict[] := '{}';
   place integer;
 begin
-  if events = 1 and incoming[1].issues = '{}' then
-    return array[flywheel.append_event(incoming[1], dedup_window)];
-  end if;
-
-  select count(i.fingerprint), count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(*)
-  into fine, is_entangled
+  select
+    count(i.fingerprint) < count(*),
+    count(distinct i.fingerprint) < count(*) or count(distinct i.event_id) < count(*)
+  into has_issues, is_entangled
   from (
     select (incoming[p]).fingerprint, (incoming[p]).event_id
     from generate_subscripts(incoming, 1) as p
   ) as i;
 
-  if fine < events then
-    appended := case
-      when fine > 0 then flywheel.append(array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}'), dedup_window)
-    end;
-    fine := 0;
-    for place in 1 .. events loop
-      if incoming[place].issues = '{}' then
-        fine := fine + 1;
-        verdicts[place] := appended[fine];
-      end if;
-    end loop;
-    return verdicts;
+  if has_issues then
+    fine := array(select i::flywheel.incoming_event from unnest(incoming) as i where i.issues = '{}');
+    verdicts := case when cardinality(fine) > 0 then flywheel.append(fine, dedup_window) end;
+    return array(
+      select
+        case
+          when i.issues = '{}' then verdicts[(count(*) filter (where i.issues = '{}') over (order by i.ordinality))::integer]
+        end
+      from unnest(incoming) with ordinality as i
+      order by i.ordinality
+    );
   end if;
 
   if not is_entangled then

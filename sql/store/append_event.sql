@@ -11,6 +11,10 @@ declare
   is_known boolean := false;
   verdict flywheel.verdict := row(sent.event_id, 'accepted');
 begin
+  if sent.issues <> '{}' then
+    return null;
+  end if;
+
   insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
   values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
   on conflict (user_id) do update
@@ -78,4 +82,4 @@ end
 $$;
 
 comment on function flywheel.append_event(flywheel.incoming_event, interval) is
-  'flywheel.append_events() for one publication: the same in few statements, each of which costs more to start than to run.';
+  'flywheel.append() for one publication, in few statements, each of which costs more to start than to run.';

@@ -21,7 +21,10 @@ begin
     refused,
     settings
   );
-  verdicts := flywheel.append(incoming, settings.dedup_window);
+  verdicts := case cardinality(incoming)
+    when 1 then array[flywheel.append_event(incoming[1], settings.dedup_window)]
+    else flywheel.append(incoming, settings.dedup_window)
+  end;
 
   if sent ? 'expected_version' then
     perform flywheel.expect_version(incoming, verdicts, sent -> 'expected_version');
