@@ -14,6 +14,7 @@
 \ir store/canonical_json.sql
 \ir store/json_flaw.sql
 \ir store/envelope_issues.sql
+\ir store/refuse_endless_numbers.sql
 \ir store/read_envelopes.sql
 \ir store/judge.sql
 \ir store/append_event.sql

@@ -11,6 +11,7 @@ begin
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
+  perform flywheel.refuse_endless_numbers(events);
   return flywheel.publish(events::text, publisher)::jsonb;
 end
 $$;

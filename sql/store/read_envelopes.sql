@@ -24,6 +24,7 @@ begin
   -- Most publications are canonical as they come: one look at the text spares each event the careful way. Below U+0300 all
   -- text is in NFC.
   if body ~ '\.[0-9]*0[],}\s]|[\s:,[]-?[0-9.]+[eE]|[0-9]{60}|[^\u0001-\u02ff]|\\u' collate "C" then
+    perform flywheel.refuse_endless_numbers(sent);
     written := sent::text;
     -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
     if octet_length(written) > 2 * settings.max_batch_bytes then

@@ -485,6 +485,27 @@ $$;
 comment on function flywheel.envelope_issues(jsonb, uuid[], jsonb, flywheel.settings) is
   'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
 
+-- store/refuse_endless_numbers.sql
+create function flywheel.refuse_endless_numbers(sent jsonb)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  if jsonb_path_exists(
+    sent,
+    '$.** ? (@.type() == "number") ? (@ != 0 && (@.abs() > 1e400 || @.abs() < 1e-400))'
+  ) then
+    raise exception using
+      errcode = 'PT413', message = 'A number of the publication is too long when written out.', detail = 'body_too_large';
+  end if;
+end
+$$;
+
+comment on function flywheel.refuse_endless_numbers(jsonb) is
+  'Raises PT413 body_too_large where a number of a few characters, such as 1e-9999, would be thousands when written out: before it is.';
+
 -- store/read_envelopes.sql
 create function flywheel.read_envelopes(
   body text,
@@ -512,6 +533,7 @@ begin
   -- Most publications are canonical as they come: one look at the text spares each event the careful way. Below U+0300 all
   -- text is in NFC.
   if body ~ '\.[0-9]*0[],}\s]|[\s:,[]-?[0-9.]+[eE]|[0-9]{60}|[^\u0001-\u02ff]|\\u' collate "C" then
+    perform flywheel.refuse_endless_numbers(sent);
     written := sent::text;
     -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
     if octet_length(written) > 2 * settings.max_batch_bytes then
@@ -1236,6 +1258,7 @@ begin
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
+  perform flywheel.refuse_endless_numbers(events);
   return flywheel.publish(events::text, publisher)::jsonb;
 end
 $$;

@@ -73,7 +73,7 @@ function publishCalls(
         ours.push(
           await publish(
             bench,
-            { ...task, url, calls: "of one user", by: "a publisher" },
+            { ...task, url, calls: "of one user", by: "the database" },
             bench.reset,
           ),
         );

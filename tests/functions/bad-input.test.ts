@@ -153,8 +153,11 @@ describe("A publication that is too large is refused whole with 413:", () => {
     expect(refusalOf(await post(body))).toMatchObject({ status: 413, code: "body_too_large" });
   });
 
-  test("a few bytes that would become megabytes", async () => {
-    const body = textOf(good, `"payload":{"n":[${Array(12_000).fill("1e300")}]}`);
+  test.each([
+    ["megabytes", "1e300"],
+    ["gigabytes", "1e-9999"],
+  ])("a few bytes that would become %s", async (_, number) => {
+    const body = textOf(good, `"payload":{"n":[${Array(12_000).fill(number)}]}`);
     expect(body.length).toBeLessThan(100_000);
     expect(refusalOf(await post(body))).toMatchObject({ status: 413, code: "body_too_large" });
     await refusedByRpc(body);

@@ -1,0 +1,19 @@
+create function flywheel.refuse_endless_numbers(sent jsonb)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  if jsonb_path_exists(
+    sent,
+    '$.** ? (@.type() == "number") ? (@ != 0 && (@.abs() > 1e400 || @.abs() < 1e-400))'
+  ) then
+    raise exception using
+      errcode = 'PT413', message = 'A number of the publication is too long when written out.', detail = 'body_too_large';
+  end if;
+end
+$$;
+
+comment on function flywheel.refuse_endless_numbers(jsonb) is
+  'Raises PT413 body_too_large where a number of a few characters, such as 1e-9999, would be thousands when written out: before it is.';
