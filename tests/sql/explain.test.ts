@@ -155,7 +155,7 @@ describe.each<Early>([
   },
 );
 
-/** With one event a user, to go by the user alone seems as good as any whole key, and is not for those who have told much. */
+/** There a plan that goes by the user alone looks no dearer than one by a whole key, and is, for whoever has told much. */
 describe("where nearly everybody has told one event, the long history of one is not read", () => {
   const veteran = userOf(users);
   const events = 1_000;
