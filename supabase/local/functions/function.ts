@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort } from "../ports.ts";
 import { denoProgram } from "../supervisor/deno-program.ts";
 import { Service } from "../supervisor/service.ts";
 
@@ -13,7 +12,8 @@ const MEMORY = "--v8-flags=--max-old-space-size=256";
 /** A process that serves a function, and how many requests it has not answered yet. */
 interface Instance {
   readonly service: Service;
-  readonly origin: string;
+  /** Where it listens, by its own word: a port that was chosen for it could be somebody else's by now. Nothing while it boots. */
+  origin: string | undefined;
   underWay: number;
 }
 
@@ -37,14 +37,14 @@ export class EdgeFunction {
    * @returns nothing while no instance listens
    */
   ask(send: (origin: string) => Promise<Response>): Promise<Response> | undefined {
-    const [first, ...others] = this.#instances.filter(({ service }) => service.pid !== undefined);
+    const [first, ...others] = this.#instances.filter(({ origin }) => origin !== undefined);
     if (!first) return undefined;
     const idlest = others.reduce(
       (best, each) => each.underWay < best.underWay ? each : best,
       first,
     );
     idlest.underWay++;
-    return send(idlest.origin).finally(() => idlest.underWay--);
+    return send(idlest.origin!).finally(() => idlest.underWay--);
   }
 
   /**
@@ -77,35 +77,33 @@ export class EdgeFunction {
   }
 
   #newInstance(): Instance {
-    const port = freePort();
     const say = (text: string) => console.log(`${this.name}: ${text}`);
     const service = new Service(
       {
         name: this.name,
-        ...denoProgram(HOST, [join(this.folder, "index.ts"), String(port)], [
+        ...denoProgram(HOST, [join(this.folder, "index.ts")], [
           ...PERMISSIONS,
           MEMORY,
         ]),
         env: this.env,
-        isReady: () => accepts(port),
+        isReady: () => Promise.resolve(instance.origin !== undefined),
         stopSignal: "SIGTERM",
       },
-      say,
-      say,
+      (line) => {
+        const port = /^listening on (\d+)$/.exec(line)?.[1];
+        if (port && !instance.origin) instance.origin = `http://127.0.0.1:${port}`;
+        else say(line);
+      },
+      (text) => {
+        instance.origin = undefined;
+        say(text);
+      },
     );
-    return { service, origin: `http://127.0.0.1:${port}`, underWay: 0 };
+    const instance: Instance = { service, origin: undefined, underWay: 0 };
+    return instance;
   }
 }
 
 async function stopAll(instances: readonly Instance[]): Promise<void> {
   await Promise.all(instances.map(({ service }) => service.stop()));
-}
-
-async function accepts(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
-  } catch {
-    return false;
-  }
 }
