@@ -96,7 +96,12 @@ function callsOf(streams: readonly StoredEvent[][]): Map<string, Call[]> {
   const spies = reactors.map((reactor): Reactor => ({
     ...reactor,
     react(state, event, context) {
-      const before = { ...context, states: { ...context.states } };
+      const before: Context = {
+        user_id: context.user_id,
+        settings: context.settings,
+        states: { ...context.states },
+        idOf: (effect) => context.idOf(effect),
+      };
       calls.get(reactor.name)!.push([state, event, before]);
       return reactor.react(state, event, context);
     },
