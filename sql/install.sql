@@ -25,6 +25,8 @@
 \ir store/answer.sql
 \ir store/events_of.sql
 \ir store/publish.sql
+\ir store/publish_timely.sql
+\ir store/publish_timely_streams.sql
 \ir store/publish_together.sql
 \ir store/publish_events.sql
 \ir store/read_stream.sql

@@ -2,6 +2,8 @@ import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
+import { latestByUser, type PlainEvents, plainEvents } from "../domain/events/plain-event.ts";
+import { isObject } from "../domain/is-object.ts";
 import type { Database } from "../platform/database.ts";
 
 /** What became of a publication; the results stand in the order sent. */
@@ -18,7 +20,7 @@ export interface Publication {
 
 /**
  * Publishes one event, a list of events, or `{ events, expected_version? }`. Payloads are checked against the catalogue here, envelopes
- * by the database.
+ * by the database, unless one look says that they are fine.
  *
  * @param body the same body as text and as it reads; the text is what is stored, so that no digit of a number is lost
  * @param publisher the user who publishes; undefined for a secret key, with which each event names its user
@@ -54,7 +56,7 @@ export function createPublisher(database: Database): Publish {
 
   return (body, publisher) => {
     const sending = readSending(body, publisher);
-    if (!sending.mayTravelWithOthers) return publishAlone(database, sending);
+    if (!sending.mayTravelWithOthers) return publishOne(database, sending);
     const { promise, resolve, reject } = Promise.withResolvers<Publication>();
     waiting.push({ ...sending, resolve, reject });
     sendWaiting();
@@ -69,6 +71,8 @@ interface Sending {
   publisher: string | null;
   /** How many events it holds. */
   events: number;
+  /** Its events, where one look says that they are fine. */
+  plain: PlainEvents | undefined;
   /** What the catalogue finds wrong, by the event's place. */
   refused: Record<number, Issue[]>;
   mayTravelWithOthers: boolean;
@@ -85,6 +89,11 @@ function readSending(
 ): Sending {
   const events = isObject(value) ? ("events" in value ? value.events : [value]) : value;
   const isList = Array.isArray(events);
+  const expectsVersion = isObject(value) && "events" in value &&
+    "expected_version" in value;
+  const plain = isList && events.length > 0 && !expectsVersion
+    ? plainEvents(text, events, publisher, () => crypto.randomUUID())
+    : undefined;
   return {
     // All that is not yet of this form is one event or a list of them.
     text: isObject(value) && "events" in value
@@ -92,46 +101,95 @@ function readSending(
       : `{"events":${isObject(value) ? `[${text || "{}"}]` : text}}`,
     publisher: publisher ?? null,
     events: isList ? events.length : 0,
-    refused: isList ? refusedPayloads(events) : {},
+    plain,
+    refused: isList && !plain ? refusedPayloads(events) : {},
     // What is refused whole, as a stream that is at another version may be, would send all others on their way again.
-    mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText &&
-      !(isObject(value) && "expected_version" in value),
+    mayTravelWithOthers: isList && events.length > 0 &&
+      text.length <= smallText && !expectsVersion,
   };
 }
 
-/** Takes those that may travel together, in the order in which they came. */
+/** Takes the first and those next to it that may travel along: what is plain keeps to its like. */
 function takeTogether(waiting: Waiting[]): Waiting[] {
+  const isPlain = waiting[0]!.plain !== undefined;
   let length = 0;
-  const beyond = waiting.findIndex(({ text }) => (length += text.length) > sharedText);
+  const beyond = waiting.findIndex(({ text, plain }) =>
+    (plain !== undefined) !== isPlain || (length += text.length) > sharedText
+  );
   return waiting.splice(0, beyond < 0 ? waiting.length : beyond);
 }
 
 /** Never rejects: each publication is told by itself. */
-async function send(database: Database, together: readonly Waiting[]): Promise<void> {
+async function send(
+  database: Database,
+  together: readonly Waiting[],
+): Promise<void> {
   if (together.length > 1) {
     try {
-      const publications = await publishTogether(database, together);
+      const publications = await publishTimely(database, together) ??
+        await publishTogether(database, together);
       together.forEach(({ resolve }, index) => resolve(publications[index]!));
       return;
     } catch (error) {
-      if (!isAnswer(error)) return together.forEach(({ reject }) => reject(error));
+      if (!isAnswer(error)) {
+        return together.forEach(({ reject }) => reject(error));
+      }
       // The database has refused them all, perhaps for what is one's own fault.
     }
   }
   await Promise.all(
-    together.map((one) => publishAlone(database, one).then(one.resolve, one.reject)),
+    together.map((one) => publishOne(database, one).then(one.resolve, one.reject)),
   );
 }
 
 /** Whether the database has said what is wrong, and is still there to be asked again. */
 function isAnswer(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && !/^(08|57P)/.test(error.code);
+  return error instanceof postgres.PostgresError &&
+    !/^(08|57P)/.test(error.code);
 }
 
-async function publishAlone(
+/**
+ * Publishes what is plain, and later than all that the log has of these users: most of what apps send, as they send it. Neither its
+ * envelopes nor what it might repeat need a look then.
+ *
+ * @returns undefined, with nothing published, where it is otherwise
+ */
+async function publishTimely(
   database: Database,
-  { text, publisher, refused }: Sending,
+  together: readonly Sending[],
+): Promise<Publication[] | undefined> {
+  const plain = together.flatMap(({ plain }) => plain ?? []);
+  if (plain.length < together.length) return undefined;
+  const latest = latestByUser(plain.flatMap(({ events }) => events));
+  if (!latest) return undefined;
+  const list = `[${plain.map(({ text }) => text.slice(1, -1)).join(",")}]`;
+  const [owner, ...others] = latest.keys();
+  const [row] = others.length > 0
+    ? await database<{ published: boolean }[]>`
+        select flywheel.publish_timely_streams(${list}) as published
+      `
+    : await database<{ published: boolean }[]>`
+        select flywheel.publish_timely(${list}, ${owner!}) as published
+      `;
+  return row!.published ? plain.map(({ events }) => acceptedAll(events)) : undefined;
+}
+
+function acceptedAll(events: PlainEvents["events"]): Publication {
+  return {
+    accepted: events.length,
+    duplicates: 0,
+    rejected: 0,
+    results: events.map(({ event_id }) => ({ event_id, status: "accepted" })),
+  };
+}
+
+async function publishOne(
+  database: Database,
+  sending: Sending,
 ): Promise<Publication> {
+  const [timely] = await publishTimely(database, [sending]) ?? [];
+  if (timely) return timely;
+  const { text, publisher, refused } = sending;
   const [row] = await database<{ publish: Publication }[]>`
     select flywheel.publish(${text}, ${publisher}, ${JSON.stringify(refused)}::text::jsonb)
   `;
@@ -173,14 +231,12 @@ function refusedPayloads(events: readonly unknown[]): Record<number, Issue[]> {
 }
 
 /** An event's type and payload, under either name, whatever Unicode form the names have. */
-function readEnvelope(event: unknown): { event_type?: unknown; payload?: unknown } {
+function readEnvelope(
+  event: unknown,
+): { event_type?: unknown; payload?: unknown } {
   if (!isObject(event)) return {};
   return {
     event_type: typeof event.event_type === "string" ? normaliseText(event.event_type) : undefined,
     payload: event.payload ?? event.data ?? {},
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -71,7 +71,6 @@ export async function fill(
     users,
     url: bench.stack.env.DB_URL,
     calls: "of many users",
-    by: "the database",
     warmUp: false,
   });
   await bench.admin`analyze`;

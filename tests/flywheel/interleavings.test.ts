@@ -139,7 +139,7 @@ class Run {
         event(this.users[user]!, {
           payload: { content, delay: content * 4 + 1 },
           ...(id !== null && { event_id: this.#ids[id] }),
-          ...(timed && { timestamp: "2025-03-01T10:00:00Z" }),
+          ...(timed && { timestamp: `2025-03-01T10:00:0${content}.000Z` }),
         })
       ),
     );

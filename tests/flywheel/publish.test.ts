@@ -229,7 +229,7 @@ class World {
       app_source: flaw === "of the envelope" ? "No Slug" : "website",
       payload: isOfPayload ? { mood_score: 11 } : { content },
       ...(id === null ? {} : { event_id: this.#ids[id] }),
-      ...(isTimed ? { timestamp: "2026-03-01T10:00:00Z" } : {}),
+      ...(isTimed ? { timestamp: `2026-03-01T10:00:0${content}.000Z` } : {}),
     };
   }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { plainEvents } from "../../shared/domain/events/plain-event.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { publishText } from "../support/flywheel.ts";
@@ -151,5 +152,62 @@ describe("the fingerprint of a payload", () => {
     [`{"a":true}`, `{"a":"true"}`],
   ])("%s is not the same as %s", async (one, other) => {
     expect(await statuses(one, other)).toEqual(["accepted", "accepted"]);
+  });
+});
+
+describe("a payload that is published the short way", () => {
+  const written = (user_id: string, payload: string) =>
+    `{"user_id":"${user_id}","event_type":"test","app_source":"cv","payload":${payload},` +
+    `"timestamp":"2026-01-31T10:00:00.000Z"}`;
+
+  async function theLongWay(text: string): Promise<string | undefined> {
+    const [row] = await database<{ publish: { results: { status: string }[] } }[]>`
+      select flywheel.publish(${text})
+    `;
+    return row!.publish.results[0]?.status;
+  }
+
+  test("is kept as by the long way, and each way knows again what came the other", async () => {
+    let short = 0;
+    await fc.assert(
+      fc.asyncProperty(payload, fc.gen(), async (value, g) => {
+        const spelt = spell(value, (below) => g(fc.nat, { max: below - 1 }));
+        const [one, other] = [crypto.randomUUID(), crypto.randomUUID()];
+        const [text, otherText] = [written(one, spelt), written(other, spelt)];
+        if (plainEvents(text, [JSON.parse(text)], undefined, () => other)) short++;
+        await publishText(database, text);
+        await theLongWay(otherText);
+        const kept = await database`
+          select payload::text, octet_length(event_hash) as hashed from public.phoenix_events
+          where user_id in (${one}, ${other})
+        `;
+        expect(kept).toHaveLength(2);
+        expect(kept[0]).toEqual(kept[1]);
+        expect(await theLongWay(text)).toBe("duplicate");
+        const { results } = await publishText(database, otherText);
+        expect(results[0]!.status).toBe("duplicate");
+      }),
+      { numRuns: 300 },
+    );
+    expect(short, "as many went the short way").toBeGreaterThan(30);
+  });
+
+  test.each([
+    ["1.10", "1.1"],
+    ["-0", "0"],
+    ["0.000001", "0.000001"],
+    ["0.0000001", "0.0000001"],
+    ["123456789012345", "123456789012345"],
+    ["1234567890123456789", "1234567890123456789"],
+    ["1234567890.12345678", "1234567890.12345678"],
+    ["0.30000000000000004", "0.30000000000000004"],
+    ["1e3", "1000"],
+    ["1E-7", "0.0000001"],
+    ["1e22", "10000000000000000000000"],
+  ])("keeps the number %s to the last digit", async (number, kept) => {
+    const user = crypto.randomUUID();
+    await publishText(database, written(user, `{"n": [${number} ]}`));
+    expect(await database`select payload::text from public.phoenix_events where user_id = ${user}`)
+      .toEqual([{ payload: `{"n": [${kept}]}` }]);
   });
 });

@@ -36,6 +36,29 @@ const publishing: Act = async (sql, user) => {
   await sql`select flywheel.publish_together(${json(several)}, ${several.map(() => null)})`;
 };
 
+const publishingInOrder: Act = async (sql) => {
+  const users = Array.from({ length: 100 }, () => crypto.randomUUID());
+  for (const hour of [10, 11]) {
+    const sent = users.map((user) => ({
+      ...event(user, { timestamp: `2025-03-01T${hour}:00:00.000Z` }),
+      event_id: crypto.randomUUID(),
+    }));
+    const [one, other, ...others] = sent.map((each) => json([each]));
+    const later = json([
+      { ...sent[1], event_id: crypto.randomUUID(), timestamp: `2025-03-01T${hour}:30:00.000Z` },
+      { ...sent[1], event_id: crypto.randomUUID(), timestamp: `2025-03-01T${hour}:40:00.000Z` },
+    ]);
+    const many = `[${others.map((each) => each.slice(1, -1)).join()}]`;
+    const published = [
+      await sql`select flywheel.publish_timely(${one!}, ${users[0]!}) as done`,
+      await sql`select flywheel.publish_timely(${other!}, ${users[1]!}) as done`,
+      await sql`select flywheel.publish_timely(${later}, ${users[1]!}) as done`,
+      await sql`select flywheel.publish_timely_streams(${many}) as done`,
+    ];
+    if (!published.every(([row]) => row!.done)) throw new Error("it was not published");
+  }
+};
+
 interface Leased {
   token: string;
   leased_at: number;
@@ -241,6 +264,7 @@ type Named = readonly [what: string, act: Act];
 /** What publishers and workers do all the time. Like the others each can be done by itself. */
 export const hotPath: readonly Named[] = [
   ["publishing", publishing],
+  ["publishing in order, as apps do", publishingInOrder],
   [
     "leasing and committing effects of every kind, counted by the worker",
     committing({ counted: true, ahead: false }),

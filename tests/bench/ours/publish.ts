@@ -1,7 +1,6 @@
-/** Publishes, in batches of many users or in calls of one user's events each. */
+/** Publishes as the function `events` does, in batches of many users or in calls of one user's events each. */
 import postgres from "postgres";
 import { createPublisher } from "../../../shared/flywheel/publish.ts";
-import { connect } from "../../../shared/platform/database.ts";
 import { race, task } from "../harness/race.ts";
 import {
   batches,
@@ -20,13 +19,10 @@ export interface PublishTask {
   /** Events a call. */
   batch: number;
   clients: number;
+  /** Connections of the publisher; without, one for each client. */
+  connections?: number;
   /** Whether a call holds one user's events or many users'. */
   calls: "of one user" | "of many users";
-  /**
-   * By `flywheel.publish()`, over a connection for each client; or by a publisher, as the function `events` has one, which checks payloads
-   * against the catalogue first and has connections of its own.
-   */
-  by: "the database" | "a publisher";
   /** Who publishes; as many new users as `users` without. */
   userIds?: string[];
   /** When it happened; the last 24 hours without. */
@@ -35,16 +31,29 @@ export interface PublishTask {
   warmUp: boolean;
 }
 
-const { url, events, users, batch, clients, calls, by, userIds, period, warmUp } = task<
-  PublishTask
->();
-const database = by === "a publisher"
-  ? connect(url)
-  : postgres(url, { max: clients, connection: { role: "service_role" } });
+const {
+  url,
+  events,
+  users,
+  batch,
+  clients,
+  connections = clients,
+  calls,
+  userIds,
+  period,
+  warmUp,
+} = task<PublishTask>();
+const database = postgres(url, {
+  max: connections,
+  connection: { role: "service_role" },
+});
 const publish = createPublisher(database);
 
 /** What each client publishes. A user's events come from one client, so that they arrive in order, as an app sends them. */
-function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][] {
+function bodiesOf(
+  events: number,
+  users: readonly string[],
+): PublishedEvent[][][] {
   return Array.from({ length: clients }, (_, client) => {
     const own = users.filter((_, place) => place % clients === client % users.length);
     const each = events / Math.max(users.length, clients);
@@ -56,15 +65,13 @@ function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][
 
 async function send(events: PublishedEvent[]): Promise<number> {
   const body = { events };
-  const text = JSON.stringify(body);
-  if (by === "a publisher") return (await publish({ text, value: body }, undefined)).accepted;
-  const [row] = await database<{ publish: { accepted: number } }[]>`
-    select flywheel.publish(${text})
-  `;
-  return row!.publish.accepted;
+  return (await publish({ text: JSON.stringify(body), value: body }, undefined))
+    .accepted;
 }
 
-async function sendAll(bodies: readonly PublishedEvent[][][]): Promise<{ events: number }> {
+async function sendAll(
+  bodies: readonly PublishedEvent[][][],
+): Promise<{ events: number }> {
   const accepted = await Promise.all(bodies.map(async (own) => {
     let events = 0;
     for (const body of own) events += await send(body);

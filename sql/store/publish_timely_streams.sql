@@ -1,0 +1,82 @@
+create function flywheel.publish_timely_streams(events text)
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+as $$
+declare
+  list jsonb;
+  sent integer;
+  appended integer;
+begin
+  list := events::jsonb;
+  sent := jsonb_array_length(list);
+
+  with told as materialized (
+    select e.*
+    from rows from (
+      jsonb_to_recordset(list) as (
+        user_id uuid, event_id uuid, event_type text, app_source text, payload jsonb, metadata jsonb,
+        correlation_id text, causation_id text, session_id text, "timestamp" timestamptz
+      )
+    ) with ordinality as e (
+      user_id, event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp", place
+    )
+  ),
+  -- In order of users, as every publication locks, so that two cannot deadlock. A new row keeps the earliest time where an
+  -- old one has it compared.
+  reserved as (
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest
+    from (
+      select t.user_id, count(*) as events, max(t."timestamp") as latest, min(t."timestamp") as earliest
+      from told as t
+      group by t.user_id
+    ) as o
+    cross join flywheel.settings as g
+    where sent <= g.max_batch_events
+      and octet_length(publish_timely_streams.events) <= g.max_batch_bytes
+      and o.latest <= clock_timestamp() + g.future_tolerance
+    order by o.user_id
+    on conflict (user_id) do update
+    set
+      version = s.version + excluded.version,
+      pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
+      available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+      latest_at = excluded.latest_at,
+      latest_before = s.latest_at
+    where excluded.latest_before > s.latest_at
+    returning s.user_id, s.version, clock_timestamp() as appended_at
+  )
+  insert into public.phoenix_events (
+    user_id, version, event_id, event_type, app_source, payload, metadata,
+    correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
+  )
+  select
+    n.user_id, r.version - n.behind, n.event_id, n.event_type, n.app_source, n.payload, coalesce(n.metadata, '{}'),
+    n.correlation_id, n.causation_id, n.session_id, n."timestamp", r.appended_at,
+    sha256(
+      convert_to(
+        concat_ws(chr(31), n.user_id, n.event_type, n.app_source, n.payload, extract(epoch from n."timestamp")), 'UTF8'
+      )
+    )
+  from (
+    select t.*, row_number() over (partition by t.user_id order by t.place desc) - 1 as behind
+    from told as t
+  ) as n
+  join reserved as r on r.user_id = n.user_id;
+  get diagnostics appended = row_count;
+
+  if appended between 1 and sent - 1 then
+    raise sqlstate 'PT409';
+  end if;
+  return appended > 0;
+exception
+  when unique_violation or data_exception or sqlstate 'PT409' then
+    return false;
+end
+$$;
+
+comment on function flywheel.publish_timely_streams(text) is
+  'flywheel.publish_timely() for several users'' events, mixed, each with a user_id: appends all and returns true, or nothing and returns false.';

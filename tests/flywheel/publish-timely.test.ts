@@ -1,0 +1,190 @@
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { type Event, event, publish } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: postgres.Sql;
+/** The functions that publications have called. */
+let called: string[] = [];
+
+beforeAll(async () => {
+  base = await testDatabase();
+  await base.admin`update flywheel.settings set max_batch_events = 4`;
+  database = postgres(base.url, {
+    max: 1,
+    onnotice() {},
+    connection: { role: "service_role" },
+    debug(_, query) {
+      called.push(...query.match(/flywheel\.\w+/g) ?? []);
+    },
+  });
+});
+afterAll(async () => {
+  await database?.end({ timeout: 1 });
+  await base?.[Symbol.asyncDispose]();
+});
+
+const newId = () => crypto.randomUUID();
+const at = (minute: number) => `2026-03-01T10:${String(minute).padStart(2, "0")}:00.000Z`;
+const short = ["flywheel.publish_timely"];
+const shortForMany = ["flywheel.publish_timely_streams"];
+const long = ["flywheel.publish"];
+
+/** Publishes, and tells what became of the events and which functions were called. */
+async function send(...events: Event[]) {
+  called = [];
+  const { results } = await publish(database, events);
+  return { statuses: results.map(({ status }) => status), results, called };
+}
+
+/** A user's log, by version. */
+const logOf = (user: string) =>
+  base.admin<Record<string, unknown>[]>`
+    select version, event_id, "timestamp", received_at from public.phoenix_events
+    where user_id = ${user}
+    order by version
+  `;
+
+describe("what a user's app sends in order takes one short step", () => {
+  test("from the first event on, one or several at a time", async () => {
+    const user = newId();
+    const ids = [newId(), newId().toUpperCase(), newId(), newId(), newId()];
+    const sent = ids.map((event_id, n) => event(user, { event_id, timestamp: at(n) }));
+    expect(await send(sent[0]!)).toMatchObject({ statuses: ["accepted"], called: short });
+    expect(await send(sent[1]!)).toMatchObject({ statuses: ["accepted"], called: short });
+    const { results, ...told } = await send(...sent.slice(2));
+    expect(told).toEqual({ statuses: Array(3).fill("accepted"), called: short });
+    expect(results.map(({ event_id }) => event_id)).toEqual(ids.slice(2));
+    expect(await logOf(user)).toEqual(ids.map((event_id, n) => ({
+      version: String(n + 1),
+      event_id: event_id.toLowerCase(),
+      timestamp: new Date(at(n)),
+      received_at: expect.any(Date),
+    })));
+  });
+
+  test("and so do several users' events, mixed", async () => {
+    const [one, other] = [newId(), newId()];
+    await send(event(one, { timestamp: at(1) }));
+    const told = await send(
+      event(one, { timestamp: at(2) }),
+      event(other, { timestamp: at(2) }),
+      event(one, { timestamp: at(3) }),
+    );
+    expect(told).toMatchObject({ statuses: Array(3).fill("accepted"), called: shortForMany });
+    expect((await logOf(one)).map(({ timestamp }) => timestamp)).toEqual(
+      [1, 2, 3].map((n) => new Date(at(n))),
+    );
+    const received = (await logOf(one)).map(({ received_at }) => Number(received_at));
+    expect(received).toEqual(received.toSorted((a, b) => a - b));
+  });
+
+  test("with Aube's names for the fields", async () => {
+    const user = newId();
+    const { event_type } = event(user);
+    const told = await send({
+      user_id: user,
+      event_type,
+      source_app: "phoenix_aube",
+      data: { a: 1 },
+      partition_key: user,
+      timestamp: at(1),
+    });
+    expect(told).toMatchObject({ statuses: ["accepted"], called: short });
+    expect(
+      await base
+        .admin`select app_source, payload from public.phoenix_events where user_id = ${user}`,
+    )
+      .toEqual([{ app_source: "aube", payload: { a: 1 } }]);
+  });
+});
+
+describe("a closer look is taken at", () => {
+  test.each<[string, (user: string, id: string) => Event[], string[]]>([
+    ["what happened earlier than the last event", (user) => [event(user, { timestamp: at(1) })], [
+      "accepted",
+    ]],
+    [
+      "what happened at the same time",
+      (user) => [event(user, { timestamp: at(2), payload: { n: 1 } })],
+      ["accepted"],
+    ],
+    ["what was sent before", (user) => [event(user, { timestamp: at(2) })], ["duplicate"]],
+    ["a known event_id", (user, event_id) => [event(user, { event_id, timestamp: at(3) })], [
+      "rejected",
+    ]],
+    [
+      "a known event_id among others",
+      (user, event_id) => [
+        event(user, { timestamp: at(3) }),
+        event(user, { event_id, timestamp: at(4) }),
+        event(user, { timestamp: at(5) }),
+      ],
+      ["accepted", "rejected", "accepted"],
+    ],
+    [
+      "one user of several whose event is late",
+      (user) => [event(newId(), { timestamp: at(3) }), event(user, { timestamp: at(1) })],
+      ["accepted", "accepted"],
+    ],
+    [
+      "what a clock far ahead says",
+      (user) => [event(user, { timestamp: "2999-01-01T00:00:00.000Z" })],
+      ["rejected"],
+    ],
+    [
+      "a day that no month has",
+      (user) => [event(user, { timestamp: "2026-02-31T00:00:00.000Z" })],
+      ["rejected"],
+    ],
+  ])("%s, once it turns out so", async (_, later, statuses) => {
+    const [user, event_id] = [newId(), newId()];
+    await send(event(user, { event_id, timestamp: at(2) }));
+    const told = await send(...later(user, event_id));
+    expect(told.statuses).toEqual(statuses);
+    expect(told.called).toEqual([expect.stringMatching("publish_timely"), ...long]);
+    const versions = (await logOf(user)).map(({ version }) => version);
+    expect(versions).toEqual(versions.map((_, place) => String(place + 1)));
+  });
+
+  test.each<[string, (user: string) => Event[], string[]]>([
+    ["what has no time", (user) => [event(user)], ["accepted"]],
+    [
+      "two of a user at the same time",
+      (user) => [event(user, { timestamp: at(1) }), event(user, { timestamp: at(1) })],
+      ["accepted", "duplicate"],
+    ],
+    [
+      "what the catalogue refuses",
+      (user) => [
+        event(user, { event_type: "mood.logged", payload: { mood_score: 11 }, timestamp: at(1) }),
+      ],
+      ["rejected"],
+    ],
+  ])("%s, at once", async (_, sent, statuses) => {
+    expect(await send(...sent(newId()))).toMatchObject({ statuses, called: long });
+  });
+
+  test("more events than the settings allow", async () => {
+    const user = newId();
+    const five = [1, 2, 3, 4, 5].map((n) => event(user, { timestamp: at(n) }));
+    await expect(send(...five)).rejects.toMatchObject({ code: "PT413" });
+    const others = five.map((each) => ({ ...each, user_id: newId() }));
+    await expect(send(...others)).rejects.toMatchObject({ code: "PT413" });
+    expect(await logOf(user)).toEqual([]);
+  });
+});
+
+test("whoever publishes the same at the same moment, one is first", async () => {
+  const connections = Array.from({ length: 4 }, () => base.connectOnce());
+  for (let round = 0; round < 25; round++) {
+    const [user, other, event_id] = [newId(), newId(), round % 2 ? newId() : undefined];
+    const sent = [event(user, { timestamp: at(1), ...event_id && { event_id } })];
+    if (round % 3 === 0) sent.push(event(other, { timestamp: at(1) }));
+    const told = await Promise.all(connections.map((each) => publish(each, sent)));
+    expect(told.map(({ accepted }) => accepted).toSorted()).toEqual([0, 0, 0, sent.length]);
+    expect(new Set(told.map(({ results }) => results[0]!.event_id)).size).toBe(1);
+    expect(await logOf(user)).toHaveLength(1);
+  }
+});
