@@ -2,7 +2,7 @@ import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
-import { latestByUser, type PlainEvents, plainEvents } from "../domain/events/plain-event.ts";
+import { latestByUser, type PlainEvent, plainEvents } from "../domain/events/plain-event.ts";
 import { isObject } from "../domain/is-object.ts";
 import type { Database } from "../platform/database.ts";
 
@@ -72,7 +72,7 @@ interface Sending {
   /** How many events it holds. */
   events: number;
   /** Its events, where one look says that they are fine. */
-  plain: PlainEvents | undefined;
+  plain: readonly PlainEvent[] | undefined;
   /** What the catalogue finds wrong, by the event's place. */
   refused: Record<number, Issue[]>;
   mayTravelWithOthers: boolean;
@@ -158,23 +158,22 @@ async function publishTimely(
   database: Database,
   together: readonly Sending[],
 ): Promise<Publication[] | undefined> {
-  const plain = together.flatMap(({ plain }) => plain ?? []);
-  if (plain.length < together.length) return undefined;
-  const latest = latestByUser(plain.flatMap(({ events }) => events));
-  if (!latest) return undefined;
-  const list = `[${plain.map(({ text }) => text.slice(1, -1)).join(",")}]`;
-  const [owner, ...others] = latest.keys();
-  const [row] = others.length > 0
+  if (together.some(({ plain }) => !plain)) return undefined;
+  const events = together.flatMap(({ plain }) => plain!);
+  const users = latestByUser(events);
+  if (!users) return undefined;
+  const list = `[${events.map(({ text }) => text).join(",")}]`;
+  const [row] = users.size > 1
     ? await database<{ published: boolean }[]>`
         select flywheel.publish_timely_streams(${list}) as published
       `
     : await database<{ published: boolean }[]>`
-        select flywheel.publish_timely(${list}, ${owner!}) as published
+        select flywheel.publish_timely(${list}) as published
       `;
-  return row!.published ? plain.map(({ events }) => acceptedAll(events)) : undefined;
+  return row!.published ? together.map(({ plain }) => acceptedAll(plain!)) : undefined;
 }
 
-function acceptedAll(events: PlainEvents["events"]): Publication {
+function acceptedAll(events: readonly PlainEvent[]): Publication {
   return {
     accepted: events.length,
     duplicates: 0,

@@ -9,7 +9,7 @@ revoke all on all functions in schema flywheel from public, anon, authenticated,
 grant execute on function
   flywheel.publish(text, uuid, jsonb),
   flywheel.publish_together(text, uuid[], jsonb),
-  flywheel.publish_timely(text, uuid),
+  flywheel.publish_timely(text),
   flywheel.publish_timely_streams(text),
   flywheel.read_stream(uuid, bigint, boolean, integer),
   flywheel.erase_user(uuid, text),

@@ -1,4 +1,4 @@
-create function flywheel.publish_timely(events text, owner uuid)
+create function flywheel.publish_timely(events text)
 returns boolean
 language plpgsql
 security definer
@@ -7,8 +7,9 @@ set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   list jsonb;
+  event jsonb;
+  owner uuid;
   sent integer;
-  event flywheel.envelope;
   earliest timestamptz;
   latest timestamptz;
   reserved bigint;
@@ -16,9 +17,10 @@ declare
 begin
   list := events::jsonb;
   sent := jsonb_array_length(list);
-  event := jsonb_populate_record(null::flywheel.envelope, list -> 0);
-  earliest := event."timestamp";
-  latest := case when sent = 1 then earliest else (list -> -1 ->> 'timestamp')::timestamptz end;
+  event := list -> 0;
+  owner := event ->> 0;
+  earliest := event ->> 5;
+  latest := list -> -1 ->> 5;
 
   insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
   select owner, sent, clock_timestamp(), clock_timestamp(), latest
@@ -47,13 +49,10 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     values (
-      owner, reserved, event.event_id, event.event_type, event.app_source, event.payload, coalesce(event.metadata, '{}'),
-      event.correlation_id, event.causation_id, event.session_id, event."timestamp", appended_at,
+      owner, reserved, (event ->> 1)::uuid, event ->> 2, event ->> 3, event -> 4, coalesce(event -> 6, '{}'),
+      event ->> 7, event ->> 8, event ->> 9, latest, appended_at,
       sha256(
-        convert_to(
-          concat_ws(chr(31), owner, event.event_type, event.app_source, event.payload, extract(epoch from event."timestamp")),
-          'UTF8'
-        )
+        convert_to(concat_ws(chr(31), owner, event ->> 2, event ->> 3, event -> 4, extract(epoch from latest)), 'UTF8')
       )
     );
     return true;
@@ -64,21 +63,17 @@ begin
     correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
   )
   select
-    owner, reserved - sent + e.place, e.event_id, e.event_type, e.app_source, e.payload, coalesce(e.metadata, '{}'),
-    e.correlation_id, e.causation_id, e.session_id, e."timestamp", appended_at,
+    owner, reserved - sent + t.place, (t.event ->> 1)::uuid, t.event ->> 2, t.event ->> 3, t.event -> 4,
+    coalesce(t.event -> 6, '{}'), t.event ->> 7, t.event ->> 8, t.event ->> 9, t.told_at, appended_at,
     sha256(
       convert_to(
-        concat_ws(chr(31), owner, e.event_type, e.app_source, e.payload, extract(epoch from e."timestamp")), 'UTF8'
+        concat_ws(chr(31), owner, t.event ->> 2, t.event ->> 3, t.event -> 4, extract(epoch from t.told_at)), 'UTF8'
       )
     )
-  from rows from (
-    jsonb_to_recordset(list) as (
-      event_id uuid, event_type text, app_source text, payload jsonb, metadata jsonb,
-      correlation_id text, causation_id text, session_id text, "timestamp" timestamptz
-    )
-  ) with ordinality as e (
-    event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp", place
-  );
+  from (
+    select e.*, (e.event ->> 5)::timestamptz as told_at
+    from jsonb_array_elements(list) with ordinality as e (event, place)
+  ) as t;
   return true;
 exception
   when unique_violation or data_exception then
@@ -86,5 +81,5 @@ exception
 end
 $$;
 
-comment on function flywheel.publish_timely(text, uuid) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each with an event_id and a timestamp, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+comment on function flywheel.publish_timely(text) is
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';

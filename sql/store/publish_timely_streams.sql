@@ -14,15 +14,8 @@ begin
   sent := jsonb_array_length(list);
 
   with told as materialized (
-    select e.*
-    from rows from (
-      jsonb_to_recordset(list) as (
-        user_id uuid, event_id uuid, event_type text, app_source text, payload jsonb, metadata jsonb,
-        correlation_id text, causation_id text, session_id text, "timestamp" timestamptz
-      )
-    ) with ordinality as e (
-      user_id, event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp", place
-    )
+    select (e.event ->> 0)::uuid as user_id, (e.event ->> 5)::timestamptz as told_at, e.*
+    from jsonb_array_elements(list) with ordinality as e (event, place)
   ),
   -- In order of users, as every publication locks, so that two cannot deadlock. A new row keeps the earliest time where an
   -- old one has it compared.
@@ -30,7 +23,7 @@ begin
     insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
     select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest
     from (
-      select t.user_id, count(*) as events, max(t."timestamp") as latest, min(t."timestamp") as earliest
+      select t.user_id, count(*) as events, max(t.told_at) as latest, min(t.told_at) as earliest
       from told as t
       group by t.user_id
     ) as o
@@ -54,11 +47,11 @@ begin
     correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
   )
   select
-    n.user_id, r.version - n.behind, n.event_id, n.event_type, n.app_source, n.payload, coalesce(n.metadata, '{}'),
-    n.correlation_id, n.causation_id, n.session_id, n."timestamp", r.appended_at,
+    n.user_id, r.version - n.behind, (n.event ->> 1)::uuid, n.event ->> 2, n.event ->> 3, n.event -> 4,
+    coalesce(n.event -> 6, '{}'), n.event ->> 7, n.event ->> 8, n.event ->> 9, n.told_at, r.appended_at,
     sha256(
       convert_to(
-        concat_ws(chr(31), n.user_id, n.event_type, n.app_source, n.payload, extract(epoch from n."timestamp")), 'UTF8'
+        concat_ws(chr(31), n.user_id, n.event ->> 2, n.event ->> 3, n.event -> 4, extract(epoch from n.told_at)), 'UTF8'
       )
     )
   from (
@@ -79,4 +72,4 @@ end
 $$;
 
 comment on function flywheel.publish_timely_streams(text) is
-  'flywheel.publish_timely() for several users'' events, mixed, each with a user_id: appends all and returns true, or nothing and returns false.';
+  'flywheel.publish_timely() for events of several users, mixed: appends all and returns true, or nothing and returns false.';

@@ -1200,7 +1200,7 @@ comment on function flywheel.publish(text, uuid, jsonb) is
   'Publishes one event or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, with the code in the error''s detail.';
 
 -- store/publish_timely.sql
-create function flywheel.publish_timely(events text, owner uuid)
+create function flywheel.publish_timely(events text)
 returns boolean
 language plpgsql
 security definer
@@ -1209,8 +1209,9 @@ set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   list jsonb;
+  event jsonb;
+  owner uuid;
   sent integer;
-  event flywheel.envelope;
   earliest timestamptz;
   latest timestamptz;
   reserved bigint;
@@ -1218,9 +1219,10 @@ declare
 begin
   list := events::jsonb;
   sent := jsonb_array_length(list);
-  event := jsonb_populate_record(null::flywheel.envelope, list -> 0);
-  earliest := event."timestamp";
-  latest := case when sent = 1 then earliest else (list -> -1 ->> 'timestamp')::timestamptz end;
+  event := list -> 0;
+  owner := event ->> 0;
+  earliest := event ->> 5;
+  latest := list -> -1 ->> 5;
 
   insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
   select owner, sent, clock_timestamp(), clock_timestamp(), latest
@@ -1249,13 +1251,10 @@ begin
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
     )
     values (
-      owner, reserved, event.event_id, event.event_type, event.app_source, event.payload, coalesce(event.metadata, '{}'),
-      event.correlation_id, event.causation_id, event.session_id, event."timestamp", appended_at,
+      owner, reserved, (event ->> 1)::uuid, event ->> 2, event ->> 3, event -> 4, coalesce(event -> 6, '{}'),
+      event ->> 7, event ->> 8, event ->> 9, latest, appended_at,
       sha256(
-        convert_to(
-          concat_ws(chr(31), owner, event.event_type, event.app_source, event.payload, extract(epoch from event."timestamp")),
-          'UTF8'
-        )
+        convert_to(concat_ws(chr(31), owner, event ->> 2, event ->> 3, event -> 4, extract(epoch from latest)), 'UTF8')
       )
     );
     return true;
@@ -1266,21 +1265,17 @@ begin
     correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
   )
   select
-    owner, reserved - sent + e.place, e.event_id, e.event_type, e.app_source, e.payload, coalesce(e.metadata, '{}'),
-    e.correlation_id, e.causation_id, e.session_id, e."timestamp", appended_at,
+    owner, reserved - sent + t.place, (t.event ->> 1)::uuid, t.event ->> 2, t.event ->> 3, t.event -> 4,
+    coalesce(t.event -> 6, '{}'), t.event ->> 7, t.event ->> 8, t.event ->> 9, t.told_at, appended_at,
     sha256(
       convert_to(
-        concat_ws(chr(31), owner, e.event_type, e.app_source, e.payload, extract(epoch from e."timestamp")), 'UTF8'
+        concat_ws(chr(31), owner, t.event ->> 2, t.event ->> 3, t.event -> 4, extract(epoch from t.told_at)), 'UTF8'
       )
     )
-  from rows from (
-    jsonb_to_recordset(list) as (
-      event_id uuid, event_type text, app_source text, payload jsonb, metadata jsonb,
-      correlation_id text, causation_id text, session_id text, "timestamp" timestamptz
-    )
-  ) with ordinality as e (
-    event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp", place
-  );
+  from (
+    select e.*, (e.event ->> 5)::timestamptz as told_at
+    from jsonb_array_elements(list) with ordinality as e (event, place)
+  ) as t;
   return true;
 exception
   when unique_violation or data_exception then
@@ -1288,8 +1283,8 @@ exception
 end
 $$;
 
-comment on function flywheel.publish_timely(text, uuid) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each with an event_id and a timestamp, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+comment on function flywheel.publish_timely(text) is
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
 
 -- store/publish_timely_streams.sql
 create function flywheel.publish_timely_streams(events text)
@@ -1308,15 +1303,8 @@ begin
   sent := jsonb_array_length(list);
 
   with told as materialized (
-    select e.*
-    from rows from (
-      jsonb_to_recordset(list) as (
-        user_id uuid, event_id uuid, event_type text, app_source text, payload jsonb, metadata jsonb,
-        correlation_id text, causation_id text, session_id text, "timestamp" timestamptz
-      )
-    ) with ordinality as e (
-      user_id, event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp", place
-    )
+    select (e.event ->> 0)::uuid as user_id, (e.event ->> 5)::timestamptz as told_at, e.*
+    from jsonb_array_elements(list) with ordinality as e (event, place)
   ),
   -- In order of users, as every publication locks, so that two cannot deadlock. A new row keeps the earliest time where an
   -- old one has it compared.
@@ -1324,7 +1312,7 @@ begin
     insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
     select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest
     from (
-      select t.user_id, count(*) as events, max(t."timestamp") as latest, min(t."timestamp") as earliest
+      select t.user_id, count(*) as events, max(t.told_at) as latest, min(t.told_at) as earliest
       from told as t
       group by t.user_id
     ) as o
@@ -1348,11 +1336,11 @@ begin
     correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
   )
   select
-    n.user_id, r.version - n.behind, n.event_id, n.event_type, n.app_source, n.payload, coalesce(n.metadata, '{}'),
-    n.correlation_id, n.causation_id, n.session_id, n."timestamp", r.appended_at,
+    n.user_id, r.version - n.behind, (n.event ->> 1)::uuid, n.event ->> 2, n.event ->> 3, n.event -> 4,
+    coalesce(n.event -> 6, '{}'), n.event ->> 7, n.event ->> 8, n.event ->> 9, n.told_at, r.appended_at,
     sha256(
       convert_to(
-        concat_ws(chr(31), n.user_id, n.event_type, n.app_source, n.payload, extract(epoch from n."timestamp")), 'UTF8'
+        concat_ws(chr(31), n.user_id, n.event ->> 2, n.event ->> 3, n.event -> 4, extract(epoch from n.told_at)), 'UTF8'
       )
     )
   from (
@@ -1373,7 +1361,7 @@ end
 $$;
 
 comment on function flywheel.publish_timely_streams(text) is
-  'flywheel.publish_timely() for several users'' events, mixed, each with a user_id: appends all and returns true, or nothing and returns false.';
+  'flywheel.publish_timely() for events of several users, mixed: appends all and returns true, or nothing and returns false.';
 
 -- store/publish_together.sql
 create function flywheel.publish_together(bodies text, publishers uuid[], refused jsonb default '{}')
@@ -5277,7 +5265,7 @@ revoke all on all functions in schema flywheel from public, anon, authenticated,
 grant execute on function
   flywheel.publish(text, uuid, jsonb),
   flywheel.publish_together(text, uuid[], jsonb),
-  flywheel.publish_timely(text, uuid),
+  flywheel.publish_timely(text),
   flywheel.publish_timely_streams(text),
   flywheel.read_stream(uuid, bigint, boolean, integer),
   flywheel.erase_user(uuid, text),

@@ -26,11 +26,15 @@ async function statuses(...payloads: string[]): Promise<string[]> {
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** Scripts of Unicode 16 whose characters can be taken apart, which a database of Unicode 15 does not know. */
+const newScripts =
+  /[\u{105c0}-\u{105ff}\u{11380}-\u{113ff}\u{16100}-\u{1613f}\u{16d40}-\u{16d7f}]/u;
+
 const text = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 8 }),
   fc.string({ unit: "binary", maxLength: 8 }),
   fc.constantFrom("é", "e\u0301", "ñ", "Å", "\u212b", "가", "ﬁ", "1.0", "1.50}", "\\", '"', "ʼn"),
-).filter((value) => !value.includes("\0"));
+).filter((value) => !value.includes("\0") && !newScripts.test(value));
 
 const number = fc.oneof(
   fc.integer(),

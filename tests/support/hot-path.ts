@@ -39,20 +39,21 @@ const publishing: Act = async (sql, user) => {
 const publishingInOrder: Act = async (sql) => {
   const users = Array.from({ length: 100 }, () => crypto.randomUUID());
   for (const hour of [10, 11]) {
-    const sent = users.map((user) => ({
-      ...event(user, { timestamp: `2025-03-01T${hour}:00:00.000Z` }),
-      event_id: crypto.randomUUID(),
-    }));
-    const [one, other, ...others] = sent.map((each) => json([each]));
-    const later = json([
-      { ...sent[1], event_id: crypto.randomUUID(), timestamp: `2025-03-01T${hour}:30:00.000Z` },
-      { ...sent[1], event_id: crypto.randomUUID(), timestamp: `2025-03-01T${hour}:40:00.000Z` },
-    ]);
-    const many = `[${others.map((each) => each.slice(1, -1)).join()}]`;
+    const plain = (user: string, minute: number) => [
+      user,
+      crypto.randomUUID(),
+      "test.happened",
+      "website",
+      {},
+      `2025-03-01T${hour}:${minute}:00.000Z`,
+    ];
+    const [one, other, ...others] = users;
+    const many = json(others.map((user) => plain(user, 10)));
     const published = [
-      await sql`select flywheel.publish_timely(${one!}, ${users[0]!}) as done`,
-      await sql`select flywheel.publish_timely(${other!}, ${users[1]!}) as done`,
-      await sql`select flywheel.publish_timely(${later}, ${users[1]!}) as done`,
+      await sql`select flywheel.publish_timely(${json([plain(one!, 10)])}) as done`,
+      await sql`select flywheel.publish_timely(${
+        json([plain(other!, 10), plain(other!, 20)])
+      }) as done`,
       await sql`select flywheel.publish_timely_streams(${many}) as done`,
     ];
     if (!published.every(([row]) => row!.done)) throw new Error("it was not published");

@@ -8,20 +8,9 @@ export interface PlainEvent {
   user_id: string;
   /** The publisher's, or a new one. */
   event_id: string;
-  event_type: string;
-  app_source: string;
-  payload: Record<string, unknown>;
-  metadata?: unknown;
-  correlation_id?: unknown;
-  causation_id?: unknown;
-  session_id?: unknown;
   /** ISO 8601 with milliseconds, in UTC: in order of time as texts. */
   timestamp: string;
-}
-
-/** Plain events, and the same as the JSON text of a list. */
-export interface PlainEvents {
-  events: readonly PlainEvent[];
+  /** All of it, as `flywheel.publish_timely()` takes it: a JSON list without the names of the fields, which take long to read. */
   text: string;
 }
 
@@ -40,7 +29,7 @@ export function plainEvents(
   events: readonly unknown[],
   publisher: string | undefined,
   newId: () => string,
-): PlainEvents | undefined {
+): PlainEvent[] | undefined {
   if (delicateNumber.test(text)) return undefined;
   const plain: PlainEvent[] = [];
   for (const event of events) {
@@ -48,8 +37,7 @@ export function plainEvents(
     if (!one) return undefined;
     plain.push(one);
   }
-  const written = JSON.stringify(plain);
-  return normaliseText(written) === written ? { events: plain, text: written } : undefined;
+  return plain;
 }
 
 /**
@@ -121,10 +109,10 @@ function plainEvent(
     !isReference(session_id)
   ) return undefined;
   const owner = user_id.toLowerCase();
+  const id = event_id.toLowerCase();
   const app = app_source.startsWith(prefix) ? app_source.slice(prefix.length) : app_source;
   if (
-    owner !== (publisher ?? owner) || app === "flywheel" || app.length > 50 ||
-    !slug.test(app) ||
+    owner !== (publisher ?? owner) || app === "flywheel" || app.length > 50 || !slug.test(app) ||
     // Which of the two counts where there are both?
     (source_app !== undefined && app_source !== source_app) ||
     (data !== undefined && payload !== data) ||
@@ -132,18 +120,14 @@ function plainEvent(
     (metadata !== undefined && (!isObject(metadata) || nests(metadata, 3))) ||
     !checkStoredPayload(event_type, payload).ok
   ) return undefined;
-  return {
-    user_id: owner,
-    event_id: event_id.toLowerCase(),
-    event_type,
-    app_source: app,
-    payload,
-    metadata,
-    correlation_id,
-    causation_id,
-    session_id,
-    timestamp,
-  };
+  const values: unknown[] = [owner, id, event_type, app, payload, timestamp];
+  if (metadata ?? correlation_id ?? causation_id ?? session_id) {
+    values.push(metadata ?? {}, correlation_id, causation_id, session_id);
+  }
+  const text = JSON.stringify(values);
+  return normaliseText(text) === text
+    ? { user_id: owner, event_id: id, timestamp, text }
+    : undefined;
 }
 
 function isText(value: unknown, pattern: RegExp): value is string {
