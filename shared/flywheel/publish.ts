@@ -163,13 +163,11 @@ async function publishTimely(
   const users = latestByUser(events);
   if (!users) return undefined;
   const list = `[${events.map(({ text }) => text).join(",")}]`;
-  const [row] = users.size > 1
-    ? await database<{ published: boolean }[]>`
+  const [row] = await (users.size > 1
+    ? database<{ published: boolean }[]>`
         select flywheel.publish_timely_streams(${list}) as published
       `
-    : await database<{ published: boolean }[]>`
-        select flywheel.publish_timely(${list}) as published
-      `;
+    : database<{ published: boolean }[]>`select flywheel.publish_timely(${list}) as published`);
   return row!.published ? together.map(({ plain }) => acceptedAll(plain!)) : undefined;
 }
 

@@ -66,7 +66,7 @@ begin
   end if;
   return appended > 0;
 exception
-  when unique_violation or data_exception or sqlstate 'PT409' then
+  when unique_violation or sqlstate 'PT409' then
     return false;
 end
 $$;

@@ -1244,7 +1244,8 @@ begin
     return false;
   end if;
 
-  -- One event is what is published most, and a row starts faster than a query.
+  -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and a
+  -- way back from it.
   if sent = 1 then
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
@@ -1256,30 +1257,47 @@ begin
       sha256(
         convert_to(concat_ws(chr(31), owner, event ->> 2, event ->> 3, event -> 4, extract(epoch from latest)), 'UTF8')
       )
-    );
-    return true;
+    )
+    on conflict (user_id, event_id) do nothing;
+    if found then
+      return true;
+    end if;
+  else
+    begin
+      insert into public.phoenix_events (
+        user_id, version, event_id, event_type, app_source, payload, metadata,
+        correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
+      )
+      select
+        owner, reserved - sent + t.place, (t.event ->> 1)::uuid, t.event ->> 2, t.event ->> 3, t.event -> 4,
+        coalesce(t.event -> 6, '{}'), t.event ->> 7, t.event ->> 8, t.event ->> 9, t.told_at, appended_at,
+        sha256(
+          convert_to(
+            concat_ws(chr(31), owner, t.event ->> 2, t.event ->> 3, t.event -> 4, extract(epoch from t.told_at)), 'UTF8'
+          )
+        )
+      from (
+        select e.*, (e.event ->> 5)::timestamptz as told_at
+        from jsonb_array_elements(list) with ordinality as e (event, place)
+      ) as t;
+      return true;
+    exception
+      when unique_violation then
+        null;
+    end;
   end if;
 
-  insert into public.phoenix_events (
-    user_id, version, event_id, event_type, app_source, payload, metadata,
-    correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
-  )
-  select
-    owner, reserved - sent + t.place, (t.event ->> 1)::uuid, t.event ->> 2, t.event ->> 3, t.event -> 4,
-    coalesce(t.event -> 6, '{}'), t.event ->> 7, t.event ->> 8, t.event ->> 9, t.told_at, appended_at,
-    sha256(
-      convert_to(
-        concat_ws(chr(31), owner, t.event ->> 2, t.event ->> 3, t.event -> 4, extract(epoch from t.told_at)), 'UTF8'
-      )
-    )
-  from (
-    select e.*, (e.event ->> 5)::timestamptz as told_at
-    from jsonb_array_elements(list) with ordinality as e (event, place)
-  ) as t;
-  return true;
-exception
-  when unique_violation or data_exception then
-    return false;
+  -- What was reserved is given back.
+  update flywheel.streams as s
+  set
+    version = s.version - sent,
+    latest_at = s.latest_before,
+    available_at = case
+      when s.attempts = 0 and s.version - sent = s.processed_version then s.wake_at
+      else s.available_at
+    end
+  where s.user_id = owner;
+  return false;
 end
 $$;
 
@@ -1355,7 +1373,7 @@ begin
   end if;
   return appended > 0;
 exception
-  when unique_violation or data_exception or sqlstate 'PT409' then
+  when unique_violation or sqlstate 'PT409' then
     return false;
 end
 $$;

@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { type Event, event, publish } from "../support/flywheel.ts";
+import { drain, type Event, event, publish } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: postgres.Sql;
@@ -133,11 +133,6 @@ describe("a closer look is taken at", () => {
       (user) => [event(user, { timestamp: "2999-01-01T00:00:00.000Z" })],
       ["rejected"],
     ],
-    [
-      "a day that no month has",
-      (user) => [event(user, { timestamp: "2026-02-31T00:00:00.000Z" })],
-      ["rejected"],
-    ],
   ])("%s, once it turns out so", async (_, later, statuses) => {
     const [user, event_id] = [newId(), newId()];
     await send(event(user, { event_id, timestamp: at(2) }));
@@ -150,6 +145,11 @@ describe("a closer look is taken at", () => {
 
   test.each<[string, (user: string) => Event[], string[]]>([
     ["what has no time", (user) => [event(user)], ["accepted"]],
+    [
+      "a day that its month has not",
+      (user) => [event(user, { timestamp: "2026-02-29T00:00:00.000Z" })],
+      ["rejected"],
+    ],
     [
       "two of a user at the same time",
       (user) => [event(user, { timestamp: at(1) }), event(user, { timestamp: at(1) })],
@@ -174,6 +174,29 @@ describe("a closer look is taken at", () => {
     await expect(send(...others)).rejects.toMatchObject({ code: "PT413" });
     expect(await logOf(user)).toEqual([]);
   });
+});
+
+test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do", async (count) => {
+  const [user, event_id] = [newId(), newId()];
+  await send(event(user, { event_id, timestamp: at(1) }));
+  await drain(base.connect());
+  const stream = () => base.admin`select * from flywheel.streams where user_id = ${user}`;
+  const before = await stream();
+  const known = { event_id, timestamp: at(2) };
+  const told = await send(
+    event(user, known),
+    ...count > 1 ? [event(user, { ...known, timestamp: at(3) })] : [],
+  );
+  expect(told.statuses).toEqual(Array(count).fill("rejected"));
+  const [after] = await stream();
+  // When a backlog that is none began, and how late an event was last said to be, is nobody's business.
+  const { pending_since, latest_at, latest_before } = after!;
+  expect(after).toEqual({ ...before[0], pending_since, latest_at, latest_before });
+});
+
+test("the last day of a month is a day", async () => {
+  const told = await send(event(newId(), { timestamp: "2026-01-31T23:59:59.999Z" }));
+  expect(told).toMatchObject({ statuses: ["accepted"], called: short });
 });
 
 test("whoever publishes the same at the same moment, one is first", async () => {

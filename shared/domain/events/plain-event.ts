@@ -76,7 +76,8 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 // Of all letters those that French and its neighbours write.
 const type = /^[\wÀ-ÖØ-öø-ſ]+(?:\.[\wÀ-ÖØ-öø-ſ]+)*$/;
 const slug = /^[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*$/;
-const time = /^\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+const time =
+  /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 const prefix = "phoenix_";
 
 function plainEvent(
@@ -102,7 +103,7 @@ function plainEvent(
   const event_id = event.event_id ?? newId();
   if (
     !isText(user_id, uuid) || !isText(event_id, uuid) ||
-    !isText(timestamp, time) ||
+    !isTime(timestamp) ||
     !isText(event_type, type) || event_type.length > 100 ||
     !isText(app_source, slug) ||
     !isReference(correlation_id) || !isReference(causation_id) ||
@@ -132,6 +133,12 @@ function plainEvent(
 
 function isText(value: unknown, pattern: RegExp): value is string {
   return typeof value === "string" && pattern.test(value);
+}
+
+function isTime(value: unknown): value is string {
+  if (!isText(value, time)) return false;
+  const day = value.slice(8, 10);
+  return day <= "28" || new Date(value).getUTCDate() === Number(day);
 }
 
 function isReference(value: unknown): boolean {
