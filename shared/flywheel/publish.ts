@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
@@ -31,23 +32,30 @@ export type Publish = (
   publisher: string | undefined,
 ) => Promise<Publication>;
 
-/** Characters of a body that may travel with others, and of all that travel together. */
+/**
+ * Characters that travel together though each publication could have a connection of its own: to start a transaction costs more than
+ * they do.
+ */
+const fewText = 2_048;
+/** Characters of a body that may wait for others, and of all that travel together once nobody else has a connection. */
 const smallText = 16_384;
 const sharedText = 131_072;
 
 /**
- * A publisher for one instance of a function. While every connection is busy publishing, small publications wait, and travel together
- * as soon as one is free: in one transaction, which takes little longer than each of them would take alone. Each is answered as
- * if it had travelled alone, and what one of them does wrong is its own business.
+ * A publisher for one instance of a function. Small publications that come in the same turn of the event loop, or while every
+ * connection is busy publishing, travel together: in one transaction, which takes little longer than each of them would take alone.
+ * Each is answered as if it had travelled alone, and what one of them does wrong is its own business.
  */
 export function createPublisher(database: Database): Publish {
   const waiting: Waiting[] = [];
+  const connections = database.options.max;
   let underWay = 0;
 
   function sendWaiting(): void {
-    while (waiting.length > 0 && underWay < database.options.max) {
+    while (waiting.length > 0 && underWay < connections) {
       underWay++;
-      void send(database, takeTogether(waiting)).finally(() => {
+      const limit = underWay < connections ? fewText : sharedText;
+      void send(database, takeTogether(waiting, limit)).finally(() => {
         underWay--;
         sendWaiting();
       });
@@ -59,7 +67,7 @@ export function createPublisher(database: Database): Publish {
     if (!sending.mayTravelWithOthers) return publishOne(database, sending);
     const { promise, resolve, reject } = Promise.withResolvers<Publication>();
     waiting.push({ ...sending, resolve, reject });
-    sendWaiting();
+    if (waiting.length === 1) setImmediate(sendWaiting);
     return promise;
   };
 }
@@ -109,13 +117,14 @@ function readSending(
   };
 }
 
-/** Takes the first and those next to it that may travel along: what is plain keeps to its like. */
-function takeTogether(waiting: Waiting[]): Waiting[] {
+/** Takes the first and, up to so many characters, those next to it that may travel along: what is plain keeps to its like. */
+function takeTogether(waiting: Waiting[], limit: number): Waiting[] {
   const isPlain = waiting[0]!.plain !== undefined;
   let length = 0;
-  const beyond = waiting.findIndex(({ text, plain }) =>
-    (plain !== undefined) !== isPlain || (length += text.length) > sharedText
-  );
+  const beyond = waiting.findIndex(({ text, plain }, place) => {
+    length += text.length;
+    return place > 0 && (length > limit || (plain !== undefined) !== isPlain);
+  });
   return waiting.splice(0, beyond < 0 ? waiting.length : beyond);
 }
 
