@@ -179,7 +179,7 @@ describe("a closer look is taken at", () => {
 test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do", async (count) => {
   const [user, event_id] = [newId(), newId()];
   await send(event(user, { event_id, timestamp: at(1) }));
-  await drain(base.connect());
+  await drain(base.connect(), []);
   const stream = () => base.admin`select * from flywheel.streams where user_id = ${user}`;
   const before = await stream();
   const known = { event_id, timestamp: at(2) };

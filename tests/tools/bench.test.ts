@@ -3,7 +3,9 @@ import type { Suite } from "../bench/harness/bench.ts";
 import { figure, median, percentile, ratio } from "../bench/harness/measure.ts";
 import { readOptions, UsageError } from "../bench/harness/options.ts";
 import { verdict } from "../bench/harness/table.ts";
+import { benchReactors } from "../bench/reactors.ts";
 import { suites } from "../bench/suites.ts";
+import { reactors } from "../../shared/domain/reactors/all.ts";
 
 const suite = (name: string, ...measures: string[]): Suite => ({
   name,
@@ -28,6 +30,15 @@ test("every promised measure has a suite", () => {
     "history_cost",
     "volume_cost",
   ]));
+});
+
+test("every reactor's cost is measured by itself", () => {
+  const { microseconds } = benchReactors();
+  expect(Object.keys(microseconds)).toEqual([
+    "catalogue_check",
+    ...reactors.map(({ name }) => name),
+    "whole_fold",
+  ]);
 });
 
 test("a suite is chosen by its name or by one of its measures', once", () => {
