@@ -97,8 +97,7 @@ function readSending(
 ): Sending {
   const events = isObject(value) ? ("events" in value ? value.events : [value]) : value;
   const isList = Array.isArray(events);
-  const expectsVersion = isObject(value) && "events" in value &&
-    "expected_version" in value;
+  const expectsVersion = isObject(value) && "events" in value && "expected_version" in value;
   const plain = isList && events.length > 0 && !expectsVersion
     ? plainEvents(text, events, publisher, () => crypto.randomUUID())
     : undefined;
@@ -112,8 +111,7 @@ function readSending(
     plain,
     refused: isList && !plain ? refusedPayloads(events) : {},
     // What is refused whole, as a stream that is at another version may be, would send all others on their way again.
-    mayTravelWithOthers: isList && events.length > 0 &&
-      text.length <= smallText && !expectsVersion,
+    mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText && !expectsVersion,
   };
 }
 
@@ -129,10 +127,7 @@ function takeTogether(waiting: Waiting[], limit: number): Waiting[] {
 }
 
 /** Never rejects: each publication is told by itself. */
-async function send(
-  database: Database,
-  together: readonly Waiting[],
-): Promise<void> {
+async function send(database: Database, together: readonly Waiting[]): Promise<void> {
   if (together.length > 1) {
     try {
       const publications = await publishTimely(database, together) ??
@@ -140,9 +135,7 @@ async function send(
       together.forEach(({ resolve }, index) => resolve(publications[index]!));
       return;
     } catch (error) {
-      if (!isAnswer(error)) {
-        return together.forEach(({ reject }) => reject(error));
-      }
+      if (!isAnswer(error)) return together.forEach(({ reject }) => reject(error));
       // The database has refused them all, perhaps for what is one's own fault.
     }
   }
@@ -153,8 +146,7 @@ async function send(
 
 /** Whether the database has said what is wrong, and is still there to be asked again. */
 function isAnswer(error: unknown): boolean {
-  return error instanceof postgres.PostgresError &&
-    !/^(08|57P)/.test(error.code);
+  return error instanceof postgres.PostgresError && !/^(08|57P)/.test(error.code);
 }
 
 /**
@@ -189,10 +181,7 @@ function acceptedAll(events: readonly PlainEvent[]): Publication {
   };
 }
 
-async function publishOne(
-  database: Database,
-  sending: Sending,
-): Promise<Publication> {
+async function publishOne(database: Database, sending: Sending): Promise<Publication> {
   const [timely] = await publishTimely(database, [sending]) ?? [];
   if (timely) return timely;
   const { text, publisher, refused } = sending;
@@ -237,9 +226,7 @@ function refusedPayloads(events: readonly unknown[]): Record<number, Issue[]> {
 }
 
 /** An event's type and payload, under either name, whatever Unicode form the names have. */
-function readEnvelope(
-  event: unknown,
-): { event_type?: unknown; payload?: unknown } {
+function readEnvelope(event: unknown): { event_type?: unknown; payload?: unknown } {
   if (!isObject(event)) return {};
   return {
     event_type: typeof event.event_type === "string" ? normaliseText(event.event_type) : undefined,

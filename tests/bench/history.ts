@@ -54,11 +54,7 @@ function lately(): Period {
 }
 
 /** The time of an event of one of these users, so many each on average. */
-async function microseconds(
-  bench: Bench,
-  userIds: string[],
-  period: Period,
-): Promise<number> {
+async function microseconds(bench: Bench, userIds: string[], period: Period): Promise<number> {
   const events = userIds.length * EVENTS_EACH;
   const seconds: number[] = [];
   const drained = await drain(bench, async () => {

@@ -26,12 +26,7 @@ export const limits: Suite = {
       })),
       ...[4, 16, 64].map((clients) => ({
         name: `publish_one_by_${clients}_callers`,
-        change: {
-          clients,
-          batch: 1,
-          users: sizes.users,
-          connections: 4,
-        } as const,
+        change: { clients, batch: 1, users: sizes.users, connections: 4 } as const,
       })),
       {
         name: "hot_user_one_rate",
@@ -42,17 +37,11 @@ export const limits: Suite = {
         change: { batch: sizes.batch, userIds: newUsers(1) } as const,
       },
     ];
-    const rates = new Map(
-      cases.map(({ name }): [string, number[]] => [name, []]),
-    );
+    const rates = new Map(cases.map(({ name }): [string, number[]] => [name, []]));
     for (let run = 1; run <= sizes.runs; run++) {
       progress(`limits: run ${run} of ${sizes.runs}`);
       for (const { name, change } of cases) {
-        const { seconds, counts } = await publish(
-          bench,
-          { ...task, ...change },
-          bench.reset,
-        );
+        const { seconds, counts } = await publish(bench, { ...task, ...change }, bench.reset);
         rates.get(name)!.push(counts.events! / seconds);
       }
     }

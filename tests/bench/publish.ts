@@ -24,19 +24,14 @@ export const publishBatches: Suite = {
     }
     await bench.reset();
     return [
-      ratio("publish_vs_bare", rate(ours) / rate(bare), "higher", {
-        reach: 0.35,
-        aim: 0.6,
-      }),
+      ratio("publish_vs_bare", rate(ours) / rate(bare), "higher", { reach: 0.35, aim: 0.6 }),
       figure("publish_rate", rate(ours), "events/s", "higher"),
       figure("bare_insert_rate", rate(bare), "rows/s", "higher"),
     ];
   },
 };
 
-async function insertBare(
-  { admin, sizes, stack, race, reset }: Bench,
-): Promise<Result> {
+async function insertBare({ admin, sizes, stack, race, reset }: Bench): Promise<Result> {
   await reset();
   await admin`create schema bare`;
   await admin`
@@ -44,10 +39,7 @@ async function insertBare(
   `;
   try {
     const task = { ...sizes, url: stack.env.SUPERUSER_DB_URL };
-    return await race(
-      { script: "peers/bare-insert.mjs", task },
-      () => admin`truncate bare.events`,
-    );
+    return await race({ script: "peers/bare-insert.mjs", task }, () => admin`truncate bare.events`);
   } finally {
     await admin`drop schema bare cascade`;
   }
@@ -68,24 +60,13 @@ function publishCalls(
     measures: [`publish_${name}_vs_emmett`],
     async measure(bench) {
       const { sizes, stack } = bench;
-      const task = {
-        ...sizes,
-        events: sizes.events * share,
-        batch,
-        warmUp: true,
-      };
+      const task = { ...sizes, events: sizes.events * share, batch, warmUp: true };
       const ours: Result[] = [];
       const emmett: Result[] = [];
       for (let run = 1; run <= sizes.runs; run++) {
         bench.progress(`publish ${name}: run ${run} of ${sizes.runs}`);
         const url = stack.env.DB_URL;
-        ours.push(
-          await publish(
-            bench,
-            { ...task, url, calls: "of one user" },
-            bench.reset,
-          ),
-        );
+        ours.push(await publish(bench, { ...task, url, calls: "of one user" }, bench.reset));
         await bench.reset();
         emmett.push(
           await bench.race({
@@ -96,19 +77,9 @@ function publishCalls(
       }
       await bench.reset();
       return [
-        ratio(
-          `publish_${name}_vs_emmett`,
-          rate(ours) / rate(emmett),
-          "higher",
-          promise,
-        ),
+        ratio(`publish_${name}_vs_emmett`, rate(ours) / rate(emmett), "higher", promise),
         figure(`publish_${name}_rate`, rate(ours), "events/s", "higher"),
-        figure(
-          `emmett_append_${name}_rate`,
-          rate(emmett),
-          "events/s",
-          "higher",
-        ),
+        figure(`emmett_append_${name}_rate`, rate(emmett), "events/s", "higher"),
       ];
     },
   };
@@ -137,9 +108,7 @@ export async function publish(
 ): Promise<Result> {
   const result = await bench.race({ script: "ours/publish.ts", task }, prepare);
   if (result.counts.events !== task.events) {
-    throw new Error(
-      `only ${result.counts.events} of ${task.events} events were accepted`,
-    );
+    throw new Error(`only ${result.counts.events} of ${task.events} events were accepted`);
   }
   return result;
 }

@@ -102,12 +102,9 @@ function plainEvent(
   } = event;
   const event_id = event.event_id ?? newId();
   if (
-    !isText(user_id, uuid) || !isText(event_id, uuid) ||
-    !isTime(timestamp) ||
-    !isText(event_type, type) || event_type.length > 100 ||
-    !isText(app_source, slug) ||
-    !isReference(correlation_id) || !isReference(causation_id) ||
-    !isReference(session_id)
+    !isText(user_id, uuid) || !isText(event_id, uuid) || !isTime(timestamp) ||
+    !isText(event_type, type) || event_type.length > 100 || !isText(app_source, slug) ||
+    !isReference(correlation_id) || !isReference(causation_id) || !isReference(session_id)
   ) return undefined;
   const owner = user_id.toLowerCase();
   const id = event_id.toLowerCase();

@@ -31,29 +31,15 @@ export interface PublishTask {
   warmUp: boolean;
 }
 
-const {
-  url,
-  events,
-  users,
-  batch,
-  clients,
-  connections = clients,
-  calls,
-  userIds,
-  period,
-  warmUp,
-} = task<PublishTask>();
-const database = postgres(url, {
-  max: connections,
-  connection: { role: "service_role" },
-});
+const { url, events, users, batch, clients, calls, userIds, period, warmUp, ...more } = task<
+  PublishTask
+>();
+const { connections = clients } = more;
+const database = postgres(url, { max: connections, connection: { role: "service_role" } });
 const publish = createPublisher(database);
 
 /** What each client publishes. A user's events come from one client, so that they arrive in order, as an app sends them. */
-function bodiesOf(
-  events: number,
-  users: readonly string[],
-): PublishedEvent[][][] {
+function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][] {
   return Array.from({ length: clients }, (_, client) => {
     const own = users.filter((_, place) => place % clients === client % users.length);
     const each = events / Math.max(users.length, clients);
@@ -65,13 +51,10 @@ function bodiesOf(
 
 async function send(events: PublishedEvent[]): Promise<number> {
   const body = { events };
-  return (await publish({ text: JSON.stringify(body), value: body }, undefined))
-    .accepted;
+  return (await publish({ text: JSON.stringify(body), value: body }, undefined)).accepted;
 }
 
-async function sendAll(
-  bodies: readonly PublishedEvent[][][],
-): Promise<{ events: number }> {
+async function sendAll(bodies: readonly PublishedEvent[][][]): Promise<{ events: number }> {
   const accepted = await Promise.all(bodies.map(async (own) => {
     let events = 0;
     for (const body of own) events += await send(body);
