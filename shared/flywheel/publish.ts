@@ -3,7 +3,7 @@ import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
-import { latestByUser, type PlainEvent, plainEvents } from "../domain/events/plain-event.ts";
+import { countUsersInOrder, type PlainEvent, plainEvents } from "../domain/events/plain-event.ts";
 import { isObject } from "../domain/is-object.ts";
 import type { Database } from "../platform/database.ts";
 
@@ -161,10 +161,10 @@ async function publishTimely(
 ): Promise<Publication[] | undefined> {
   if (together.some(({ plain }) => !plain)) return undefined;
   const events = together.flatMap(({ plain }) => plain!);
-  const users = latestByUser(events);
-  if (!users) return undefined;
+  const users = countUsersInOrder(events);
+  if (users === undefined) return undefined;
   const list = `[${events.map(({ text }) => text).join(",")}]`;
-  const [row] = await (users.size > 1
+  const [row] = await (users > 1
     ? database<{ published: boolean }[]>`
         select flywheel.publish_timely_streams(${list}) as published
       `

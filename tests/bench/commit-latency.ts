@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { createPublisher } from "../../shared/flywheel/publish.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, type Measure, percentile } from "./harness/measure.ts";
 import { pause, withDoorbell } from "./harness/doorbell.ts";
@@ -47,6 +48,7 @@ async function publishAt(
     max: 2 * sizes.clients,
     connection: { role: "service_role" },
   });
+  const publish = createPublisher(database);
   const watching = postgres(stack.env.DB_URL, { max: 1 });
   const calls: number[] = [];
   const commits: number[] = [];
@@ -82,7 +84,7 @@ async function publishAt(
       const at = performance.now();
       pending.set(event!.user_id, at);
       sending.push(
-        database`select flywheel.publish(${JSON.stringify(event)})`
+        publish({ text: JSON.stringify(event), value: event }, undefined)
           .then(() => void calls.push(performance.now() - at)),
       );
     }

@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { processQueue } from "../../shared/flywheel/process.ts";
+import { createPublisher } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { untilEmpty } from "./drain.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
@@ -110,7 +111,8 @@ async function measureStatements(bench: Bench): Promise<Measure[]> {
 }
 
 function publish(database: Database, events: PublishedEvent[]): Promise<unknown> {
-  return database`select flywheel.publish(${JSON.stringify({ events })})`;
+  const value = { events };
+  return createPublisher(database)({ text: JSON.stringify(value), value }, undefined);
 }
 
 function drain(bench: Bench, database: Database): Promise<unknown> {

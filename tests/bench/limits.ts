@@ -24,7 +24,7 @@ export const limits: Suite = {
         name: `publish_one_by_${clients}_connections`,
         change: { clients, batch: 1, users: sizes.users } as const,
       })),
-      ...[4, 16, 64].map((clients) => ({
+      ...[16, 64].map((clients) => ({
         name: `publish_one_by_${clients}_callers`,
         change: { clients, batch: 1, users: sizes.users, connections: 4 } as const,
       })),

@@ -41,17 +41,17 @@ export function plainEvents(
 }
 
 /**
- * When each user's last event happened.
+ * How many users' events these are.
  *
  * @returns undefined where an event is not later than the one before of its user, and so may be the same
  */
-export function latestByUser(events: Iterable<PlainEvent>): Map<string, string> | undefined {
+export function countUsersInOrder(events: Iterable<PlainEvent>): number | undefined {
   const latest = new Map<string, string>();
   for (const { user_id, timestamp } of events) {
     if (timestamp <= (latest.get(user_id) ?? "")) return undefined;
     latest.set(user_id, timestamp);
   }
-  return latest;
+  return latest.size;
 }
 
 /** A number that a double may hold otherwise than it was written: with an exponent, or of sixteen digits. */

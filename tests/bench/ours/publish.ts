@@ -31,11 +31,13 @@ export interface PublishTask {
   warmUp: boolean;
 }
 
-const { url, events, users, batch, clients, calls, userIds, period, warmUp, ...more } = task<
+const { url, events, users, batch, clients, connections, calls, userIds, period, warmUp } = task<
   PublishTask
 >();
-const { connections = clients } = more;
-const database = postgres(url, { max: connections, connection: { role: "service_role" } });
+const database = postgres(url, {
+  max: connections ?? clients,
+  connection: { role: "service_role" },
+});
 const publish = createPublisher(database);
 
 /** What each client publishes. A user's events come from one client, so that they arrive in order, as an app sends them. */
