@@ -1,6 +1,5 @@
 import postgres from "postgres";
 import type { Folded } from "../domain/fold.ts";
-import type { State } from "../domain/reactor.ts";
 import { Increments } from "../domain/rollups/increments.ts";
 import type { Database } from "../platform/database.ts";
 import { countResult } from "./count-result.ts";
@@ -32,31 +31,82 @@ export interface Committed {
 export class Unwritable extends Error {}
 
 /**
+ * What a commit is to write, each user's part written out as soon as it is known: what was read and folded need not be kept until
+ * all users are.
+ */
+export class Draft {
+  readonly #rows: string[] = [];
+  readonly #states: string[] = [];
+  readonly #effects = new Map<string, string[]>();
+  readonly #increments = new Increments();
+
+  /** @throws Unwritable where what reactors made is not JSON */
+  add(result: Result): this {
+    const { user_id, version, folded, ahead } = result;
+    const counted = countResult(result, this.#increments.add);
+    this.#rows.push(toJson({
+      user_id,
+      version,
+      late: counted.isLate,
+      wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
+      failed: folded.failure !== undefined,
+      ...(ahead > 0 && { ahead }),
+    }));
+    this.#states.push(`"${user_id}":${toJson(counted.state)}`);
+    for (const effect of effectsOf(user_id, folded)) this.#addEffect(effect);
+    for (const { version, error } of folded.setAside) {
+      this.#addEffect(["set_aside", { user_id, version, error: error ?? null }]);
+    }
+    if (counted.activity) this.#addEffect(["activity", { user_id, ...counted.activity }]);
+    return this;
+  }
+
+  #addEffect([kind, row]: EffectRow): void {
+    const rows = this.#effects.get(kind) ?? [];
+    rows.push(toJson(row));
+    this.#effects.set(kind, rows);
+  }
+
+  get rows(): string {
+    return `[${this.#rows.join()}]`;
+  }
+
+  get states(): string {
+    return `{${this.#states.join()}}`;
+  }
+
+  get effects(): string {
+    const kinds = Array.from(this.#effects, ([kind, rows]) => `"${kind}":[${rows.join()}]`);
+    return `{${kinds.join()}}`;
+  }
+
+  get increments(): string {
+    return this.#increments.toJson();
+  }
+}
+
+/**
  * Writes what was folded in one transaction: states, checkpoints, effects.
  *
  * @param lease users whose lease has ended meanwhile are refused whole
  * @returns who was committed, and how many effects were new
- * @throws Unwritable where JSON or the database refuses what is to be written
+ * @throws Unwritable where the database refuses what is to be written
  */
 export async function commit(
   database: Database,
   { token, leased_at }: Pick<Lease, "token" | "leased_at">,
   shape: string,
-  results: readonly Result[],
+  { rows, states, effects, increments }: Draft,
 ): Promise<Committed> {
-  const { rows, states, increments, activity } = toRows(results);
-  const effects = toEffects(results);
-  if (activity.length > 0) effects.activity = activity;
-  const [statesByUser, effectsByKind] = [toJson(states), toJson(effects)];
   try {
     const [row] = await database<{ commit: Committed }[]>`
       select flywheel.commit(
         ${token},
         ${shape},
-        ${JSON.stringify(rows)}::text::jsonb,
-        ${statesByUser}::text::json,
-        ${effectsByKind}::text::jsonb,
-        ${increments.toJson()},
+        ${rows}::text::jsonb,
+        ${states}::text::json,
+        ${effects}::text::jsonb,
+        ${increments},
         ${leased_at}
       )
     `;
@@ -79,60 +129,35 @@ function isRefusal(error: unknown): error is postgres.PostgresError {
   return error instanceof postgres.PostgresError && /^(22|23|54|P0)/.test(error.code);
 }
 
-/** The users' rows and states, what all of them together add to the rollups, and whose activity has changed. */
-function toRows(results: readonly Result[]) {
-  const increments = new Increments();
-  const activity: unknown[] = [];
-  const states: Record<string, State> = {};
-  const rows = results.map((result) => {
-    const { user_id, version, folded, ahead } = result;
-    const counted = countResult(result, increments.add);
-    if (counted.activity) activity.push({ user_id, ...counted.activity });
-    states[user_id] = counted.state;
-    return {
-      user_id,
-      version,
-      late: counted.isLate,
-      wake_at: folded.wakeAt === undefined ? null : new Date(folded.wakeAt),
-      failed: folded.failure !== undefined,
-      ...(ahead > 0 && { ahead }),
-    };
-  });
-  return { rows, states, increments, activity };
-}
+type EffectRow = readonly [kind: string, row: Record<string, unknown>];
 
-/** The effects by kind, each with its id and its cause, and what was set aside. */
-function toEffects(results: readonly Result[]): Record<string, unknown[]> {
-  const rows: Record<string, unknown[]> = {};
-  for (const { user_id, folded } of results) {
-    const nudges = new Map<string, Record<string, unknown>>();
-    for (const { effect, cause } of folded.effects) {
-      const { kind, ...what } = effect;
-      const nudge = kind === "nudge_change" ? nudges.get(effect.nudge_id) : undefined;
-      if (kind === "nudge_change" && nudge) {
-        // The nudge itself is written by this commit: what became of it goes with it.
-        nudge[`${effect.change}_at`] ??= cause.at;
-        continue;
-      }
-      const row: Record<string, unknown> = {
-        causation_id: cause.event_id,
-        correlation_id: cause.correlation_id,
-        ...what,
-        user_id,
-        effect_id: effectId(user_id, cause, effect),
-        at: cause.at,
-      };
-      if (kind === "nudge") {
-        const id = String(row.effect_id);
-        // Two reactors may make the same of one event: the database takes it once a statement.
-        if (nudges.has(id)) continue;
-        nudges.set(id, row);
-      }
-      (rows[kind] ??= []).push(row);
+/** A user's effects, each with its id and its cause. */
+function effectsOf(user_id: string, { effects }: Folded): EffectRow[] {
+  const rows: EffectRow[] = [];
+  const nudges = new Map<string, Record<string, unknown>>();
+  for (const { effect, cause } of effects) {
+    const { kind, ...what } = effect;
+    const nudge = kind === "nudge_change" ? nudges.get(effect.nudge_id) : undefined;
+    if (kind === "nudge_change" && nudge) {
+      // The nudge itself is written by this commit: what became of it goes with it.
+      nudge[`${effect.change}_at`] ??= cause.at;
+      continue;
     }
-    for (const { version, error } of folded.setAside) {
-      (rows.set_aside ??= []).push({ user_id, version, error: error ?? null });
+    const row: Record<string, unknown> = {
+      causation_id: cause.event_id,
+      correlation_id: cause.correlation_id,
+      ...what,
+      user_id,
+      effect_id: effectId(user_id, cause, effect),
+      at: cause.at,
+    };
+    if (kind === "nudge") {
+      const id = String(row.effect_id);
+      // Two reactors may make the same of one event: the database takes it once a statement.
+      if (nudges.has(id)) continue;
+      nudges.set(id, row);
     }
+    rows.push([kind, row]);
   }
   return rows;
 }

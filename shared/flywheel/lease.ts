@@ -4,17 +4,18 @@ import { type CountedEvent, countedTime } from "../domain/rollups/counted-event.
 import { flawOf, type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 
+/** Times in seconds since 1970, to the microsecond; what is left out is false, true and null. */
 type EventRow = [
   version: number,
   event_id: string,
   event_type: string,
   app_source: string,
   payload: Record<string, unknown>,
-  correlation_id: string | null,
-  timestamp_micros: number,
+  timestamp: number,
   received_at: number,
-  set_aside: boolean,
-  is_new: boolean,
+  set_aside?: boolean,
+  is_new?: boolean,
+  correlation_id?: string | null,
 ];
 
 /** An event of a backlog. */
@@ -41,45 +42,56 @@ export interface Lease {
   /** Every event received until then is here or behind what is here, microseconds since 1970. */
   leased_at: number;
   max_attempts: number;
+  /** Whose streams these are. */
+  users: string[];
   /** The reactors' settings in force at a time. */
   settingsAt: (time: number) => Settings;
   /** What is wrong with the settings said last, which then do not count. */
   settingsFlaw: string | undefined;
-  streams: LeasedStream[];
+  /** Each for {@link readStream}, when its turn has come: what is read only then is soon forgotten, and costs little. */
+  streams: readonly string[];
 }
 
-type LeaseRow =
-  & Omit<Lease, "streams" | "settingsAt" | "settingsFlaw">
-  & {
-    settings: SettingsChange[];
-    streams: (Omit<LeasedStream, "events"> & { events: EventRow[] })[];
-  };
+type LeaseRow = Omit<Lease, "streams" | "settingsAt" | "settingsFlaw"> & {
+  settings: SettingsChange[];
+};
 
 /** Takes the users whose backlog or timer is due: @returns nothing where no stream is. */
 export async function lease(database: Database, shape: string): Promise<Lease | undefined> {
-  const [row] = await database<{ lease: string | null }[]>`select flywheel.lease(${shape})`;
-  if (!row?.lease) return undefined;
-  const { streams, settings, ...rest } = JSON.parse(row.lease) as LeaseRow;
+  const rows = await database<{ lease: string }[]>`select flywheel.lease(${shape})`;
+  const [leased, ...streams] = rows.map(({ lease }) => lease);
+  if (leased === undefined) return undefined;
+  const { settings, ...rest } = JSON.parse(leased) as LeaseRow;
   return {
     ...rest,
     settingsAt: settingsOver(settings),
     settingsFlaw: flawOf(settings.at(-1)?.said),
-    streams: streams.map((stream) => ({ ...stream, events: stream.events.map(readEvent) })),
+    streams,
   };
 }
 
+/** Reads one of a {@link Lease}'s streams. */
+export function readStream(text: string): LeasedStream {
+  const { events, ...stream } = JSON.parse(text) as Omit<LeasedStream, "events"> & {
+    events: EventRow[];
+  };
+  return { ...stream, events: events.map(readEvent) };
+}
+
 function readEvent(row: EventRow): LeasedEvent {
+  // A number holds seconds to the microsecond until the year 2106.
+  const micros = Math.round(row[5] * 1_000_000);
   return {
     version: row[0],
     event_id: row[1],
     event_type: row[2],
     app_source: row[3],
     payload: row[4],
-    correlation_id: row[5],
-    timestamp: Math.floor(row[6] / 1000),
-    at: countedTime(row[6]),
-    received_at: row[7],
-    set_aside: row[8],
-    is_new: row[9],
+    correlation_id: row[9] ?? null,
+    timestamp: Math.floor(micros / 1000),
+    at: countedTime(micros),
+    received_at: Math.floor(Math.round(row[6] * 1_000_000) / 1000),
+    set_aside: row[7] ?? false,
+    is_new: row[8] ?? true,
   };
 }

@@ -129,8 +129,8 @@ function atMostEvery(ms: number, act: () => Promise<unknown>): () => Promise<voi
 }
 
 /** Gives a lease another lease time. Who is no longer held is refused by the commit. */
-async function extendLease(database: Database, { token, streams }: Lease): Promise<void> {
-  await database`select flywheel.extend(${token}, ${streams.map(({ user_id }) => user_id)})`;
+async function extendLease(database: Database, { token, users }: Lease): Promise<void> {
+  await database`select flywheel.extend(${token}, ${users})`;
 }
 
 /** Does a piece of what can wait until nothing is due: @returns whether there may be more of it */
@@ -139,26 +139,26 @@ async function tend(database: Database): Promise<boolean> {
   return row!.tend;
 }
 
-function account(leased: Lease, { results, committed }: Worked, total: Total, log: Log): void {
+function account(leased: Lease, { outcomes, committed }: Worked, total: Total, log: Log): void {
   if (leased.settingsFlaw !== undefined) {
     log("warn", "reactor_settings are refused: those before them count", {
       flaw: leased.settingsFlaw,
     });
   }
-  const lost = results.length - committed.users.length - committed.overtaken;
+  const lost = outcomes.length - committed.users.length - committed.overtaken;
   if (lost > 0) log("warn", "leases had ended before the commit", { users: lost });
   const users = new Set(committed.users);
   total.users += users.size;
   total.nudges += committed.nudges;
   total.transitions += committed.transitions;
-  results.forEach(({ user_id, version, folded }, index) => {
-    if (!users.has(user_id)) return;
-    total.processed += version - leased.streams[index]!.version;
-    total.failed += folded.setAside.filter(({ error }) => error !== undefined).length;
-    if (folded.failure !== undefined) {
+  for (const { user_id, version, processed, setAside, timersSetAside, failure } of outcomes) {
+    if (!users.has(user_id)) continue;
+    total.processed += processed;
+    total.failed += setAside;
+    if (failure !== undefined) {
       total.failed++;
-      log("warn", "an event or a timer failed", { version: version + 1, reason: folded.failure });
+      log("warn", "an event or a timer failed", { version: version + 1, reason: failure });
     }
-    for (const reason of folded.timersSetAside) log("error", "a timer was set aside", { reason });
-  });
+    for (const reason of timersSetAside) log("error", "a timer was set aside", { reason });
+  }
 }

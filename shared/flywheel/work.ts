@@ -3,10 +3,10 @@ import { type Cause, fold, shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { counting } from "../domain/rollups/count.ts";
 import type { Database } from "../platform/database.ts";
-import { commit, type Committed, type Result, Unwritable } from "./commit.ts";
+import { commit, type Committed, Draft, type Result, Unwritable } from "./commit.ts";
 import { effectId } from "./effect-id.ts";
 import { foldAhead } from "./fold-ahead.ts";
-import type { Lease, LeasedStream } from "./lease.ts";
+import { type Lease, type LeasedStream, readStream } from "./lease.ts";
 
 /** The versions of what a state is made of: what the reactors remember, and what counting does. */
 export function shapeOfWork(reactors: readonly Reactor[]): string {
@@ -15,9 +15,23 @@ export function shapeOfWork(reactors: readonly Reactor[]): string {
 
 /** What became of a lease. */
 export interface Worked {
-  /** As they were folded last; of these only the users in `committed` were written. */
-  results: Result[];
+  /** As the streams were folded last; of these only the users in `committed` were written. */
+  outcomes: Outcome[];
   committed: Committed;
+}
+
+/** What became of one stream, in short. */
+export interface Outcome {
+  user_id: string;
+  /** The last version folded, and how many events it is beyond where the lease began. */
+  version: number;
+  processed: number;
+  /** How many events were set aside. */
+  setAside: number;
+  /** Why timers were set aside. */
+  timersSetAside: readonly string[];
+  /** Why folding stopped before the last event. */
+  failure: string | undefined;
 }
 
 /** What is called while {@link work} works. */
@@ -36,25 +50,29 @@ export async function work(
   leased: Lease,
   { between, folded }: WorkCalls = {},
 ): Promise<Worked> {
-  const results: Result[] = [];
-  for (const stream of leased.streams) {
-    await between?.();
-    results.push(foldStream(reactors, leased, stream));
-  }
-  folded?.();
+  const outcomes: Outcome[] = [];
+  const draft = new Draft();
   try {
-    return { results, committed: await commit(database, leased, shape, results) };
+    for (const text of leased.streams) {
+      await between?.();
+      const stream = readStream(text);
+      const result = foldStream(reactors, leased, stream);
+      outcomes.push(outcomeOf(stream, result));
+      draft.add(result);
+    }
+    folded?.();
+    return { outcomes, committed: await commit(database, leased, shape, draft) };
   } catch (error) {
     if (!(error instanceof Unwritable)) throw error;
   }
   // Somebody's outcome cannot be written: each alone then, so that nobody else suffers for it.
   const alone: Worked[] = [];
-  for (const stream of leased.streams) {
+  for (const text of leased.streams) {
     await between?.();
-    alone.push(await workAlone(database, reactors, shape, leased, stream));
+    alone.push(await workAlone(database, reactors, shape, leased, readStream(text)));
   }
   return {
-    results: alone.flatMap(({ results }) => results),
+    outcomes: alone.flatMap(({ outcomes }) => outcomes),
     committed: {
       users: alone.flatMap(({ committed }) => committed.users),
       overtaken: alone.reduce((sum, { committed }) => sum + committed.overtaken, 0),
@@ -72,19 +90,33 @@ async function workAlone(
   leased: Lease,
   stream: LeasedStream,
 ): Promise<Worked> {
+  const commitAlone = async (result: Result): Promise<Worked> => ({
+    committed: await commit(database, leased, shape, new Draft().add(result)),
+    outcomes: [outcomeOf(stream, result)],
+  });
   let refusal: Unwritable | undefined;
   for (const count of [stream.events.length, 1]) {
     const part = { ...stream, events: stream.events.slice(0, count) };
-    const results = [foldStream(reactors, leased, part, true)];
     try {
-      return { results, committed: await commit(database, leased, shape, results) };
+      return await commitAlone(foldStream(reactors, leased, part, true));
     } catch (error) {
       if (!(error instanceof Unwritable)) throw error;
       refusal = error;
     }
   }
-  const results = [failed(reactors, leased, stream, refusal!.message)];
-  return { results, committed: await commit(database, leased, shape, results) };
+  return await commitAlone(failed(reactors, leased, stream, refusal!.message));
+}
+
+function outcomeOf({ version: before }: LeasedStream, result: Result): Outcome {
+  const { user_id, version, folded: { setAside, timersSetAside, failure } } = result;
+  return {
+    user_id,
+    version,
+    processed: version - before,
+    setAside: setAside.filter(({ error }) => error !== undefined).length,
+    timersSetAside,
+    failure,
+  };
 }
 
 function foldStream(

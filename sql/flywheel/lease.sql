@@ -1,5 +1,5 @@
 create function flywheel.lease(shape text)
-returns text
+returns setof text
 language plpgsql
 security definer
 set search_path = ''
@@ -55,48 +55,46 @@ begin
   select array_agg(t.user_id) into users from taken as t;
 
   if users is null then
-    return null;
+    return;
   end if;
 
   -- A statement of its own sees all that was committed before the lock, and whatever is appended later is received
   -- later than leased_at. So the same timers fire between the same events, today and in every replay.
   leased_at := clock_timestamp();
 
+  return next (
+    select
+      json_build_object(
+        'token', token,
+        'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
+        'max_attempts', settings.max_attempts,
+        'users', users,
+        'settings', coalesce(
+          json_agg(
+            json_build_object(
+              'changed_at',
+              case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
+              'said', c.reactor_settings
+            )
+            order by c.changed_at
+          ),
+          '[]'
+        )
+      )
+    from flywheel.settings_changes as c
+  );
+
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway.
   -- Types and apps are names that read_envelopes() let in: nothing in them needs an escape.
-  return (
+  return query
     select
       concat(
-        '{"token":"', token,
-        '","leased_at":', (extract(epoch from leased_at) * 1000000)::bigint,
-        ',"max_attempts":', settings.max_attempts,
-        ',"settings":', (
-          select
-            coalesce(
-              json_agg(
-                json_build_object(
-                  'changed_at',
-                  case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
-                  'said', c.reactor_settings
-                )
-                order by c.changed_at
-              ),
-              '[]'
-            )
-          from flywheel.settings_changes as c
-        ),
-        ',"streams":[', string_agg(
-          concat(
-            '{"user_id":"', s.user_id,
-            '","attempts":', s.attempts,
-            ',"version":', f.version,
-            ',"behind":', s.version - f.version,
-            ',"state":', f.state,
-            ',"events":[', e.events, ']}'
-          ),
-          ','
-        ),
-        ']}'
+        '{"user_id":"', s.user_id,
+        '","attempts":', s.attempts,
+        ',"version":', f.version,
+        ',"behind":', s.version - f.version,
+        ',"state":', f.state,
+        ',"events":[', e.events, ']}'
       )
     from flywheel.streams as s
     left join flywheel.states as st
@@ -115,11 +113,16 @@ begin
             '","', b.event_type,
             '","', b.app_source,
             '",', b.payload,
-            ',', case when b.correlation_id is null then 'null' else to_json(b.correlation_id)::text end,
-            ',', (extract(epoch from b."timestamp") * 1000000)::bigint,
-            ',', (extract(epoch from b.received_at) * 1000000)::bigint / 1000,
-            ',', case when b.ai_processing_error is not null then 'true' else 'false' end,
-            ',', case when b.version > s.counted_version then 'true' else 'false' end,
+            ',', extract(epoch from b."timestamp"),
+            ',', extract(epoch from b.received_at),
+            case
+              when b.ai_processing_error is not null or b.version <= s.counted_version or b.correlation_id is not null
+              then concat(
+                ',', to_json(b.ai_processing_error is not null),
+                ',', to_json(b.version > s.counted_version),
+                ',', coalesce(to_json(b.correlation_id), 'null')
+              )
+            end,
             ']'
           ),
           ','
@@ -142,10 +145,9 @@ begin
       ) as b
       where coalesce(b.bytes_before, 0) < settings.lease_bytes
     ) as e on true
-    where s.user_id = any (users)
-  );
+    where s.user_id = any (users);
 end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns null, or as JSON text { token, leased_at (microseconds), max_attempts, settings: [ { changed_at (ms), said } ], streams: [ { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, payload, correlation_id, timestamp (microseconds), received_at (ms), was set aside, is counted for the first time ] ] } ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, payload, timestamp (seconds), received_at (seconds), and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { shapeOf } from "../../shared/domain/fold.ts";
-import { lease } from "../../shared/flywheel/lease.ts";
+import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { counting, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
@@ -21,12 +21,12 @@ async function leasedOf(payloads: readonly Record<string, unknown>[]) {
   const user = crypto.randomUUID();
   for (const payload of payloads) await publish(database, event(user, { payload }));
   const leased = await lease(database, shapeOf([counting]));
-  const [stream] = leased!.streams;
+  const stream = readStream(leased!.streams[0]!);
   expect(stream).toMatchObject({ user_id: user, behind: payloads.length });
   // A worker that does not come back.
   await pass(base.admin, "1 minute");
   await drain(database, [counting]);
-  return { leased: stream!.events.length, story: await storyOf(base.admin, user) };
+  return { leased: stream.events.length, story: await storyOf(base.admin, user) };
 }
 
 describe("A lease, which has to fit into one value of the database and into one function's memory,", () => {

@@ -210,7 +210,7 @@ describe("leases", () => {
     const leases = await Promise.all(
       Array.from({ length: 12 }, () => lease(base.connect(), shape)),
     );
-    const leased = leases.flatMap((each) => each?.streams.map(({ user_id }) => user_id) ?? []);
+    const leased = leases.flatMap((each) => each?.users ?? []);
     expect(new Set(leased).size).toBe(leased.length);
     expect(new Set(leased)).toEqual(new Set(users));
     await pass(base.admin, "60 seconds");

@@ -142,7 +142,7 @@ describe("a timer survives", () => {
     await drain(database, reactors);
     await travel(user);
     const dead = (await lease(database, shape))!;
-    expect(dead.streams.map(({ user_id }) => user_id)).toEqual([user]);
+    expect(dead.users).toEqual([user]);
     await drain(database, reactors);
     expect(await ringsOf(user), "leased").toEqual({ rang: 0, nudges: 0 });
     await pass(base.admin, "1 hour");

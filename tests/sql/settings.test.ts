@@ -88,11 +88,12 @@ describe("a change is in force from the next call, without a deploy", () => {
     );
     await drain(database, []);
     await publish(database, events);
-    const [row] = await base.admin<{ lease: string }[]>`select flywheel.lease('')`;
-    const { streams } = JSON.parse(row!.lease) as {
-      streams: { events: unknown[]; behind: number }[];
-    };
-    expect(streams.map(({ events, behind }) => [events.length, behind])).toEqual([[3, 4], [3, 4]]);
+    const [, ...streams] = await base.admin<{ lease: string }[]>`select flywheel.lease('')`;
+    const taken = streams.map(({ lease }) => {
+      const { events, behind } = JSON.parse(lease) as { events: unknown[]; behind: number };
+      return [events.length, behind];
+    });
+    expect(taken).toEqual([[3, 4], [3, 4]]);
   });
 
   test("of how long a worker waits after a failure", async () => {

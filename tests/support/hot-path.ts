@@ -67,8 +67,9 @@ interface Leased {
 }
 
 async function leaseOf(sql: postgres.Sql, of: string): Promise<Leased | undefined> {
-  const [row] = await sql<{ lease: string | null }[]>`select flywheel.lease(${of})`;
-  return row!.lease === null ? undefined : JSON.parse(row!.lease);
+  const rows = await sql<{ lease: string }[]>`select flywheel.lease(${of})`;
+  const [leased, ...streams] = rows.map(({ lease }) => JSON.parse(lease));
+  return leased && { ...leased, streams };
 }
 
 /** Leases and commits effects of every kind: `counted` by the worker or by the database; `ahead` what is told is folded already. */
