@@ -33,28 +33,30 @@ export type Publish = (
 ) => Promise<Publication>;
 
 /**
- * Characters that travel together though each publication could have a connection of its own: to start a transaction costs more than
- * they do.
+ * Transactions with small publications at once: one that the database works at, and one that waits for the disk or is on its way. More
+ * would have less to carry each.
  */
+const mostAtOnce = 2;
+/** Characters that travel together though another transaction may begin: to begin one costs more than they do. */
 const fewText = 2_048;
-/** Characters of a body that may wait for others, and of all that travel together once nobody else has a connection. */
+/** Characters of a body that may wait for others, and of all that travel together once no other transaction may begin. */
 const smallText = 16_384;
 const sharedText = 131_072;
 
 /**
- * A publisher for one instance of a function. Small publications that come in the same turn of the event loop, or while every
- * connection is busy publishing, travel together: in one transaction, which takes little longer than each of them would take alone.
+ * A publisher for one instance of a function. Small publications that come in the same turn of the event loop, or while others are
+ * under way, travel together: in one transaction, which takes little longer than each of them would take alone.
  * Each is answered as if it had travelled alone, and what one of them does wrong is its own business.
  */
 export function createPublisher(database: Database): Publish {
   const waiting: Waiting[] = [];
-  const connections = database.options.max;
+  const atOnce = Math.min(mostAtOnce, database.options.max);
   let underWay = 0;
 
   function sendWaiting(): void {
-    while (waiting.length > 0 && underWay < connections) {
+    while (waiting.length > 0 && underWay < atOnce) {
       underWay++;
-      const limit = underWay < connections ? fewText : sharedText;
+      const limit = underWay < atOnce ? fewText : sharedText;
       void send(database, takeTogether(waiting, limit)).finally(() => {
         underWay--;
         sendWaiting();

@@ -4,8 +4,8 @@ import { newUsers } from "./harness/workload.ts";
 import { publish } from "./publish.ts";
 
 /**
- * What bounds one server: connections that commit one event each, callers of one publisher who share its few connections, and a user
- * whose stream everybody appends to.
+ * What bounds one server: instances that commit one event each, callers of one instance who share its transactions, and a user whose
+ * stream everybody appends to.
  */
 export const limits: Suite = {
   name: "limits",
@@ -21,12 +21,12 @@ export const limits: Suite = {
     } as const;
     const cases = [
       ...[1, 4, 16, 64].map((clients) => ({
-        name: `publish_one_by_${clients}_connections`,
-        change: { clients, batch: 1, users: sizes.users } as const,
+        name: `publish_one_by_${clients}_instances`,
+        change: { clients, instances: clients, batch: 1, users: sizes.users } as const,
       })),
       ...[16, 64].map((clients) => ({
         name: `publish_one_by_${clients}_callers`,
-        change: { clients, batch: 1, users: sizes.users, connections: 4 } as const,
+        change: { clients, batch: 1, users: sizes.users } as const,
       })),
       {
         name: "hot_user_one_rate",

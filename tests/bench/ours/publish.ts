@@ -1,6 +1,6 @@
 /** Publishes as the function `events` does, in batches of many users or in calls of one user's events each. */
-import postgres from "postgres";
-import { createPublisher } from "../../../shared/flywheel/publish.ts";
+import { createPublisher, type Publish } from "../../../shared/flywheel/publish.ts";
+import { connect } from "../../../shared/platform/database.ts";
 import { race, task } from "../harness/race.ts";
 import {
   batches,
@@ -19,8 +19,8 @@ export interface PublishTask {
   /** Events a call. */
   batch: number;
   clients: number;
-  /** Connections of the publisher; without, one for each client. */
-  connections?: number;
+  /** Publishers that the clients share, each with connections of its own; one without. */
+  instances?: number;
   /** Whether a call holds one user's events or many users'. */
   calls: "of one user" | "of many users";
   /** Who publishes; as many new users as `users` without. */
@@ -31,14 +31,11 @@ export interface PublishTask {
   warmUp: boolean;
 }
 
-const { url, events, users, batch, clients, connections, calls, userIds, period, warmUp } = task<
+const { url, events, users, batch, clients, instances = 1, calls, userIds, period, warmUp } = task<
   PublishTask
 >();
-const database = postgres(url, {
-  max: connections ?? clients,
-  connection: { role: "service_role" },
-});
-const publish = createPublisher(database);
+const databases = Array.from({ length: instances }, () => connect(url));
+const publishers = databases.map((database) => createPublisher(database));
 
 /** What each client publishes. A user's events come from one client, so that they arrive in order, as an app sends them. */
 function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][] {
@@ -51,15 +48,16 @@ function bodiesOf(events: number, users: readonly string[]): PublishedEvent[][][
   });
 }
 
-async function send(events: PublishedEvent[]): Promise<number> {
+async function send(publish: Publish, events: PublishedEvent[]): Promise<number> {
   const body = { events };
   return (await publish({ text: JSON.stringify(body), value: body }, undefined)).accepted;
 }
 
 async function sendAll(bodies: readonly PublishedEvent[][][]): Promise<{ events: number }> {
-  const accepted = await Promise.all(bodies.map(async (own) => {
+  const accepted = await Promise.all(bodies.map(async (own, client) => {
+    const publish = publishers[client % instances]!;
     let events = 0;
-    for (const body of own) events += await send(body);
+    for (const body of own) events += await send(publish, body);
     return events;
   }));
   return { events: accepted.reduce((sum, each) => sum + each, 0) };
@@ -68,4 +66,4 @@ async function sendAll(bodies: readonly PublishedEvent[][][]): Promise<{ events:
 const bodies = bodiesOf(events, userIds ?? newUsers(users));
 if (warmUp) await sendAll(bodiesOf(5 * clients * batch, newUsers(5 * clients)));
 await race(() => sendAll(bodies));
-await database.end();
+await Promise.all(databases.map((database) => database.end()));
