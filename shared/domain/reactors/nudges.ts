@@ -138,12 +138,12 @@ function decide(
   context: Context,
 ): Required<Reaction<NudgesState>> {
   const settings = context.settings.nudges;
-  const sent = state.sent.filter((at) => at > now - inMs(settings.period_days));
-  const isTooMuch = sent.length >= settings.max_in_period ||
-    (state.last[type] ?? -Infinity) > now - inMs(settings.same_type_days) ||
+  const isTooMuchOfIt = (state.last[type] ?? -Infinity) > now - inMs(settings.same_type_days) ||
     (state.dismissed[type] ?? 0) >= settings.max_dismissals ||
     state.open.some((nudge) => nudge.nudge_type === type && isWaiting(nudge));
-  if (isTooMuch) return { state, effects };
+  if (isTooMuchOfIt) return { state, effects };
+  const sent = state.sent.filter((at) => at > now - inMs(settings.period_days));
+  if (sent.length >= settings.max_in_period) return { state, effects };
 
   const nudge = nudgeOf(type, now, origin, context);
   const isHeldOut = nudge.variant === holdout;

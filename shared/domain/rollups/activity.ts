@@ -21,7 +21,11 @@ export function rememberActivity(
     return activity;
   }
   const known = activity[app_source] ?? [];
-  const times = [...known, at].sort((a, b) => a - b).slice(-kept[app_source]);
-  const isSame = times.length === known.length && times.every((time, i) => time === known[i]);
-  return isSame ? activity : { ...activity, [app_source]: times };
+  const most = kept[app_source];
+  if (known.length === most && at <= known[0]!) return activity;
+  const times = [...known, at];
+  // What happened before may arrive late.
+  if (known.length > 0 && at < known.at(-1)!) times.sort((a, b) => a - b);
+  if (times.length > most) times.shift();
+  return { ...activity, [app_source]: times };
 }

@@ -95,7 +95,7 @@ function hasLate(
 ): boolean {
   let latest = last;
   for (const { at, is_new } of events) {
-    if (is_new && !isInOrder(latest === undefined ? {} : { last: latest }, at)) return true;
+    if (is_new && !isInOrder(latest, at)) return true;
     latest = Math.max(latest ?? -Infinity, at);
   }
   return false;

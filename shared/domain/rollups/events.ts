@@ -26,11 +26,13 @@ export function countEvent(
   const isFirstOfDay = day > lastDay || !seen.includes(name);
   const isDone = app_source !== flywheelApp;
 
-  const cell = { day, app_source, key: event_type };
+  const key = event_type;
   const users = isFirstOfDay ? 1 : 0;
   const total = isDone && lastDone !== undefined ? at - lastDone : 0;
-  add({ figure: "event", ...cell }, { count: 1, users, total });
-  if (isDone && lastDone === undefined) add({ figure: "first_event", ...cell }, { count: 1 });
+  add({ figure: "event", day, app_source, key }, { count: 1, users, total });
+  if (isDone && lastDone === undefined) {
+    add({ figure: "first_event", day, app_source, key }, { count: 1 });
+  }
 
   const done = isDone ? Math.max(lastDone ?? -Infinity, at) : lastDone;
   const memory = done === undefined ? {} : { lastDone: done };
@@ -56,7 +58,7 @@ function nameOf(app_source: string, event_type: string): string {
   return name;
 }
 
-/** Whether an event happened after all those that were counted. */
-export function isInOrder({ last }: EventsMemory, at: number): boolean {
+/** Whether an event happened after the latest of those that were counted. */
+export function isInOrder(last: number | undefined, at: number): boolean {
   return last === undefined || at >= last;
 }

@@ -53,7 +53,7 @@ export function countExploration(
 
 /** Which step an event completes, or -1. Asking for a transition is none; taking it is. */
 function stepOf({ event_type, payload }: CountedEvent): number {
-  const step = steps.findIndex((name) => name === event_type);
+  const step = (steps as readonly string[]).indexOf(event_type);
   if (step !== steps.length - 1) return step;
   return isTaken(payload.status) || payload.status === "completed" ? step : -1;
 }

@@ -34,8 +34,8 @@ export interface Cell {
 export interface Amounts {
   count: number;
   users?: number;
-  /** Microseconds, cents or hundredths, whole. */
-  total?: number | bigint;
+  /** Microseconds, cents or hundredths: a safe integer. */
+  total?: number;
   /** A duration that is remembered by itself, for percentiles; forgotten where `count` is negative. */
   seconds?: number;
 }
@@ -46,7 +46,9 @@ interface Sum {
   cell: Cell;
   count: number;
   users: number;
-  total: bigint;
+  total: number;
+  /** What would make the total more than a number holds to the last digit. */
+  totalBeyond: bigint;
   /** How often each duration is remembered more than it is forgotten. */
   seconds: Map<number, number>;
 }
@@ -55,11 +57,12 @@ interface Sum {
 export class Increments {
   readonly #sums = new Map<string, Sum>();
 
-  readonly add: Add = (cell, { count, users = 0, total, seconds }) => {
+  readonly add: Add = (cell, { count, users = 0, total = 0, seconds }) => {
     const sum = this.#sumOf(cell);
     sum.count += count;
     sum.users += users;
-    if (total) sum.total += BigInt(total);
+    if (Number.isSafeInteger(sum.total + total)) sum.total += total;
+    else sum.totalBeyond += BigInt(total);
     if (seconds !== undefined) {
       sum.seconds.set(seconds, (sum.seconds.get(seconds) ?? 0) + Math.sign(count));
     }
@@ -71,7 +74,9 @@ export class Increments {
    */
   toJson(): string {
     const rows: unknown[][] = [];
-    for (const { cell, count, users, total, seconds } of this.#sums.values()) {
+    for (const sum of this.#sums.values()) {
+      const { cell, count, users, seconds } = sum;
+      const total = sum.totalBeyond + BigInt(sum.total);
       const [remembered, forgotten] = [repeat(seconds, 1), repeat(seconds, -1)];
       const hasSeconds = remembered.length > 0 || forgotten.length > 0;
       if (count === 0 && users === 0 && total === 0n && !hasSeconds) continue;
@@ -88,7 +93,7 @@ export class Increments {
     const name = `${figure}\n${day}\n${app_source}\n${key}`;
     let sum = this.#sums.get(name);
     if (!sum) {
-      sum = { cell, count: 0, users: 0, total: 0n, seconds: new Map() };
+      sum = { cell, count: 0, users: 0, total: 0, totalBeyond: 0n, seconds: new Map() };
       this.#sums.set(name, sum);
     }
     return sum;

@@ -18,7 +18,7 @@ export type Presence = readonly (readonly [app: string, ...Span])[];
 export function countPresence(before: Presence, event: CountedEvent, add: Add): Presence {
   const { app_source } = event;
   const day = dayOf(event.at);
-  const known = spanOf(before, (app) => app === app_source);
+  const known = spanIn(before, app_source);
   if (known && day >= known[0] && day <= known[1]) return before;
   if (app_source !== flywheelApp) {
     countWeek(app_source, known, day, add);
@@ -58,10 +58,19 @@ export function moveUser(
 
 /** The last day that an app was used. */
 export function lastDayIn(presence: Presence, app: string): number | undefined {
-  return spanOf(presence, (each) => each === app)?.[1];
+  return spanIn(presence, app)?.[1];
 }
 
-/** The first and the last day in any of these apps. */
+/** The first and the last day in an app. Looked up for every event, so without a call or an iterator for each app. */
+function spanIn(presence: Presence, app: string): Span | undefined {
+  for (let index = 0; index < presence.length; index++) {
+    const each = presence[index]!;
+    if (each[0] === app) return [each[1], each[2]];
+  }
+  return undefined;
+}
+
+/** The first and the last day in any of the apps that are meant. */
 function spanOf(presence: Presence, isMeant = (_app: string) => true): Span | undefined {
   let span: Span | undefined;
   for (const [app, first, last] of presence) {
