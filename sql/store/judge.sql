@@ -25,12 +25,10 @@ begin
           else 'accepted'
         end
       )::flywheel.verdict
-    from (
-      select
-        p as place, (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p])."timestamp", (incoming[p]).fingerprint
-      from generate_subscripts(incoming, 1) as p
-      offset 0
-    ) as i
+    from unnest(incoming) with ordinality as i (
+      user_id, event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
+      fingerprint, issues, place
+    )
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.

@@ -53,6 +53,7 @@ const kinds: readonly Kind[] = [
     word_count: 250 + n % 150,
   })],
   ["mood.logged", "rise", (n) => ({
+    entry_id: `mood-${n}`,
     mood_score: 1 + n % 10,
     anxiety_level: n % 10 / 10,
     mood_tags: ["motivé"],
