@@ -35,7 +35,7 @@ export class Unwritable extends Error {}
  * all users are.
  */
 export class Draft {
-  readonly #rows: string[] = [];
+  readonly #results: string[] = [];
   readonly #states: string[] = [];
   readonly #effects = new Map<string, string[]>();
   readonly #increments = new Increments();
@@ -44,7 +44,7 @@ export class Draft {
   add(result: Result): this {
     const { user_id, version, folded, ahead } = result;
     const counted = countResult(result, this.#increments.add);
-    this.#rows.push(toJson({
+    this.#results.push(toJson({
       user_id,
       version,
       late: counted.isLate,
@@ -67,8 +67,8 @@ export class Draft {
     this.#effects.set(kind, rows);
   }
 
-  get rows(): string {
-    return `[${this.#rows.join()}]`;
+  get results(): string {
+    return `[${this.#results.join()}]`;
   }
 
   get states(): string {
@@ -96,14 +96,14 @@ export async function commit(
   database: Database,
   { token, leased_at }: Pick<Lease, "token" | "leased_at">,
   shape: string,
-  { rows, states, effects, increments }: Draft,
+  { results, states, effects, increments }: Draft,
 ): Promise<Committed> {
   try {
     const [row] = await database<{ commit: Committed }[]>`
       select flywheel.commit(
         ${token},
         ${shape},
-        ${rows}::text::jsonb,
+        ${results}::text::jsonb,
         ${states}::text::json,
         ${effects}::text::jsonb,
         ${increments},

@@ -29,7 +29,7 @@ async function leasedOf(payloads: readonly Record<string, unknown>[]) {
   return { leased: stream.events.length, story: await storyOf(base.admin, user) };
 }
 
-describe("A lease, which has to fit into one value of the database and into one function's memory,", () => {
+describe("A lease, which has to fit into one function's memory,", () => {
   test("takes small events by their number", async () => {
     const { leased } = await leasedOf(Array.from({ length: 100 }, (_, n) => ({ n })));
     expect(leased).toBe(100);
