@@ -37,6 +37,8 @@ export type Publish = (
  * would have less to carry each.
  */
 const mostAtOnce = 2;
+/** Milliseconds after which a transaction waits for somebody's locked stream, most likely, and another may begin beside it. */
+const patience = 100;
 /** Characters that travel together though another transaction may begin: to begin one costs more than they do. */
 const fewText = 2_048;
 /** Characters of a body that may wait for others, and of all that travel together once no other transaction may begin. */
@@ -50,18 +52,32 @@ const sharedText = 131_072;
  */
 export function createPublisher(database: Database): Publish {
   const waiting: Waiting[] = [];
-  const atOnce = Math.min(mostAtOnce, database.options.max);
   let underWay = 0;
+  let slow = 0;
+
+  function mayBegin(): boolean {
+    return underWay - slow < mostAtOnce && underWay < database.options.max;
+  }
 
   function sendWaiting(): void {
-    while (waiting.length > 0 && underWay < atOnce) {
+    while (waiting.length > 0 && mayBegin()) {
       underWay++;
-      const limit = underWay < atOnce ? fewText : sharedText;
-      void send(database, takeTogether(waiting, limit)).finally(() => {
-        underWay--;
-        sendWaiting();
-      });
+      void carry(takeTogether(waiting, mayBegin() ? fewText : sharedText));
     }
+  }
+
+  async function carry(together: readonly Waiting[]): Promise<void> {
+    let isSlow = false;
+    const timer = setTimeout(() => {
+      isSlow = true;
+      slow++;
+      sendWaiting();
+    }, patience);
+    await send(database, together);
+    clearTimeout(timer);
+    underWay--;
+    if (isSlow) slow--;
+    sendWaiting();
   }
 
   return (body, publisher) => {

@@ -108,14 +108,33 @@ test("those that come while others are under way travel together once these are 
   expect(xmins.slice(1)).not.toContain(xmins[0]);
 });
 
-/** Waits until a call of that function waits for a lock: @returns its backend */
-async function lockWait(called: string): Promise<number> {
+test("two that wait for locked streams do not keep the others waiting", async () => {
+  const [one, two, ...others] = newUsers(5) as [string, string, ...string[]];
+  const publish = createPublisher(base.connect());
+  const send = (user: string) => {
+    const value = event(user, { payload: { text: "x".repeat(4_000) } });
+    return publish({ text: JSON.stringify(value), value }, undefined);
+  };
+  const stuck: Promise<Publication>[] = [];
+  await base.admin.begin(async (sql) => {
+    await sql`insert into flywheel.streams ${sql([one, two].map((user_id) => ({ user_id })))}`;
+    stuck.push(send(one), send(two));
+    await lockWait("publish", 2);
+    const told = await Promise.all(others.map(send));
+    expect(told.map(({ accepted }) => accepted)).toEqual([1, 1, 1]);
+    await sql`delete from flywheel.streams where user_id in (${one}, ${two})`;
+  });
+  expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
+});
+
+/** Waits until so many calls of that function wait for a lock: @returns the backend of one */
+async function lockWait(called: string, calls = 1): Promise<number> {
   for (;;) {
-    const [row] = await base.superuser<{ pid: number }[]>`
+    const rows = await base.superuser<{ pid: number }[]>`
       select pid from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock' and query like ${`%flywheel.${called}(%`}
     `;
-    if (row) return row.pid;
+    if (rows.length >= calls) return rows[0]!.pid;
   }
 }
 
