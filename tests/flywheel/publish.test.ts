@@ -74,6 +74,15 @@ test.each([
   },
 );
 
+/** Publishes for a user what is too large to share a transaction while another may begin. */
+function sendLarger(connection: Database): (user: string) => Promise<Publication> {
+  const publish = createPublisher(connection);
+  return (user) => {
+    const value = event(user, { payload: { text: "x".repeat(4_000) } });
+    return publish({ text: JSON.stringify(value), value }, undefined);
+  };
+}
+
 test("of larger ones the first goes by itself, and the others together", async () => {
   const users = newUsers(4);
   const payload = { text: "x".repeat(4_000) };
@@ -85,11 +94,7 @@ test("of larger ones the first goes by itself, and the others together", async (
 
 test("those that come while others are under way travel together once these are over", async () => {
   const [locked, ...users] = newUsers(6) as [string, ...string[]];
-  const publish = createPublisher(base.connectOnce());
-  const send = (user: string) => {
-    const value = event(user, { payload: { text: "x".repeat(4_000) } });
-    return publish({ text: JSON.stringify(value), value }, undefined);
-  };
+  const send = sendLarger(base.connectOnce());
   const telling: Promise<Publication>[] = [];
   await base.admin.begin(async (sql) => {
     await sql`insert into flywheel.streams (user_id) values (${locked})`;
@@ -110,11 +115,7 @@ test("those that come while others are under way travel together once these are 
 
 test("two that wait for locked streams do not keep the others waiting", async () => {
   const [one, two, ...others] = newUsers(5) as [string, string, ...string[]];
-  const publish = createPublisher(base.connect());
-  const send = (user: string) => {
-    const value = event(user, { payload: { text: "x".repeat(4_000) } });
-    return publish({ text: JSON.stringify(value), value }, undefined);
-  };
+  const send = sendLarger(base.connect());
   const stuck: Promise<Publication>[] = [];
   await base.admin.begin(async (sql) => {
     await sql`insert into flywheel.streams ${sql([one, two].map((user_id) => ({ user_id })))}`;

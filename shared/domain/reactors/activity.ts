@@ -1,6 +1,7 @@
 import { type App, isApp } from "../apps.ts";
 import { accountEvents } from "../events/account.ts";
 import { flywheelEvents } from "../events/flywheel.ts";
+import { keepLatest } from "../latest-times.ts";
 import { type Reactor, type ReactorEvent, type State, stateOf } from "../reactor.ts";
 
 /** When a user last did something in each app: milliseconds since 1970, oldest first. */
@@ -17,11 +18,9 @@ export const activity: Reactor<Activity> = {
   react(state, event) {
     const app = appOf(event);
     if (!app) return { state };
-    const times = [...state[app] ?? [], event.timestamp];
-    // What happened before may arrive late.
-    if ((times.at(-2) ?? -Infinity) > event.timestamp) times.sort((a, b) => a - b);
-    if (times.length > kept) times.shift();
-    return { state: { ...state, [app]: times } };
+    const known = state[app] ?? [];
+    const times = keepLatest(known, event.timestamp, kept);
+    return { state: times === known ? state : { ...state, [app]: times } };
   },
 };
 

@@ -1,5 +1,6 @@
 import { accountEvents } from "../events/account.ts";
 import { flywheelEvents } from "../events/flywheel.ts";
+import { keepLatest } from "../latest-times.ts";
 import type { CountedEvent } from "./counted-event.ts";
 
 /** When the user last did something in CV and Letters: microseconds since 1970, oldest first. */
@@ -21,11 +22,6 @@ export function rememberActivity(
     return activity;
   }
   const known = activity[app_source] ?? [];
-  const most = kept[app_source];
-  if (known.length === most && at <= known[0]!) return activity;
-  const times = [...known, at];
-  // What happened before may arrive late.
-  if (known.length > 0 && at < known.at(-1)!) times.sort((a, b) => a - b);
-  if (times.length > most) times.shift();
-  return { ...activity, [app_source]: times };
+  const times = keepLatest(known, at, kept[app_source]);
+  return times === known ? activity : { ...activity, [app_source]: times };
 }

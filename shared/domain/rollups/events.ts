@@ -58,7 +58,7 @@ function nameOf(app_source: string, event_type: string): string {
   return name;
 }
 
-/** Whether an event happened after the latest of those that were counted. */
+/** Whether an event happened no earlier than the latest of those that were counted. */
 export function isInOrder(last: number | undefined, at: number): boolean {
   return last === undefined || at >= last;
 }
