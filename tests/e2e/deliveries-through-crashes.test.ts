@@ -107,6 +107,8 @@ describe("nothing is lost when", () => {
         n % 2 === 0 ? "accepted" : "rejected",
       ]);
     }
+    // All may be done before the functions are back, and whoever publishes next needs them.
+    await eventually(async () => (await eco.processQueue()).status === 200);
   }, 120_000);
 
   test("the user's events are folded anew: nothing is delivered or told twice", async () => {
