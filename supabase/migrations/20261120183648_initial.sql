@@ -1665,7 +1665,11 @@ begin
     return false;
   end if;
 
-  -- Whoever finds the row locked leaves the ring to its holder: nobody waits at the door.
+  -- Whoever finds somebody at the bell leaves the ring to them: nobody waits at the door. The row alone would not do: where a newer
+  -- version of it is locked, Postgres waits for that in spite of "skip locked".
+  if not pg_try_advisory_xact_lock(hashtextextended('flywheel.ring', 0)) then
+    return false;
+  end if;
   update flywheel.doorbell as d
   set rung_at = clock_timestamp()
   from (
