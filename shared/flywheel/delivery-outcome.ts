@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import type { Database } from "../platform/database.ts";
+import { parseJson } from "../platform/parse-json.ts";
 
 /** Which delivery QStash's callback is about; it stands in the callback's signed address. */
 export const deliveryQuery = z.object({ user_id: z.guid(), delivery_id: z.guid() });
@@ -54,7 +55,7 @@ export async function hearFailure(
 
 function readAnswer(base64: string): z.output<typeof answer> | undefined {
   try {
-    return answer.safeParse(JSON.parse(Buffer.from(base64, "base64").toString("utf8"))).data;
+    return answer.safeParse(parseJson(Buffer.from(base64, "base64").toString("utf8"))).data;
   } catch {
     return undefined;
   }

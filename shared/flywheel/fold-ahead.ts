@@ -2,6 +2,7 @@ import type { EventEffect } from "../domain/effect.ts";
 import { type Backlog, type CausedEffect, fold, type Folded } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { countedTime } from "../domain/rollups/counted-event.ts";
+import { parseJson } from "../platform/parse-json.ts";
 import type { Result } from "./commit.ts";
 import type { LeasedEvent, LeasedStream } from "./lease.ts";
 
@@ -35,7 +36,7 @@ export function foldAhead(
       event_id: context.idOf(cause, effect),
       event_type: effect.event_type,
       app_source: effect.app_source,
-      payload: JSON.parse(JSON.stringify(effect.payload)),
+      payload: parseJson(JSON.stringify(effect.payload)) as LeasedEvent["payload"],
       correlation_id: effect.correlation_id ?? cause.correlation_id,
       timestamp: cause.at,
       at: countedTime(cause.at * 1000),

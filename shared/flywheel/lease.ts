@@ -3,6 +3,7 @@ import type { State } from "../domain/fold.ts";
 import { type CountedEvent, countedTime } from "../domain/rollups/counted-event.ts";
 import { flawOf, type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
+import { parseJson } from "../platform/parse-json.ts";
 
 /** Times in seconds since 1970, to the microsecond; what is left out is false, true and null. */
 type EventRow = [
@@ -61,7 +62,7 @@ export async function lease(database: Database, shape: string): Promise<Lease | 
   const rows = await database<{ lease: string }[]>`select flywheel.lease(${shape})`;
   const [leased, ...streams] = rows.map(({ lease }) => lease);
   if (leased === undefined) return undefined;
-  const { settings, ...rest } = JSON.parse(leased) as LeaseRow;
+  const { settings, ...rest } = parseJson(leased) as LeaseRow;
   return {
     ...rest,
     settingsAt: settingsOver(settings),
@@ -72,7 +73,7 @@ export async function lease(database: Database, shape: string): Promise<Lease | 
 
 /** Reads one of a {@link Lease}'s streams. */
 export function readStream(text: string): LeasedStream {
-  const { events, ...stream } = JSON.parse(text) as Omit<LeasedStream, "events"> & {
+  const { events, ...stream } = parseJson(text) as Omit<LeasedStream, "events"> & {
     events: EventRow[];
   };
   return { ...stream, events: events.map(readEvent) };

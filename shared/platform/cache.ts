@@ -1,6 +1,7 @@
 import type { Redis } from "@upstash/redis";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Log } from "./log.ts";
+import { parseJson } from "./parse-json.ts";
 import { askRedis } from "./redis.ts";
 
 /** Values that are dear to work out and may be a little old. */
@@ -44,7 +45,7 @@ export function createCache(redis: Redis | undefined, options: CacheOptions = {}
       ask: (redis) => redis.get<{ value: T }>(NAMESPACE + key),
       fallback: () => {
         const kept = memory.get(key);
-        return kept && kept.expiresAt > now() ? JSON.parse(kept.json) : null;
+        return kept && kept.expiresAt > now() ? parseJson(kept.json) as { value: T } : null;
       },
       what: "read the cache",
       log,

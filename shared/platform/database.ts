@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { parseJson } from "./parse-json.ts";
 
 export type Database = postgres.Sql;
 
@@ -17,6 +18,10 @@ export function connect(url: string): Database {
     idle_timeout: 20,
     connect_timeout: 10,
     onnotice: () => {},
+    types: {
+      // The types json and jsonb.
+      json: { to: 114, from: [114, 3802], serialize: JSON.stringify, parse: parseJson },
+    },
     connection: { application_name: "phoenix-flywheel", role: "service_role" },
   });
 }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { plainEvents } from "../../shared/domain/events/plain-event.ts";
 import type { Database } from "../../shared/platform/database.ts";
+import { parseJson } from "../../shared/platform/parse-json.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { publishText } from "../support/flywheel.ts";
 
@@ -178,7 +179,7 @@ describe("a payload that is published the short way", () => {
         const spelt = spell(value, (below) => g(fc.nat, { max: below - 1 }));
         const [one, other] = [crypto.randomUUID(), crypto.randomUUID()];
         const [text, otherText] = [written(one, spelt), written(other, spelt)];
-        if (plainEvents(text, [JSON.parse(text)], undefined, () => other)) short++;
+        if (plainEvents(text, [parseJson(text)], undefined, () => other)) short++;
         await publishText(database, text);
         await theLongWay(otherText);
         const kept = await database`
@@ -194,6 +195,33 @@ describe("a payload that is published the short way", () => {
       { numRuns: 300 },
     );
     expect(short, "as many went the short way").toBeGreaterThan(30);
+  });
+
+  // Because of the first, V8's own reader takes the second's quotation mark for a backslash.
+  const confusing: [string, Json][] = [
+    ['{"a":1,"\\\\":2}', { a: 1, "\\": 2 }],
+    ['{"a":1,"\\"":2}', { a: 1, '"': 2 }],
+  ];
+
+  test("is kept under its own keys, whatever keys were read before", async () => {
+    for (const [payload] of confusing) {
+      const user = crypto.randomUUID();
+      await publishText(database, written(user, payload));
+      expect(
+        await database`
+          select payload = ${payload}::text::jsonb as is_same from public.phoenix_events
+          where user_id = ${user}
+        `,
+      ).toEqual([{ is_same: true }]);
+    }
+  });
+
+  test("comes back from the database under its own keys", async () => {
+    for (const [payload, value] of confusing) {
+      expect(
+        await database`select ${payload}::text::json as kept, ${payload}::text::jsonb as canonical`,
+      ).toEqual([{ kept: value, canonical: value }]);
+    }
   });
 
   test.each([

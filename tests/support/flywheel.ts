@@ -7,6 +7,7 @@ import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { createPublisher, type Publication, type Publish } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
+import { parseJson } from "../../shared/platform/parse-json.ts";
 
 /** Where a user's state keeps what the rollups remember, which is another story. */
 export const rollups = rollupMemory.name;
@@ -33,7 +34,7 @@ export function publish(
 export function publishText(database: Database, text: string): Promise<Publication> {
   let publisher = publishers.get(database);
   if (!publisher) publishers.set(database, publisher = createPublisher(database));
-  return publisher({ text, value: JSON.parse(text) }, undefined);
+  return publisher({ text, value: parseJson(text) }, undefined);
 }
 
 /** One for each pool of connections, as an instance of a function has one. */

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { AppEnv } from "./app.ts";
+import { parseJson } from "../parse-json.ts";
 import { HttpError, type Issue } from "./error.ts";
 
 /** A body as it was sent and as it reads. */
@@ -46,7 +47,7 @@ export async function readJson(context: Context<AppEnv>, maxBytes: number): Prom
   const text = await readText(context, maxBytes);
   let value: unknown;
   try {
-    value = text === "" ? {} : JSON.parse(text);
+    value = text === "" ? {} : parseJson(text);
   } catch {
     throw new HttpError(400, "invalid_json", "The body is not JSON.");
   }
