@@ -53,7 +53,7 @@ begin
     )
     and not exists (
       select from public.phoenix_events as e
-      where e."timestamp" = sent."timestamp" and e.user_id = sent.user_id and e.event_hash = sent.fingerprint
+      where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
     );
 
   if not found then

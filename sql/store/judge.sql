@@ -33,7 +33,7 @@ begin
       on e.user_id = i.user_id and e.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
-      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
+      on same.user_id = i.user_id and same."timestamp" = i."timestamp" and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end

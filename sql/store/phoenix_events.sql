@@ -17,7 +17,7 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
-create index phoenix_events_timestamp on public.phoenix_events ("timestamp", user_id);
+create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp");
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 

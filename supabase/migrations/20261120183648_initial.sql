@@ -153,7 +153,7 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
-create index phoenix_events_timestamp on public.phoenix_events ("timestamp", user_id);
+create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp");
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 
@@ -685,7 +685,7 @@ begin
       on e.user_id = i.user_id and e.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
-      on same."timestamp" = i."timestamp" and same.user_id = i.user_id and same.event_hash = i.fingerprint
+      on same.user_id = i.user_id and same."timestamp" = i."timestamp" and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
@@ -754,7 +754,7 @@ begin
     )
     and not exists (
       select from public.phoenix_events as e
-      where e."timestamp" = sent."timestamp" and e.user_id = sent.user_id and e.event_hash = sent.fingerprint
+      where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
     );
 
   if not found then

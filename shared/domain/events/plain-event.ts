@@ -55,7 +55,7 @@ export function countUsersInOrder(events: Iterable<PlainEvent>): number | undefi
 }
 
 /** A number that a double may hold otherwise than it was written: with an exponent, or of sixteen digits. */
-const delicateNumber = /[\s:,[]-?[0-9](?:[0-9.]*[eE]|[0-9.]{15})/;
+const delicateNumber = /[ \t\n\r:,[]-?[0-9](?:[0-9.]*[eE]|[0-9.]{15})/;
 
 const fields: ReadonlySet<string> = new Set([
   "user_id",
