@@ -3,7 +3,7 @@ import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
-import { countUsersInOrder, type PlainEvent, plainEvents } from "../domain/events/plain-event.ts";
+import { countUsersInOrder, type PlainEvents, plainEvents } from "../domain/events/plain-event.ts";
 import { isObject } from "../domain/is-object.ts";
 import type { Database } from "../platform/database.ts";
 
@@ -52,31 +52,35 @@ const sharedText = 131_072;
  */
 export function createPublisher(database: Database): Publish {
   const waiting: Waiting[] = [];
-  let underWay = 0;
-  let slow = 0;
+  /** When each transaction under way began. */
+  const underWay = new Set<{ since: number }>();
+  let reminder: ReturnType<typeof setTimeout> | undefined;
 
   function mayBegin(): boolean {
-    return underWay - slow < mostAtOnce && underWay < database.options.max;
+    if (underWay.size >= database.options.max) return false;
+    const recently = performance.now() - patience;
+    let quick = 0;
+    for (const { since } of underWay) if (since > recently) quick++;
+    return quick < mostAtOnce;
   }
 
   function sendWaiting(): void {
     while (waiting.length > 0 && mayBegin()) {
-      underWay++;
-      void carry(takeTogether(waiting, mayBegin() ? fewText : sharedText));
+      const one = { since: performance.now() };
+      underWay.add(one);
+      void carry(takeTogether(waiting, mayBegin() ? fewText : sharedText), one);
+    }
+    if (waiting.length > 0) {
+      reminder ??= setTimeout(() => {
+        reminder = undefined;
+        sendWaiting();
+      }, patience);
     }
   }
 
-  async function carry(together: readonly Waiting[]): Promise<void> {
-    let isSlow = false;
-    const timer = setTimeout(() => {
-      isSlow = true;
-      slow++;
-      sendWaiting();
-    }, patience);
+  async function carry(together: readonly Waiting[], one: { since: number }): Promise<void> {
     await send(database, together);
-    clearTimeout(timer);
-    underWay--;
-    if (isSlow) slow--;
+    underWay.delete(one);
     sendWaiting();
   }
 
@@ -98,7 +102,7 @@ interface Sending {
   /** How many events it holds. */
   events: number;
   /** Its events, where one look says that they are fine. */
-  plain: readonly PlainEvent[] | undefined;
+  plain: PlainEvents | undefined;
   /** What the catalogue finds wrong, by the event's place. */
   refused: Record<number, Issue[]>;
   mayTravelWithOthers: boolean;
@@ -178,10 +182,9 @@ async function publishTimely(
   together: readonly Sending[],
 ): Promise<Publication[] | undefined> {
   if (together.some(({ plain }) => !plain)) return undefined;
-  const events = together.flatMap(({ plain }) => plain!);
-  const users = countUsersInOrder(events);
+  const users = countUsersInOrder(together.flatMap(({ plain }) => plain!.events));
   if (users === undefined) return undefined;
-  const list = `[${events.map(({ text }) => text).join(",")}]`;
+  const list = `[${together.map(({ plain }) => plain!.text).join(",")}]`;
   const [row] = await (users > 1
     ? database<{ published: boolean }[]>`
         select flywheel.publish_timely_streams(${list}) as published
@@ -190,12 +193,12 @@ async function publishTimely(
   return row!.published ? together.map(({ plain }) => acceptedAll(plain!)) : undefined;
 }
 
-function acceptedAll(events: readonly PlainEvent[]): Publication {
+function acceptedAll({ events }: PlainEvents): Publication {
   return {
     accepted: events.length,
     duplicates: 0,
     rejected: 0,
-    results: events.map(({ event_id }) => ({ event_id, status: "accepted" })),
+    results: events.map(([, event_id]) => ({ event_id, status: "accepted" })),
   };
 }
 

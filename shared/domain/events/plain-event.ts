@@ -2,15 +2,29 @@ import { isObject } from "../is-object.ts";
 import { checkStoredPayload } from "./catalogue.ts";
 import { normaliseText } from "./normalise.ts";
 
-/** An event that a publisher sent, of which one look says that its envelope and payload are fine and canonical. */
-export interface PlainEvent {
+/**
+ * An event that a publisher sent, of which one look says that its envelope and payload are fine and canonical: as
+ * `flywheel.publish_timely()` takes it, without the names of the fields, which take long to read.
+ */
+export type PlainEvent = [
   /** In lower case, as `event_id`. */
-  user_id: string;
+  user_id: string,
   /** The publisher's, or a new one. */
-  event_id: string;
+  event_id: string,
+  event_type: string,
+  app_source: string,
+  payload: Record<string, unknown>,
   /** ISO 8601 with milliseconds, in UTC: in order of time as texts. */
-  timestamp: string;
-  /** All of it, as `flywheel.publish_timely()` takes it: a JSON list without the names of the fields, which take long to read. */
+  timestamp: string,
+  metadata?: Record<string, unknown>,
+  correlation_id?: unknown,
+  causation_id?: unknown,
+  session_id?: unknown,
+];
+
+export interface PlainEvents {
+  events: readonly PlainEvent[];
+  /** All of them as JSON, with commas between. */
   text: string;
 }
 
@@ -29,7 +43,7 @@ export function plainEvents(
   events: readonly unknown[],
   publisher: string | undefined,
   newId: () => string,
-): PlainEvent[] | undefined {
+): PlainEvents | undefined {
   if (delicateNumber.test(text)) return undefined;
   const plain: PlainEvent[] = [];
   for (const event of events) {
@@ -37,7 +51,10 @@ export function plainEvents(
     if (!one) return undefined;
     plain.push(one);
   }
-  return plain;
+  const written = JSON.stringify(plain);
+  return normaliseText(written) === written
+    ? { events: plain, text: written.slice(1, -1) }
+    : undefined;
 }
 
 /**
@@ -47,7 +64,7 @@ export function plainEvents(
  */
 export function countUsersInOrder(events: Iterable<PlainEvent>): number | undefined {
   const latest = new Map<string, string>();
-  for (const { user_id, timestamp } of events) {
+  for (const [user_id, , , , , timestamp] of events) {
     if (timestamp <= (latest.get(user_id) ?? "")) return undefined;
     latest.set(user_id, timestamp);
   }
@@ -118,14 +135,11 @@ function plainEvent(
     (metadata !== undefined && (!isObject(metadata) || nests(metadata, 3))) ||
     !checkStoredPayload(event_type, payload).ok
   ) return undefined;
-  const values: unknown[] = [owner, id, event_type, app, payload, timestamp];
+  const plain: PlainEvent = [owner, id, event_type, app, payload, timestamp];
   if (metadata ?? correlation_id ?? causation_id ?? session_id) {
-    values.push(metadata ?? {}, correlation_id, causation_id, session_id);
+    plain.push(metadata ?? {}, correlation_id, causation_id, session_id);
   }
-  const text = JSON.stringify(values);
-  return normaliseText(text) === text
-    ? { user_id: owner, event_id: id, timestamp, text }
-    : undefined;
+  return plain;
 }
 
 function isText(value: unknown, pattern: RegExp): value is string {
