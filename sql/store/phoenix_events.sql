@@ -1,6 +1,6 @@
 create table public.phoenix_events (
   user_id uuid not null,
-  version bigint not null check (version > 0),
+  version bigint not null,
   event_id uuid not null,
   event_type text not null,
   app_source text not null,
