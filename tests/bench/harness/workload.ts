@@ -77,6 +77,13 @@ export function newUsers(count: number): string[] {
   return Array.from({ length: count }, () => crypto.randomUUID());
 }
 
+/** What a contender warms up with: a tenth of the events and users that it is measured with, and a user a client at least. */
+export function warmUpOf(
+  { events, users, clients }: { events: number; users: number; clients: number },
+): { events: number; users: number } {
+  return { events: Math.ceil(events / 10), users: Math.max(clients, Math.ceil(users / 10)) };
+}
+
 /** When events happened, in milliseconds since 1970. */
 export interface Period {
   from: number;

@@ -10,6 +10,7 @@ import {
   newUsers,
   type Period,
   type PublishedEvent,
+  warmUpOf,
 } from "../harness/workload.ts";
 
 export interface PublishTask {
@@ -64,6 +65,9 @@ async function sendAll(bodies: readonly PublishedEvent[][][]): Promise<{ events:
 }
 
 const bodies = bodiesOf(events, userIds ?? newUsers(users));
-if (warmUp) await sendAll(bodiesOf(5 * clients * batch, newUsers(5 * clients)));
+if (warmUp) {
+  const few = warmUpOf({ events, users, clients });
+  await sendAll(bodiesOf(few.events, newUsers(few.users)));
+}
 await race(() => sendAll(bodies));
 await Promise.all(databases.map((database) => database.end()));

@@ -2,7 +2,7 @@
 import pg from "pg";
 import { createHash } from "node:crypto";
 import { race, share, task } from "../harness/race.ts";
-import { batches, newEvents, newUsers } from "../harness/workload.ts";
+import { batches, newEvents, newUsers, warmUpOf } from "../harness/workload.ts";
 
 const { url, events, users, batch, clients } = task();
 
@@ -51,6 +51,7 @@ async function insertAll(rows) {
 }
 
 const rows = rowsOf(events, users);
-await insertAll(rowsOf(5 * clients * batch, users));
+const few = warmUpOf({ events, users, clients });
+await insertAll(rowsOf(few.events, few.users));
 await race(() => insertAll(rows));
 await pool.end();

@@ -2,7 +2,7 @@
 import { isExpectedVersionConflictError } from "@event-driven-io/emmett";
 import { getPostgreSQLEventStore } from "@event-driven-io/emmett-postgresql";
 import { race, share, task } from "../harness/race.ts";
-import { callsOf, newStreams, newUsers } from "../harness/workload.ts";
+import { callsOf, newStreams, newUsers, warmUpOf } from "../harness/workload.ts";
 
 const { url, events, users, batch, clients } = task();
 
@@ -42,6 +42,7 @@ async function append(calls) {
 }
 
 const calls = appendsOf(events, users);
-await append(appendsOf(5 * clients * batch, 5 * clients));
+const few = warmUpOf({ events, users, clients });
+await append(appendsOf(few.events, few.users));
 await race(() => append(calls));
 await store.close();
