@@ -11,6 +11,8 @@ set enable_mergejoin = off
 set enable_material = off
 set enable_bitmapscan = off
 set jit = off
+-- Below deadlock_timeout, so that it is never a publication that is given up.
+set lock_timeout = '200ms'
 as $$
 declare
   settings flywheel.settings;
@@ -20,39 +22,49 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
-  with due as materialized (
-    select
-      s.user_id,
-      s.available_at,
-      -- A token that is still there was not given back: whoever held it has died, perhaps of this user's events.
-      case when s.lease_token is null then 0 else s.attempts end as deaths
-    from flywheel.streams as s
-    where s.available_at <= statement_timestamp()
-    order by s.available_at
-    limit settings.lease_users
-    for no key update skip locked
-  ),
-  -- After a worker died over them, ever fewer together: soon whoever kills stands alone and takes nobody along.
-  apart as (
-    select
-      d.user_id,
-      row_number() over so_far as place,
-      max(d.deaths) over so_far as deaths
-    from due as d
-    window so_far as (order by d.available_at, d.user_id)
-  ),
-  taken as (
-    update flywheel.streams as s
-    set
-      lease_token = token,
-      attempts = s.attempts + 1,
-      available_at = clock_timestamp() + settings.lease_time
-    from apart as a
-    where s.user_id = a.user_id
-      and a.place <= greatest(1, settings.lease_users >> least(3 * a.deaths, 30))
-    returning s.user_id
-  )
-  select array_agg(t.user_id) into users from taken as t;
+  loop
+    begin
+      with due as materialized (
+        select
+          s.user_id,
+          s.available_at,
+          -- A token that is still there was not given back: whoever held it has died, perhaps of this user's events.
+          case when s.lease_token is null then 0 else s.attempts end as deaths
+        from flywheel.streams as s
+        where s.available_at <= statement_timestamp()
+        order by s.available_at
+        limit settings.lease_users
+        for no key update skip locked
+      ),
+      -- After a worker died over them, ever fewer together: soon whoever kills stands alone and takes nobody along.
+      apart as (
+        select
+          d.user_id,
+          row_number() over so_far as place,
+          max(d.deaths) over so_far as deaths
+        from due as d
+        window so_far as (order by d.available_at, d.user_id)
+      ),
+      taken as (
+        update flywheel.streams as s
+        set
+          lease_token = token,
+          attempts = s.attempts + 1,
+          available_at = clock_timestamp() + settings.lease_time
+        from apart as a
+        where s.user_id = a.user_id
+          and a.place <= greatest(1, settings.lease_users >> least(3 * a.deaths, 30))
+        returning s.user_id
+      )
+      select array_agg(t.user_id) into users from taken as t;
+      exit;
+    exception
+      -- "skip locked" waits all the same where an update ends in the moment of looking and the row's new version is locked. Here
+      -- streams are not locked in the order of users, so whoever waits gives way to those who publish.
+      when lock_not_available then
+        null;
+    end;
+  end loop;
 
   if users is null then
     return;

@@ -8,6 +8,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set lock_timeout = '200ms'
 as $$
 declare
   settings flywheel.settings;
@@ -23,17 +24,23 @@ begin
     return 0;
   end if;
 
-  delete from flywheel.fingerprints as f
-  using (
-    select o.user_id, o.fingerprint
-    from flywheel.fingerprints as o
-    where o.seen_at <= statement_timestamp() - settings.dedup_window
-    order by o.seen_at
-    limit settings.prune_rows
-    for update skip locked
-  ) as old
-  where f.user_id = old.user_id and f.fingerprint = old.fingerprint;
-  get diagnostics pruned = row_count;
+  begin
+    delete from flywheel.fingerprints as f
+    using (
+      select o.user_id, o.fingerprint
+      from flywheel.fingerprints as o
+      where o.seen_at <= statement_timestamp() - settings.dedup_window
+      order by o.seen_at
+      limit settings.prune_rows
+      for update skip locked
+    ) as old
+    where f.user_id = old.user_id and f.fingerprint = old.fingerprint;
+    get diagnostics pruned = row_count;
+  exception
+    -- As in flywheel.lease(): there is a later time for pruning.
+    when lock_not_available then
+      return 0;
+  end;
 
   -- A full batch may have left more.
   if pruned < settings.prune_rows then

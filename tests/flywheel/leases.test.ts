@@ -240,3 +240,23 @@ describe("leases", () => {
     }
   });
 });
+
+test("a lease that has to wait gives up what it holds, tries again, and takes what is due in the end", async () => {
+  const user = await userWithEvents(1);
+  const locked = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<void>();
+  const holding = base.admin.begin(async (sql) => {
+    await sql`lock table flywheel.streams in exclusive mode`;
+    locked.resolve();
+    await over.promise;
+  });
+  await locked.promise;
+  let waits = true;
+  const leasing = lease(database, shape).finally(() => waits = false);
+  // Longer than a lease waits for a lock.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(waits).toBe(true);
+  over.resolve();
+  await holding;
+  expect((await leasing)?.users).toContain(user);
+});
