@@ -37,7 +37,10 @@ export type Publish = (
  * would have less to carry each.
  */
 const mostAtOnce = 2;
-/** Milliseconds after which a transaction waits for somebody's locked stream, most likely, and another may begin beside it. */
+/**
+ * Milliseconds after which a transaction waits for somebody's locked stream, most likely, and another may begin beside it. Whether it may is
+ * asked as often while anything waits, so that it begins after twice that time at the latest.
+ */
 const patience = 100;
 /** Characters that travel together though another transaction may begin: to begin one costs more than they do. */
 const fewText = 2_048;

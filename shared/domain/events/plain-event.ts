@@ -22,6 +22,7 @@ export type PlainEvent = [
   session_id?: unknown,
 ];
 
+/** A publication of nothing but plain events. */
 export interface PlainEvents {
   events: readonly PlainEvent[];
   /** All of them as JSON, with commas between. */
