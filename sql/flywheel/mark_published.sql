@@ -9,6 +9,17 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
+  -- The streams first, as everywhere: whoever holds several deliveries of a user holds the stream.
+  select
+  from (
+    select distinct p.user_id
+    from jsonb_to_recordset(published) as p (user_id uuid)
+    order by p.user_id
+  ) as p
+  cross join lateral (
+    select from flywheel.streams as s where s.user_id = p.user_id for no key update
+  ) as s;
+
   update flywheel.deliveries as d
   set
     published_at = coalesce(d.published_at, clock_timestamp()),
@@ -19,7 +30,7 @@ as $$
   where d.user_id = p.user_id
     and d.delivery_id = p.delivery_id
     -- Its end may have been heard of before its beginning.
-    and d.available_at is not null
+    and d.available_at is not null;
 $$;
 
 comment on function flywheel.mark_published(jsonb) is

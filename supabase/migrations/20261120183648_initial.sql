@@ -2353,6 +2353,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set lock_timeout = '200ms'
 as $$
 declare
   settings flywheel.settings;
@@ -2365,59 +2366,65 @@ begin
   end if;
   select s.* into settings from flywheel.settings as s;
 
-  with due as (
-    select d.user_id, d.delivery_id
-    from flywheel.deliveries as d
-    join flywheel.apps as a on a.app = d.app and a.delivery_url is not null
-    where d.available_at <= statement_timestamp()
-    order by d.available_at
-    limit 25
-    for no key update of d skip locked
-  ),
-  taken as (
-    update flywheel.deliveries as d
-    set
-      attempts = d.attempts + 1,
-      available_at = clock_timestamp() + settings.lease_time
-    from due
-    where d.user_id = due.user_id and d.delivery_id = due.delivery_id
-    returning d.*
-  ),
-  told as (
+  begin
+    with due as (
+      select d.user_id, d.delivery_id
+      from flywheel.deliveries as d
+      join flywheel.apps as a on a.app = d.app and a.delivery_url is not null
+      where d.available_at <= statement_timestamp()
+      order by d.available_at
+      limit 25
+      for no key update of d skip locked
+    ),
+    taken as (
+      update flywheel.deliveries as d
+      set
+        attempts = d.attempts + 1,
+        available_at = clock_timestamp() + settings.lease_time
+      from due
+      where d.user_id = due.user_id and d.delivery_id = due.delivery_id
+      returning d.*
+    ),
+    told as (
+      select
+        a.app,
+        a.delivery_url,
+        (
+          select v.decrypted_secret
+          from vault.decrypted_secrets as v
+          where v.name = 'phoenix_delivery_secret_' || a.app
+        ) as secret
+      from flywheel.apps as a
+      where exists (select from taken as t where t.app = a.app)
+    )
     select
-      a.app,
-      a.delivery_url,
-      (
-        select v.decrypted_secret
-        from vault.decrypted_secrets as v
-        where v.name = 'phoenix_delivery_secret_' || a.app
-      ) as secret
-    from flywheel.apps as a
-    where exists (select from taken as t where t.app = a.app)
-  )
-  select
-    json_build_object(
-      'retries', settings.delivery_retries,
-      'retry_delay', settings.delivery_retry_delay,
-      'timeout_seconds', extract(epoch from settings.delivery_timeout)::integer,
-      'parallelism', settings.delivery_parallelism,
-      'deliveries', json_agg(
-        json_build_object(
-          'user_id', t.user_id,
-          'delivery_id', t.delivery_id,
-          'app', t.app,
-          'kind', t.kind,
-          'transition_id', t.transition_id,
-          'message', t.message,
-          'url', told.delivery_url,
-          'secret', told.secret
+      json_build_object(
+        'retries', settings.delivery_retries,
+        'retry_delay', settings.delivery_retry_delay,
+        'timeout_seconds', extract(epoch from settings.delivery_timeout)::integer,
+        'parallelism', settings.delivery_parallelism,
+        'deliveries', json_agg(
+          json_build_object(
+            'user_id', t.user_id,
+            'delivery_id', t.delivery_id,
+            'app', t.app,
+            'kind', t.kind,
+            'transition_id', t.transition_id,
+            'message', t.message,
+            'url', told.delivery_url,
+            'secret', told.secret
+          )
         )
       )
-    )
-  into leased
-  from taken as t
-  join told on told.app = t.app
-  having count(*) > 0;
+    into leased
+    from taken as t
+    join told on told.app = t.app
+    having count(*) > 0;
+  exception
+    -- As in flywheel.lease(): whoever comes next looks again.
+    when lock_not_available then
+      return null;
+  end;
 
   return leased;
 end
@@ -2438,6 +2445,17 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
+  -- The streams first, as everywhere: whoever holds several deliveries of a user holds the stream.
+  select
+  from (
+    select distinct p.user_id
+    from jsonb_to_recordset(published) as p (user_id uuid)
+    order by p.user_id
+  ) as p
+  cross join lateral (
+    select from flywheel.streams as s where s.user_id = p.user_id for no key update
+  ) as s;
+
   update flywheel.deliveries as d
   set
     published_at = coalesce(d.published_at, clock_timestamp()),
@@ -2448,7 +2466,7 @@ as $$
   where d.user_id = p.user_id
     and d.delivery_id = p.delivery_id
     -- Its end may have been heard of before its beginning.
-    and d.available_at is not null
+    and d.available_at is not null;
 $$;
 
 comment on function flywheel.mark_published(jsonb) is
