@@ -4,6 +4,7 @@ import { callFunction } from "./harness/call-function.ts";
 import type { Result } from "./harness/contender.ts";
 import { figure, rate, ratio } from "./harness/measure.ts";
 import { withSettings } from "./harness/with-settings.ts";
+import type { DrainTask } from "./ours/drain.ts";
 import { publish } from "./publish.ts";
 
 /** Workers that leave when they find nothing, and that nothing but the end of the backlog stops. */
@@ -21,6 +22,7 @@ export const drainBacklog: Suite = {
       counts: { events },
     });
     const direct: Result[] = [];
+    const idle: Result[] = [];
     const http: Result[] = [];
     const graphile = new Queue(bench, "graphile-worker", { processes: 4 });
     const pgBoss = new Queue(bench, "pg-boss", { processes: 1 });
@@ -30,6 +32,7 @@ export const drainBacklog: Suite = {
         published(await drain(bench, () => fill(bench, bench.sizes))),
       );
       await graphile.run();
+      idle.push(published(await drain(bench, () => fill(bench, bench.sizes), "none")));
       http.push(published(await drainHttp(bench)));
       await pgBoss.run();
     }
@@ -46,6 +49,7 @@ export const drainBacklog: Suite = {
       }),
       figure("drain_rate", rate(direct), "events/s", "higher"),
       figure("drain_http_rate", rate(http), "events/s", "higher"),
+      figure("drain_without_reactors_rate", rate(idle), "events/s", "higher"),
       figure("graphile_worker_drain_rate", jobs, "jobs/s", "higher"),
       figure("pg_boss_drain_rate", rate(pgBoss.drained), "jobs/s", "higher"),
       figure(
@@ -88,10 +92,12 @@ const processes = 2;
 export async function drain(
   bench: Bench,
   prepare: () => Promise<unknown>,
+  reactors: DrainTask["reactors"] = "all",
 ): Promise<Result> {
-  const task = {
+  const task: DrainTask = {
     url: bench.stack.env.DB_URL,
     workers: bench.sizes.clients / processes,
+    reactors,
   };
   const result = await withSettings(
     bench,
