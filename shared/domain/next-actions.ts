@@ -1,7 +1,13 @@
 import type { App } from "./apps.ts";
 import type { State } from "./reactor.ts";
 import { readActivity, timesSince } from "./reactors/activity.ts";
-import { currentStep, hasChosen, type JourneyStep, readJourney } from "./reactors/journey.ts";
+import {
+  chosenAt,
+  currentStep,
+  hasChosen,
+  type JourneyStep,
+  readJourney,
+} from "./reactors/journey.ts";
 import { readProfile } from "./reactors/profile.ts";
 import { feelsLow, readWellbeing } from "./reactors/wellbeing.ts";
 import type { Settings } from "./settings.ts";
@@ -22,8 +28,8 @@ export function nextActions(states: State, { nudges: settings }: Settings): stri
   const journey = readJourney(states);
   const activity = readActivity(states);
   // What was done before the job was chosen was done for another one.
-  const chosenAt = journey.steps.métier_choisi?.at ?? -Infinity;
-  const has = (app: App) => timesSince(activity, app, chosenAt) > 0;
+  const since = chosenAt(states) ?? -Infinity;
+  const has = (app: App) => timesSince(activity, app, since) > 0;
   const step = currentStep(journey);
 
   const actions: string[] = [];

@@ -38,6 +38,11 @@ export function appOf({ app_source, event_type }: ReactorEvent): App | undefined
   return isApp(app_source) && !noActivity.has(event_type) ? app_source : undefined;
 }
 
+/** When the user last did something in an app, milliseconds since 1970; undefined where they never did. */
+export function lastTimeIn(app: App, activity: Activity): number | undefined {
+  return activity[app]?.at(-1);
+}
+
 /** How many of an app's last times, three at most, lie after a time. */
 export function timesSince(activity: Activity, app: App, since: number): number {
   let times = 0;

@@ -1,5 +1,6 @@
 import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
+import { readProfile } from "./profile.ts";
 
 /** The steps of an exploration with Aube, in the order that Aube proposes. */
 export const journeySteps = [
@@ -15,12 +16,18 @@ export const journeySteps = [
 
 export type JourneyStep = (typeof journeySteps)[number];
 
-/** A step that the user has completed. */
-export interface CompletedStep {
-  /** When it was first completed, milliseconds since 1970. */
+/** When a step was completed. */
+interface Completion {
+  /** Milliseconds since 1970. */
   readonly at: number;
-  /** The minutes that the app itself counted, over all repetitions; null for a step that took none of the user's time. */
+  /** The minutes that the app itself counted; null for a step that took none of the user's time. */
   readonly minutes?: number | null;
+}
+
+/** A step that the user has completed: when it was first, and the minutes of all repetitions. */
+export interface CompletedStep extends Completion {
+  /** The last repetition, which belongs to a new exploration if that turns out to have begun before it. */
+  readonly again?: Completion;
 }
 
 /** One exploration, however its steps arrive: late, out of order, repeated or not at all. */
@@ -40,7 +47,7 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 1,
+  version: 2,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
@@ -67,8 +74,19 @@ export function currentStep(journey: Journey): JourneyStep | undefined {
   return journeySteps[journeySteps.indexOf(furthest) + 1];
 }
 
-export function hasChosen({ steps }: Journey): boolean {
-  return steps.métier_choisi !== undefined || steps.transition_écosystème !== undefined;
+export function hasChosen(journey: Journey): boolean {
+  return leftAt(journey) !== undefined;
+}
+
+/** When the job was chosen that the user goes for, milliseconds since 1970; undefined once they explore anew. */
+export function chosenAt(states: State): number | undefined {
+  return readJourney(states).steps.métier_choisi && readProfile(states).choix?.at;
+}
+
+/** When the user left Aube with a job. */
+function leftAt({ steps: { métier_choisi, transition_écosystème } }: Journey): number | undefined {
+  if (!métier_choisi && !transition_écosystème) return undefined;
+  return Math.min(métier_choisi?.at ?? Infinity, transition_écosystème?.at ?? Infinity);
 }
 
 const steps: ReadonlySet<string> = new Set(journeySteps);
@@ -89,13 +107,16 @@ function fold(journey: Journey, event: StepEvent): Journey {
   const parcours_id = id == null ? undefined : String(id);
   const isOther = parcours_id !== undefined && journey.parcours_id !== undefined &&
     parcours_id !== journey.parcours_id;
-  const isLater = event.timestamp > latest(journey);
   // What comes late from an exploration before this one is history.
-  if (isOther && !isLater) return journey;
-  const isNew = isOther ||
-    (event.event_type === "exploration_commencée" && hasChosen(journey) && isLater);
+  if (isOther && event.timestamp <= latest(journey)) return journey;
+  const isAnew = event.event_type === "exploration_commencée" &&
+    event.timestamp > (leftAt(journey) ?? Infinity);
 
-  const { steps, ...rest } = isNew ? { steps: {} } : journey;
+  const { steps, ...rest } = isOther
+    ? { steps: {} }
+    : isAnew
+    ? { steps: stepsSince(event.timestamp, journey) }
+    : journey;
   return {
     ...rest,
     ...(parcours_id !== undefined && { parcours_id }),
@@ -107,11 +128,27 @@ function fold(journey: Journey, event: StepEvent): Journey {
 function completed(before: CompletedStep | undefined, event: StepEvent): CompletedStep {
   // What the flywheel tells took none of the user's time.
   const said = event.app_source === "flywheel" ? null : event.payload.durée_minutes ?? undefined;
-  const minutes = before ? sum(before.minutes, said) : said;
+  const now = completion(event.timestamp, said);
+  if (!before) return now;
+  const last = before.again ?? completion(before.at, before.minutes);
   return {
-    at: Math.min(before?.at ?? Infinity, event.timestamp),
-    ...(minutes !== undefined && { minutes }),
+    ...completion(Math.min(before.at, now.at), sum(before.minutes, said)),
+    again: now.at < last.at ? last : now,
   };
+}
+
+function completion(at: number, minutes: Completion["minutes"]): Completion {
+  return { at, ...(minutes !== undefined && { minutes }) };
+}
+
+/** What was completed after a time, of an exploration whose beginning arrives late. */
+function stepsSince(time: number, { steps }: Journey): Journey["steps"] {
+  return Object.fromEntries(
+    Object.entries(steps).flatMap(([step, { again, ...first }]) => {
+      const last = again ?? first;
+      return last.at > time ? [[step, last]] : [];
+    }),
+  );
 }
 
 /** Counted minutes add up; without any, unknown minutes outweigh none. */
@@ -121,5 +158,5 @@ function sum(a: CompletedStep["minutes"], b: CompletedStep["minutes"]): Complete
 }
 
 function latest({ steps }: Journey): number {
-  return Math.max(-Infinity, ...Object.values(steps).map(({ at }) => at));
+  return Math.max(-Infinity, ...Object.values(steps).map(({ at, again }) => again?.at ?? at));
 }

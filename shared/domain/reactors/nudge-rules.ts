@@ -4,7 +4,7 @@ import { type NudgeType, nudgeTypes } from "../nudge-types.ts";
 import type { Context, ReactorEvent, State } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
 import { appOf, readActivity, timesSince } from "./activity.ts";
-import { readJourney } from "./journey.ts";
+import { chosenAt } from "./journey.ts";
 import { anxietyIn, feelsLow, moodOf, readWellbeing } from "./wellbeing.ts";
 
 /** What the rules look at: what just happened, and what is known since. */
@@ -35,13 +35,17 @@ const restful: ReadonlySet<string> = new Set([
   "journal.entry_created",
 ]);
 
+/** How long ago an app that was offline may have heard of what somebody has "just" said. */
+const justSaid = inMs(1);
+
 const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   wellbeing_support: {
     target_app: "rise",
     // Only a user who has just said how they feel is answered; nobody is reminded of a bad day.
     fits: ({ event, states, settings }) =>
-      (anxietyIn(event) ?? 0) >= settings.high_anxiety ||
-      moodOf(event) !== undefined && feelsLow(readWellbeing(states), settings),
+      event.timestamp > event.received_at - justSaid &&
+      ((anxietyIn(event) ?? 0) >= settings.high_anxiety ||
+        moodOf(event) !== undefined && feelsLow(readWellbeing(states), settings)),
     // Logging the next mood is no answer to the invitation.
     isTarget: ({ event_type }) => restful.has(event_type),
   },
@@ -79,7 +83,7 @@ export function nudgesFor(
 ): NudgeType[] {
   const since = event.received_at - inMs(settings.recent_days);
   const activity = readActivity(states);
-  const chosenAt = readJourney(states).steps.métier_choisi?.at;
+  const chosen = chosenAt(states);
   const situation: Situation = {
     event: asKnown(event),
     states,
@@ -89,7 +93,7 @@ export function nudgesFor(
       letters: timesSince(activity, "letters", since),
       rise: timesSince(activity, "rise", since),
     },
-    chosenAt: chosenAt !== undefined && chosenAt > since ? chosenAt : undefined,
+    chosenAt: chosen !== undefined && chosen > since ? chosen : undefined,
   };
   return nudgeTypes.filter((type) => rules[type].fits?.(situation));
 }

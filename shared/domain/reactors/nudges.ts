@@ -4,13 +4,13 @@ import { asKnown, type EventOf } from "../events/known-event.ts";
 import { armOf, holdout } from "../experiment.ts";
 import type { NudgeType } from "../nudge-types.ts";
 import { afterQuietHours } from "../quiet-hours.ts";
-import type { Context, Reaction, Reactor } from "../reactor.ts";
+import type { Context, Reaction, Reactor, ReactorEvent } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
 import { superseded } from "../transition.ts";
-import { appOf } from "./activity.ts";
+import { appOf, lastTimeIn, readActivity } from "./activity.ts";
 import { currentStep, readJourney } from "./journey.ts";
 import { expire, follow, isWaiting, meetTargets, type OpenNudge } from "./nudge-lifecycle.ts";
-import { compensationFor, nudgesFor, targetOf } from "./nudge-rules.ts";
+import { compensationFor, isTargetOf, nudgesFor, targetOf } from "./nudge-rules.ts";
 import { type Wording, wordings } from "./nudge-wordings.ts";
 import { readProfile } from "./profile.ts";
 
@@ -38,6 +38,8 @@ interface Origin {
 
 interface Plan extends Origin {
   readonly at: number;
+  /** From when on it is pointless once the user does what it would lead to; without, whatever they do. */
+  readonly since?: number;
 }
 
 /**
@@ -46,7 +48,7 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 2,
+  version: 3,
   initial: { open: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
   react(before, event, context) {
@@ -58,7 +60,7 @@ export const nudges: Reactor<NudgesState> = {
     }
 
     const { open, effects } = meetTargets(before.open, event);
-    let state = open.length < before.open.length ? { ...before, open } : before;
+    let state = withdraw(open.length < before.open.length ? { ...before, open } : before, event);
 
     const app_source = appOf(event);
     const origin = {
@@ -70,12 +72,7 @@ export const nudges: Reactor<NudgesState> = {
       state = planCompensation(state, known, origin);
     }
     if (app_source === undefined) return { state, effects };
-    if (app_source === "aube") {
-      const at = Math.max(event.received_at, event.timestamp + inMs(settings.stalled_days));
-      const isRecent = event.timestamp > event.received_at - inMs(settings.recent_days);
-      const isDue = isRecent && isExploring(context);
-      state = plan(state, "journey_stalled", isDue ? { ...origin, at } : undefined);
-    }
+    if (app_source === "aube") state = planReminder(state, event, origin, context);
     return nudgesFor(event, context).reduce(
       (reaction, type) => decide(reaction, type, event.received_at, origin, context),
       { state, effects },
@@ -110,23 +107,51 @@ function isExploring({ states }: Context): boolean {
   return currentStep(readJourney(states)) !== undefined;
 }
 
-/** An app that did not take the user over is made up for by an invitation. */
+/** Whoever explores is reminded of it once Aube has not heard from them for long, which what comes late does not change. */
+function planReminder(
+  state: NudgesState,
+  { timestamp, received_at }: ReactorEvent,
+  origin: Origin,
+  context: Context,
+): NudgesState {
+  const { recent_days, stalled_days } = context.settings.nudges;
+  const last = lastTimeIn("aube", readActivity(context.states)) ?? timestamp;
+  if (!isExploring(context) || last <= received_at - inMs(recent_days)) {
+    return plan(state, "journey_stalled", undefined);
+  }
+  if (timestamp < last && state.planned.journey_stalled) return state;
+  const at = Math.max(received_at, last + inMs(stalled_days));
+  return plan(state, "journey_stalled", { ...origin, at });
+}
+
+/** An app that did not take the user over is made up for by an invitation, unless it is asked again. */
 function planCompensation(
   state: NudgesState,
   { app_source, payload, received_at }: EventOf<"transition_écosystème">,
   origin: Origin,
 ): NudgesState {
+  const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
+  if (app_source !== "flywheel" || !type) return state;
   const isOver = payload.status === "rejected" || payload.status === "expired";
   // One that is superseded has another transition to the same app in its place.
-  if (app_source !== "flywheel" || !isOver || payload.reason === superseded) return state;
-  const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
-  if (!type) return state;
+  if (!isOver || payload.reason === superseded) return plan(state, type, undefined);
   const source = slug(payload.source_app);
   return plan(state, type, {
     ...origin,
     at: received_at,
+    since: received_at,
     app_source: isApp(source) ? source : origin.app_source,
   });
+}
+
+/** What is planned is pointless once the user has done what it would lead to. */
+function withdraw(state: NudgesState, event: ReactorEvent): NudgesState {
+  let left = state;
+  for (const [type, { since }] of Object.entries(state.planned) as [NudgeType, Plan][]) {
+    if (since === undefined || event.timestamp < since || !isTargetOf(type, event)) continue;
+    left = plan(left, type, undefined);
+  }
+  return left;
 }
 
 /** The reaction with one more nudge, where the user has not had enough of them. */

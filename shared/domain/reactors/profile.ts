@@ -11,6 +11,12 @@ export interface Job {
   readonly ia_narrative?: string;
 }
 
+/** A job that was chosen. */
+export interface Choice extends Job {
+  /** When it was, before any other one was: milliseconds since 1970. */
+  readonly at: number;
+}
+
 /**
  * Who a user is for the next app: what they said and what was found out about them. What nobody said is not there.
  * Lists are short and their items too, whatever was sent: see {@link kept}.
@@ -33,7 +39,7 @@ export interface Profile {
   /** The jobs whose resistance to AI was estimated, the latest last. */
   readonly validations?: readonly Job[];
   /** The job chosen last, with what is known of it. */
-  readonly choix?: Job;
+  readonly choix?: Choice;
   /** 0 is calm, 1 is very anxious; as said last. */
   readonly anxiety_level?: number;
   /** Where a comparison with an offer showed that the user may grow. */
@@ -82,10 +88,18 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
     case "validation_ia_effectuée":
       return foldValidation(profile, event.payload);
     case "métier_choisi": {
-      const { payload } = event;
+      const { payload, timestamp } = event;
+      const before = profile.choix;
+      const isSame = before !== undefined && isSameJob(before.métier, payload.métier);
+      // What comes late of a choice before this one is history.
+      if (before && !isSame && timestamp < before.at) return profile;
       const known = knownOf(profile, cut(payload.métier));
       return merge(profile, {
-        choix: { ...known, ...jobOf(payload.métier, payload) },
+        choix: {
+          ...known,
+          ...jobOf(payload.métier, payload),
+          at: isSame ? Math.min(before.at, timestamp) : timestamp,
+        },
         compétences_à_valoriser: texts(payload.compétences_à_valoriser),
         skills_to_highlight: texts(payload.skills_to_highlight),
       });
@@ -100,10 +114,20 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 1,
+  version: 2,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
+
+/** Whether two names are of the same job, however they are written, and as far as a profile keeps them. */
+export function isSameJob(one: string, other: string): boolean {
+  return jobKey(one) === jobKey(other);
+}
+
+/** By what a job is known again: however it is written, and short, whatever was sent. */
+export function jobKey(métier: string): string {
+  return Array.from(métier.trim().toLowerCase()).slice(0, 80).join("");
+}
 
 /** What is known of a user, from what the reactors remember. */
 export function readProfile(states: State): Profile {

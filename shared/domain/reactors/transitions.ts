@@ -2,10 +2,11 @@ import { type App, isApp } from "../apps.ts";
 import type { ExpiryEffect, TransitionEffect } from "../effect.ts";
 import { asKnown, type EventOf } from "../events/known-event.ts";
 import type { TransitionContext } from "../events/transition-context.ts";
+import { murmur3 } from "../murmur3.ts";
 import type { Context, Reaction, Reactor, ReactorEvent } from "../reactor.ts";
 import { inMs } from "../settings.ts";
 import type { TransitionStatus } from "../transition.ts";
-import { readProfile } from "./profile.ts";
+import { isSameJob, jobKey, readProfile } from "./profile.ts";
 import { contextFor } from "./transition-contexts.ts";
 
 /** The last transition to an app. */
@@ -14,6 +15,8 @@ interface Handover {
   readonly status: TransitionStatus;
   /** When it expires unless it is answered, milliseconds since 1970; absent once it has been. */
   readonly expires_at?: number;
+  /** The hash of its context. */
+  readonly context?: number;
 }
 
 interface TransitionsState {
@@ -32,12 +35,13 @@ const standing: readonly TransitionStatus[] = ["requested", "notified", "accepte
  * Hands a user over to other apps with what is known of them.
  *
  * A chosen job makes transitions to CV, Letters and Rise. Another job makes new ones, which supersede those that nobody has answered;
- * the same job again makes those alone that were rejected or have expired. The rows are the truth about what became of a
+ * the same job again makes those alone that were rejected or have expired. An app may ask for one, and again if it has something else
+ * to say. The rows are the truth about what became of a
  * transition: this reactor learns it from the events that tell of them, and says only when an unanswered one's time is over.
  */
 export const transitions: Reactor<TransitionsState> = {
   name: "transitions",
-  version: 1,
+  version: 2,
   initial: { handovers: {} },
   react(state, event, context) {
     const known = asKnown(event);
@@ -84,6 +88,9 @@ function hand(
   event: EventOf<"métier_choisi">,
   context: Context,
 ): Reaction<TransitionsState> {
+  const { choix } = readProfile(context.states);
+  // What comes late of a choice before the last one hands nobody over.
+  if (choix && !isSameJob(choix.métier, event.payload.métier)) return { state: before };
   const job = jobKey(event.payload.métier);
   const source = sourceOf(event);
   let state: TransitionsState = { ...before, job };
@@ -97,7 +104,10 @@ function hand(
   return { state, effects };
 }
 
-/** An app says that the user moves on: it asks for a transition to an app to which none stands. */
+/**
+ * An app says that the user moves on: it asks for a transition to an app to which none stands, or about which it says what that app
+ * has not been told.
+ */
 function moveOn(
   state: TransitionsState,
   { payload, ...event }: EventOf<"transition_écosystème">,
@@ -107,11 +117,12 @@ function moveOn(
   const source = sourceOf(event);
   const isRequest = payload.transition_id == null &&
     (payload.status ?? "requested") === "requested";
-  if (!isRequest || target === undefined || target === source || stands(state, target)) {
-    return { state };
-  }
+  if (!isRequest || target === undefined || target === source) return { state };
   const said = payload.context ?? payload.contexte ?? payload.transition_context ?? {};
   const { effect, handover } = make(target, source, said, event.received_at, context);
+  const saysNothingNew = Object.keys(said).length === 0 ||
+    handover.context === state.handovers[target]?.context;
+  if (stands(state, target) && saysNothingNew) return { state };
   return { state: remember(state, target, handover), effects: [effect] };
 }
 
@@ -132,7 +143,12 @@ function make(
   };
   return {
     effect,
-    handover: { transition_id: context.idOf(effect), status: "requested", expires_at },
+    handover: {
+      transition_id: context.idOf(effect),
+      status: "requested",
+      expires_at,
+      context: hashOf(effect.context),
+    },
   };
 }
 
@@ -141,7 +157,7 @@ function learn(
   state: TransitionsState,
   { payload }: EventOf<"transition_écosystème">,
 ): TransitionsState {
-  const { transition_id, target_app, status, expires_at } = payload;
+  const { transition_id, target_app, status, expires_at, context } = payload;
   const app = appOf(target_app);
   if (app === undefined || typeof transition_id !== "string") return state;
   const current = state.handovers[app];
@@ -152,6 +168,7 @@ function learn(
         transition_id,
         status,
         ...(Number.isFinite(time) && { expires_at: time }),
+        ...(context && { context: hashOf(context) }),
       });
     }
     case "notified":
@@ -160,9 +177,11 @@ function learn(
     case "accepted":
     case "completed":
     case "rejected":
-    case "expired":
+    case "expired": {
       if (current?.transition_id !== transition_id) return state;
-      return remember(state, app, { transition_id, status });
+      const { expires_at: _, ...rest } = current;
+      return remember(state, app, { ...rest, status });
+    }
     default:
       return state;
   }
@@ -187,7 +206,14 @@ function appOf(name: string | null | undefined): App | undefined {
   return isApp(slug) ? slug : undefined;
 }
 
-/** By what a job is known again: however it is written, and short, whatever was sent. */
-function jobKey(métier: string): string {
-  return Array.from(métier.trim().toLowerCase()).slice(0, 80).join("");
+/** By what a context is known again, in whatever order its fields come. */
+function hashOf(context: TransitionContext): number {
+  const sorted = JSON.stringify(
+    context,
+    (_, value) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+        : value,
+  );
+  return murmur3(sorted);
 }

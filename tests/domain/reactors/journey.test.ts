@@ -228,6 +228,37 @@ describe("steps", () => {
     });
   });
 
+  test("of a new exploration give the same report however late its start arrives", () => {
+    const base = new Story().now;
+    const first: [Step, number][] = [
+      ["exploration_commencée", 0],
+      ["valeurs_explorées", 5],
+      ["métier_choisi", 10],
+    ];
+    const second: [Step, number][] = [
+      ["exploration_commencée", 100],
+      ["valeurs_explorées", 103],
+      ["compétences_révélées", 107],
+    ];
+    const report = (steps: [Step, number][]) => {
+      const story = new Story();
+      for (const [step, minutes] of steps) {
+        story.happens(step, "aube", {
+          timestamp: base - day + minutes * minute,
+          payload: { ...(step === "métier_choisi" && { métier: "Coach" }), durée_minutes: minutes },
+        });
+      }
+      return reportOf(story);
+    };
+    const inOrder = report([...first, ...second]);
+    expect(inOrder.progression.étapes_complétées).toEqual(second.map(([step]) => step));
+    fc.assert(
+      fc.property(fc.shuffledSubarray(second, { minLength: second.length }), (late) => {
+        expect(report([...first, ...late])).toEqual(inOrder);
+      }),
+    );
+  });
+
   test("begin no new exploration by a start that arrives late", () => {
     const story = given(["valeurs_explorées"], ["métier_choisi", 5]);
     story.happens("exploration_commencée", "aube", { timestamp: story.now - 8 * minute });

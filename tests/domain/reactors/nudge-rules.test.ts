@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { day, hour } from "../../../shared/domain/duration.ts";
+import { nextActions } from "../../../shared/domain/next-actions.ts";
 import { journeySteps } from "../../../shared/domain/reactors/journey.ts";
+import { defaultSettings } from "../../../shared/domain/settings.ts";
 import { Story, typesOf } from "../../support/story.ts";
 
 const job = { payload: { métier: "Data Scientist" } };
@@ -110,6 +112,21 @@ describe("aube_to_cv and aube_to_letters", () => {
     expect(typesOf(story.happens("page.vue", "aube"))).toEqual(["aube_to_letters"]);
   });
 
+  test("follow another job, chosen after all was done for the first, and not the same one again", () => {
+    const story = new Story();
+    story.happens("métier_choisi", "aube", job);
+    story.passes(day);
+    for (const app of ["cv", "letters", "rise"]) story.happens("page.vue", app);
+    story.passes(44 * day);
+    expect(story.happens("métier_choisi", "aube", job)).toEqual([]);
+    const other = story.happens("métier_choisi", "aube", { payload: { métier: "Boulanger" } });
+    expect(typesOf(other)).toEqual(["aube_to_cv", "aube_to_letters"]);
+    expect(nextActions(story.state, defaultSettings)).toEqual([
+      "Créer votre CV avec Phoenix CV",
+      "Rédiger lettres motivation avec Phoenix Letters",
+    ]);
+  });
+
   test("do not follow a choice of long ago that is imported today", () => {
     const story = new Story();
     const long = { ...job, timestamp: story.now - 31 * day };
@@ -156,6 +173,18 @@ describe("wellbeing_support", () => {
         payload: { anxiety_level },
       }),
     )).toEqual(expected);
+  });
+
+  test("does not follow what was said a while ago and is imported today", () => {
+    const story = new Story();
+    const said = (days: number) => ({
+      ...mood(2, { anxiety_level: 0.9 }),
+      timestamp: story.now - days * day,
+    });
+    for (const days of [365, 364, 1]) {
+      expect(story.happens("mood.logged", "rise", said(days))).toEqual([]);
+    }
+    expect(typesOf(story.happens("mood.logged", "rise", said(0.9)))).toEqual(["wellbeing_support"]);
   });
 
   test("reminds nobody of a bad day by something else they do", () => {
@@ -206,6 +235,22 @@ describe("journey_stalled", () => {
     story.happens("page.vue", "aube");
     expect(story.passes(2 * day)).toEqual([]);
     expect(typesOf(story.passes(1 * day))).toEqual(["journey_stalled"]);
+  });
+
+  test.each([2, 5, 40])("is neither hurried nor forgotten by what comes %i days late", (days) => {
+    const story = new Story();
+    story.happens("exploration_commencée", "aube");
+    expect(story.happens("page.vue", "aube", { timestamp: story.now - days * day })).toEqual([]);
+    expect(story.passes(3 * day - 1)).toEqual([]);
+    expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
+  });
+
+  test("follows three days after the user was last there, where it comes late that they explore", () => {
+    const story = new Story();
+    story.happens("page.vue", "aube");
+    story.happens("exploration_commencée", "aube", { timestamp: story.now - day });
+    expect(story.passes(3 * day - 1)).toEqual([]);
+    expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
   });
 
   test("does not follow once a job is chosen", () => {
@@ -271,6 +316,31 @@ describe("a transition that an app rejects, or lets expire,", () => {
     story.happens("transition_écosystème", "flywheel", transition("cv", "expired"));
     expect(story.passes(hour)).toEqual([]);
     expect(typesOf(story.passes(10 * hour))).toEqual(["aube_to_cv"]);
+  });
+
+  test.each<[string, (story: Story) => void]>([
+    ["the user went there by themselves", (story) => story.happens("cv.generated", "cv")],
+    ...["requested", "notified", "accepted", "completed"].map((
+      status,
+    ): [string, (story: Story) => void] => [
+      `another is ${status}`,
+      (story) => story.happens("transition_écosystème", "flywheel", transition("cv", status)),
+    ]),
+  ])("at night is not made up for in the morning where %s meanwhile", (_, meanwhile) => {
+    const story = new Story();
+    story.passes(13 * hour);
+    story.happens("transition_écosystème", "flywheel", transition("cv", "rejected"));
+    story.passes(hour);
+    meanwhile(story);
+    expect(typesOf(story.passes(10 * hour))).not.toContain("aube_to_cv");
+  });
+
+  test("at night is made up for though something older arrives late", () => {
+    const story = new Story();
+    story.passes(13 * hour);
+    story.happens("transition_écosystème", "flywheel", transition("cv", "rejected"));
+    story.happens("cv.generated", "cv", { timestamp: story.now - 40 * day });
+    expect(typesOf(story.passes(11 * hour))).toEqual(["aube_to_cv"]);
   });
 
   test.each(["requested", "notified", "accepted", "completed"])("but %s is not", (status) => {

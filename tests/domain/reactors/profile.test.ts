@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { day } from "../../../shared/domain/duration.ts";
 import { kept, readProfile } from "../../../shared/domain/reactors/profile.ts";
 import { Story } from "../../support/story.ts";
 
@@ -60,6 +61,7 @@ describe("a profile", () => {
         { métier: "Data Scientist", score_ia_résistance: 0.72, ia_narrative: "Résiste bien." },
       ],
       choix: {
+        at: new Story().now,
         métier: "Data Scientist",
         score_compatibilité: 0.87,
         score_ia_résistance: 0.72,
@@ -71,7 +73,9 @@ describe("a profile", () => {
   test("has nothing that nobody said", () => {
     expect(given(["valeurs_explorées", {}], ["compétences_révélées", { compétences: [] }]))
       .toEqual({});
-    expect(given(["métier_choisi", { métier: "Coach" }])).toEqual({ choix: { métier: "Coach" } });
+    expect(given(["métier_choisi", { métier: "Coach" }])).toEqual({
+      choix: { at: new Story().now, métier: "Coach" },
+    });
   });
 
   test("keeps what was said where a later event leaves it out, and replaces what it says anew", () => {
@@ -90,7 +94,18 @@ describe("a profile", () => {
         ["métier_choisi", { métier: "Data Scientist", score_compatibilité: 0.87 }],
         ["métier_choisi", { métier: "Coach", score_ia_résistance: 0.5 }],
       ).choix,
-    ).toEqual({ métier: "Coach", score_ia_résistance: 0.5 });
+    ).toEqual({ at: new Story().now, métier: "Coach", score_ia_résistance: 0.5 });
+  });
+
+  test("is about the job chosen last, however late one that was chosen before is told of", () => {
+    const story = new Story();
+    const choose = (métier: string, timestamp: number) =>
+      story.happens("métier_choisi", "aube", { timestamp, payload: { métier } });
+    choose("Coach", story.now);
+    choose("Boulanger", story.now - day);
+    expect(readProfile(story.state).choix).toEqual({ at: story.now, métier: "Coach" });
+    choose("coach", story.now - 2 * day);
+    expect(readProfile(story.state).choix?.at, "when it was first").toBe(story.now - 2 * day);
   });
 
   test("takes an estimate that comes after the choice for the chosen job", () => {
@@ -99,7 +114,12 @@ describe("a profile", () => {
         ["métier_choisi", { métier: "Coach", score_compatibilité: 0.7 }],
         ["validation_ia_effectuée", { ia_resistance_score: 0.9 }],
       ).choix,
-    ).toEqual({ métier: "Coach", score_compatibilité: 0.7, score_ia_résistance: 0.9 });
+    ).toEqual({
+      at: new Story().now,
+      métier: "Coach",
+      score_compatibilité: 0.7,
+      score_ia_résistance: 0.9,
+    });
   });
 
   test("reads interests with scores as a Holland code, the highest first", () => {

@@ -209,6 +209,13 @@ describe("given a chosen job", () => {
     expect(contextTo("cv", effects)).toMatchObject({ métier_choisi: "Designer UX" });
   });
 
+  test("when one that was chosen before it is told of late, then nothing follows", () => {
+    const story = given(chosen("Coach"));
+    const before = { ...chosen("Boulanger"), timestamp: story.now - day };
+    expect(happen(story, before)).toEqual([]);
+    expect(happen(story, chosen("Coach"))).toEqual([]);
+  });
+
   test.each(["rejected", "expired"])(
     "and a transition that was %s: when the job is chosen again, then that app alone is asked again",
     (status) => {
@@ -323,6 +330,37 @@ describe("when an app says that the user moves on", () => {
   test("to an app that knows already, then nothing follows", () => {
     expect(happen(given(chosen()), movesOn({ target_app: "cv" }))).toEqual([]);
   });
+
+  test.each(["requested", "accepted", "completed"])(
+    "to an app whose transition is %s, and what was told already, then nothing follows",
+    (status) => {
+      const story = new Story();
+      const said = { skills_to_highlight: ["Rigueur"], transition_narrative: "Récit" };
+      happen(story, movesOn({ target_app: "cv", context: said }));
+      happen(
+        story,
+        told(lastTo(story, "cv"), "cv", status, status === "requested" ? { context: said } : {}),
+      );
+      const again = { transition_narrative: "Récit", skills_to_highlight: ["Rigueur"] };
+      expect(happen(story, movesOn({ target_app: "cv", context: again }))).toEqual([]);
+    },
+  );
+
+  test.each(["requested", "notified", "accepted", "completed"])(
+    "to an app whose transition is %s, and something else, then it is told",
+    (status) => {
+      const story = given(chosen("Coach"));
+      if (status !== "requested") happen(story, told(lastTo(story, "cv"), "cv", status));
+      const context = { transition_narrative: "Autre récit" };
+      const effects = happen(story, movesOn({ target_app: "cv", context }));
+      expect(effects).toMatchObject([{
+        kind: "transition",
+        target_app: "cv",
+        context: { métier_choisi: "Coach", transition_narrative: "Autre récit" },
+      }]);
+      expect(happen(story, movesOn({ target_app: "cv", context }))).toEqual([]);
+    },
+  );
 
   test.each<[string, Record<string, unknown>]>([
     ["to itself", { target_app: "aube" }],
