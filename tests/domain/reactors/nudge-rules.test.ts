@@ -245,6 +245,12 @@ describe("journey_stalled", () => {
     expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
   });
 
+  test("does not follow an exploration of long ago that is imported today", () => {
+    const story = new Story();
+    story.happens("exploration_commencée", "aube", { timestamp: story.now - 31 * day });
+    expect(story.passes(5 * day)).toEqual([]);
+  });
+
   test("follows three days after the user was last there, where it comes late that they explore", () => {
     const story = new Story();
     story.happens("page.vue", "aube");
