@@ -91,7 +91,7 @@ begin
           and greatest(
             length(fields.event_type), length(fields.correlation_id), length(fields.causation_id), length(fields.session_id)
           ) <= 100
-          and coalesce(event ->> 'timestamp' like '____-__-__T__:__:__.___Z', true)
+          and coalesce(event ->> 'timestamp' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$', true)
           and coalesce(fields."timestamp" <= clock_timestamp() + settings.future_tolerance, true)
           and case
             when publishers[place] is null then fields.user_id is not null

@@ -124,3 +124,18 @@ describe("An envelope means the same", () => {
       .toBe(createHash("sha256").update(text).digest("hex"));
   });
 });
+
+describe("A timestamp that Postgres reads, though it is not ISO 8601, is refused:", () => {
+  test.each(["2024-01-01T10:00:00.1e1Z", " 024-01-01T00:00:00.000Z"])("%j", async (timestamp) => {
+    const event = { event_type: "page.read", app_source: "website", timestamp };
+    const issues = [{ field: "timestamp", message: "must be an ISO 8601 date and time" }];
+    expect(refusalOf(await publish(event))).toMatchObject({ status: 422, issues });
+
+    const sound = { ...event, timestamp: "2024-01-01T10:00:00.100Z", payload: { timestamp } };
+    const { results } = publicationOf(await publish({ events: [sound, event] }));
+    expect(results).toMatchObject([{ status: "accepted" }, {
+      status: "rejected",
+      error: { issues },
+    }]);
+  });
+});
