@@ -443,6 +443,8 @@ begin
                   or event ->> 'timestamp' !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$'
                   or not pg_input_is_valid(event ->> 'timestamp', 'timestamptz')
                   then 'timestamp=must be an ISO 8601 date and time'
+                when (event ->> 'timestamp')::timestamptz < '0001-01-01T00:00:00Z'
+                  then 'timestamp=must not lie before the year 1 in UTC'
                 when (event ->> 'timestamp')::timestamptz > clock_timestamp() + settings.future_tolerance
                   then format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
               end,

@@ -139,3 +139,20 @@ describe("A timestamp that Postgres reads, though it is not ISO 8601, is refused
     }]);
   });
 });
+
+test("A timestamp is refused that lies before the year 1 in UTC, and not at its beginning", async () => {
+  const at = (timestamp: string) =>
+    publish({ event_type: "page.read", app_source: "website", timestamp });
+  for (const timestamp of ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000+00:01"]) {
+    expect(refusalOf(await at(timestamp))).toMatchObject({
+      status: 422,
+      issues: [{ field: "timestamp", message: "must not lie before the year 1 in UTC" }],
+    });
+  }
+  expect(refusalOf(await at("0000-12-31T23:59:59.999Z"))).toMatchObject({
+    status: 422,
+    issues: [{ field: "timestamp" }],
+  });
+  expect(publicationOf(await at("0001-01-01T14:00:00+14:00"))).toMatchObject({ accepted: 1 });
+  expect(publicationOf(await at("0001-01-01T00:00:00.000Z"))).toMatchObject({ duplicates: 1 });
+});
