@@ -40,9 +40,8 @@ app.post("/", async (context) => {
 
 app.get("/", async (context) => {
   const { userId } = await callerOf(context, "user");
-  return context.json(
-    await listEvents(database, userId, validate(eventsQuery, context.req.query())),
-  );
+  const page = await listEvents(database, userId, validate(eventsQuery, context.req.query()));
+  return context.body(page, 200, { "content-type": "application/json" });
 });
 
 app.get("/catalogue", (context) => {

@@ -1,5 +1,6 @@
+import type postgres from "postgres";
 import { z } from "zod";
-import { asUser, type Database } from "../platform/database.ts";
+import { asUser, type Database, type JsonText } from "../platform/database.ts";
 
 const filter = (max: number) =>
   z.string().max(max).refine((text) => !text.includes("\0"), "holds a NUL character").optional();
@@ -17,26 +18,52 @@ export const eventsQuery = z.object({
 
 export type EventsQuery = z.output<typeof eventsQuery>;
 
-/** A user's events, newest first or, with `after`, oldest first, as that user may see them; `next` is null on the last page. */
-export async function listEvents(database: Database, userId: string, query: EventsQuery) {
-  const rows = await asUser(database, { sub: userId }, (sql) =>
-    sql`
-      select
-        event_id, user_id, version::int, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id,
-        "timestamp", received_at, encode(event_hash, 'hex') as event_hash, ai_processing_error
-      from public.phoenix_events
-      where user_id = ${userId}
-        ${query.before === undefined ? sql`` : sql`and version < ${query.before}`}
-        ${query.after === undefined ? sql`` : sql`and version > ${query.after}`}
-        ${
+/**
+ * A user's events, newest first or, with `after`, oldest first, as that user may see them.
+ *
+ * @returns `{ events, next }` as the database writes it, which keeps every digit of a number; `next` is null on the last page. Times
+ * are ISO 8601 in UTC, with milliseconds, or with microseconds where there are some
+ */
+export async function listEvents(
+  database: Database,
+  userId: string,
+  query: EventsQuery,
+): Promise<JsonText> {
+  const rows = await asUser(database, { sub: userId }, (sql) => {
+    const direction = query.after === undefined ? sql`desc` : sql`asc`;
+    return sql<{ version: number; event: JsonText }[]>`
+      select e.version, to_json(e)::text as event
+      from (
+        select
+          event_id, user_id, version::int, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id,
+          ${isoTime(sql, "timestamp")}, ${isoTime(sql, "received_at")},
+          encode(event_hash, 'hex') as event_hash, ai_processing_error
+        from public.phoenix_events as p
+        where user_id = ${userId}
+          ${query.before === undefined ? sql`` : sql`and version < ${query.before}`}
+          ${query.after === undefined ? sql`` : sql`and version > ${query.after}`}
+          ${
       query.event_type === undefined
         ? sql``
         : sql`and event_type = normalize(${query.event_type}::text, nfc)`
     }
-        ${query.app_source === undefined ? sql`` : sql`and app_source = ${query.app_source}`}
-      order by version ${query.after === undefined ? sql`desc` : sql`asc`}
-      limit ${query.limit + 1}
-    `);
-  const events = rows.slice(0, query.limit);
-  return { events, next: rows.length > query.limit ? events.at(-1)?.version as number : null };
+          ${query.app_source === undefined ? sql`` : sql`and app_source = ${query.app_source}`}
+        order by p.version ${direction}
+        limit ${query.limit + 1}
+      ) as e
+      order by e.version ${direction}
+    `;
+  });
+  const page = rows.slice(0, query.limit);
+  const next = rows.length > query.limit ? page.at(-1)!.version : null;
+  return `{"events":[${page.map(({ event }) => event).join()}],"next":${next}}`;
+}
+
+/** A column's time as text, under the column's name. */
+function isoTime(sql: postgres.ISql, column: string) {
+  return sql`
+    regexp_replace(
+      to_char(${sql(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '000Z$', 'Z'
+    ) as ${sql(column)}
+  `;
 }

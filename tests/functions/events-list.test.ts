@@ -106,6 +106,35 @@ describe("GET events", () => {
     expect(await list({ app_source: "rise" })).toEqual({ events: [], next: null });
   });
 
+  test.each([
+    ["2026-01-31T10:00:00.5+01:00", "2026-01-31T09:00:00.500Z"],
+    ["2026-01-31T10:00:00.123Z", "2026-01-31T10:00:00.123Z"],
+    ["2026-01-31T10:00:00.123456Z", "2026-01-31T10:00:00.123456Z"],
+    ["2026-01-31T10:00:00.000001Z", "2026-01-31T10:00:00.000001Z"],
+    ["2026-01-31T10:00:00.100Z", "2026-01-31T10:00:00.100Z"],
+    ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"],
+    ["0099-12-31T23:59:59.999Z", "0099-12-31T23:59:59.999Z"],
+  ])("shows the time %s as %s", async (timestamp, shown) => {
+    const reader = await stack.signUp();
+    const event = { event_type: "page.read", app_source: "website", timestamp };
+    publicationOf(await call("POST", "events", { as: reader, json: event }));
+    const { events } = await list({}, reader);
+    expect(events).toMatchObject([{ timestamp: shown }]);
+    expect(Date.parse(events[0]!.received_at)).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  test("shows numbers to the last digit", async () => {
+    const reader = await stack.signUp();
+    const numbers = "[9007199254740993, 12345678901234567890.1, 0.30000000000000004]";
+    const body =
+      `{"event_type":"page.read","app_source":"website","payload":{"n":${numbers}},"metadata":{"n":-9007199254740993}}`;
+    publicationOf(await call("POST", "events", { as: reader, body }));
+    const { text, headers } = await call("GET", "events", { as: reader });
+    expect(headers.get("content-type")).toBe("application/json");
+    expect(text).toContain(`"payload":{"n": ${numbers}}`);
+    expect(text).toContain(`"metadata":{"n": -9007199254740993}`);
+  });
+
   test("shows a user nobody else's events, nor does REST", async () => {
     const stranger = await stack.signUp();
     expect(await list({}, stranger)).toEqual({ events: [], next: null });

@@ -68,7 +68,9 @@ describe("a stream is read", () => {
 
 describe("a user lists their events", () => {
   async function list(query: Record<string, unknown>) {
-    const { events, next } = await listEvents(database, user, eventsQuery.parse(query));
+    const { events, next }: { events: { version: number }[]; next: number | null } = JSON.parse(
+      await listEvents(database, user, eventsQuery.parse(query)),
+    );
     return { versions: events.map(({ version }) => version), next };
   }
 
