@@ -1,11 +1,17 @@
 import { z } from "zod";
 import type { Database } from "../platform/database.ts";
 
+/** A time in ISO 8601 with `Z` or an offset, as far as Postgres reads what JavaScript does. */
+const time = z.iso.datetime({ offset: true, abort: true }).refine((text) => {
+  const year = new Date(text).getUTCFullYear();
+  return year >= 1 && year <= 9999 && !/[+-](?:1[6-9]|2\d):\d\d$/.test(text);
+}, "must lie in the years 1 to 9999 in UTC, at an offset of less than 16 hours");
+
 /** Whom to fold anew: everybody where nothing is said. */
 export const reprocessRequest = z.strictObject({
   user_id: z.guid().optional(),
   /** ISO 8601: users with events received since then. */
-  since: z.iso.datetime({ offset: true }).optional(),
+  since: time.optional(),
   only_failed: z.boolean().default(false),
 });
 

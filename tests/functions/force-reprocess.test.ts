@@ -62,3 +62,27 @@ test.each(["GET", "DELETE"])("%s is for those with a secret key", async (method)
   expect(refusalOf(await call(method, "events/force-reprocess", { as: user })))
     .toMatchObject({ status: 403 });
 });
+
+test.each([
+  "yesterday",
+  "2026-01-31T10:00:00",
+  "0000-01-01T00:00:00Z",
+  "0001-01-01T00:00:00+05:00",
+  "9999-12-31T23:59:59-23:59",
+  "2026-01-31T10:00:00+16:00",
+])("a replay since %s is refused", async (since) => {
+  const answer = await call("POST", "events/force-reprocess", { as: "secret", json: { since } });
+  expect(refusalOf(answer)).toMatchObject({
+    status: 400,
+    code: "invalid_request",
+    issues: [{ field: "since" }],
+  });
+});
+
+test.each(["9999-12-31T23:59:59.999999Z", "9999-12-31T08:00:00-15:59"])(
+  "a replay since %s is one of nobody",
+  async (since) => {
+    const answer = await call("POST", "events/force-reprocess", { as: "secret", json: { since } });
+    expect(answer).toMatchObject({ status: 200, body: { users: 0, events: 0 } });
+  },
+);

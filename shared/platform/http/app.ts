@@ -94,8 +94,8 @@ function toHttpError(error: unknown): HttpError {
 
 function cannotBeStored(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  // A number beyond what numeric holds, text with NUL, a malformed literal or escape.
-  return /^22(003|021|P02|P05)$/.test(code);
+  // A number beyond what numeric holds, a time or an offset beyond the calendar's, text with NUL, a malformed literal or escape.
+  return /^22(003|00[789]|021|P02|P05)$/.test(code);
 }
 
 function isUnreachable(error: unknown): boolean {
