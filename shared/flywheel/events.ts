@@ -1,9 +1,13 @@
 import type postgres from "postgres";
 import { z } from "zod";
+import { normaliseText } from "../domain/events/normalise.ts";
 import { asUser, type Database, type JsonText } from "../platform/database.ts";
 
-const filter = (max: number) =>
-  z.string().max(max).refine((text) => !text.includes("\0"), "holds a NUL character").optional();
+/** A text in NFC, as the log keeps it, whose characters are counted as Postgres counts them. */
+const normalText = (max: number) =>
+  z.string().transform(normaliseText)
+    .refine((text) => [...text].length <= max, `must be ${max} characters at most`)
+    .refine((text) => !text.includes("\0"), "holds a NUL character");
 
 /** Which of a user's events to list. */
 export const eventsQuery = z.object({
@@ -12,8 +16,10 @@ export const eventsQuery = z.object({
   before: z.coerce.number().int().min(1).optional(),
   /** Events of later versions, oldest first: 0 to begin with, then the `next` of the page before. */
   after: z.coerce.number().int().min(0).optional(),
-  event_type: filter(100),
-  app_source: filter(50),
+  event_type: normalText(100).optional(),
+  /** With or without `phoenix_`. */
+  app_source: z.string().transform((app) => app.replace(/^phoenix_/, "")).pipe(normalText(50))
+    .optional(),
 });
 
 export type EventsQuery = z.output<typeof eventsQuery>;
@@ -42,11 +48,7 @@ export async function listEvents(
         where user_id = ${userId}
           ${query.before === undefined ? sql`` : sql`and version < ${query.before}`}
           ${query.after === undefined ? sql`` : sql`and version > ${query.after}`}
-          ${
-      query.event_type === undefined
-        ? sql``
-        : sql`and event_type = normalize(${query.event_type}::text, nfc)`
-    }
+          ${query.event_type === undefined ? sql`` : sql`and event_type = ${query.event_type}`}
           ${query.app_source === undefined ? sql`` : sql`and app_source = ${query.app_source}`}
         order by p.version ${direction}
         limit ${query.limit + 1}

@@ -101,10 +101,25 @@ describe("GET events", () => {
       expect(pages.flatMap(({ events }) => events.map(({ payload }) => payload.index)))
         .toEqual([50, 40, 30, 20, 10, 0]);
     }
-    const { events } = await list({ app_source: "cv", event_type: "étape.franchie" });
-    expect(events.map(({ payload }) => payload.index)).toEqual([30, 0]);
+    for (const app_source of ["cv", "phoenix_cv"]) {
+      const { events } = await list({ app_source, event_type: "étape.franchie" });
+      expect(events.map(({ payload }) => payload.index)).toEqual([30, 0]);
+    }
     expect(await list({ app_source: "rise" })).toEqual({ events: [], next: null });
   });
+
+  test.each(["é".repeat(100), "𝒳".repeat(100)])(
+    "finds a type of a hundred characters, however long it is in another Unicode form: %s",
+    async (event_type) => {
+      const reader = await stack.signUp();
+      const event = { event_type, app_source: `phoenix_${"x".repeat(50)}` };
+      publicationOf(await call("POST", "events", { as: reader, json: event }));
+      for (const form of ["NFC", "NFD"]) {
+        const query = { ...event, event_type: event_type.normalize(form) };
+        expect((await list(query, reader)).events).toMatchObject([{ event_type }]);
+      }
+    },
+  );
 
   test.each([
     ["2026-01-31T10:00:00.5+01:00", "2026-01-31T09:00:00.500Z"],
@@ -175,6 +190,7 @@ describe("GET events", () => {
     ["before=99999999999999999999", "before"],
     [`event_type=${"x".repeat(101)}`, "event_type"],
     ["event_type=%00", "event_type"],
+    [`app_source=${"x".repeat(51)}`, "app_source"],
     ["app_source=a%00b", "app_source"],
   ])("refuses ?%s", async (query, field) => {
     const refusal = refusalOf(await call("GET", `events?${query}`, { as: user }));
