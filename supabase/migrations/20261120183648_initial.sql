@@ -344,7 +344,7 @@ end
 $$;
 
 comment on function flywheel.canonical_json(jsonb) is
-  'The same JSON with text and keys in NFC and numbers without trailing zeros, so that equal content has equal text. Key order and number forms such as 1e0 are jsonb''s own business.';
+  'The same JSON with text and keys in NFC and numbers without trailing zeros, so that equal content has equal text. Of two spellings of a key the last in jsonb''s order counts: the one with more bytes, of as many the greater. Key order and number forms such as 1e0 are jsonb''s own business.';
 
 -- store/json_flaw.sql
 create function flywheel.json_flaw(value jsonb, max_depth integer)

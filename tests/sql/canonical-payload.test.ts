@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkPayload } from "../../shared/domain/events/catalogue.ts";
 import { plainEvents } from "../../shared/domain/events/plain-event.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { parseJson } from "../../shared/platform/parse-json.ts";
@@ -111,7 +112,7 @@ describe("the fingerprint of a payload", () => {
 
   test("differs where the meaning differs", async () => {
     const near = fc.tuple(payload, payload, text, number)
-      // Two spellings of one key are another matter: the last one counts.
+      // Two spellings of one key are another matter: one of them counts.
       .filter(([value, , key]) => !(key.normalize("NFC") in normalKeys(value)))
       .map(([value, other, key, leaf]): [Json, Json] => [
         { ...value, [key]: leaf },
@@ -158,6 +159,55 @@ describe("the fingerprint of a payload", () => {
   ])("%s is not the same as %s", async (one, other) => {
     expect(await statuses(one, other)).toEqual(["accepted", "accepted"]);
   });
+});
+
+describe("of a key in several spellings", () => {
+  const spelling = fc.oneof(
+    fc.constantFrom("métier", "A\u030a", "\u212b", "a\u0301\u0323", "a\u0323\u0301", "_a"),
+    fc.constantFrom("가", "\ufb2a", "\u{1d15e}", "\u{1d157}\u{1d165}"),
+    text,
+  ).chain((key) => fc.constantFrom(key, key.normalize("NFC"), key.normalize("NFD")));
+  const entries = fc.array(fc.tuple(spelling, fc.nat()), { maxLength: 8 });
+
+  test("that one is stored which the catalogue checked", async () => {
+    await fc.assert(
+      fc.asyncProperty(entries, entries, async (outer, inner) => {
+        const write = (list: [string, unknown][]) =>
+          `{${list.map(([key, value]) => `${JSON.stringify(key)}:${value}`)}}`;
+        const payload = write([...outer, ["within", `[${write(inner)}]`]]);
+        const user_id = crypto.randomUUID();
+        await publishText(
+          database,
+          `{"user_id":"${user_id}","event_type":"test","app_source":"cv","payload":${payload}}`,
+        );
+        const kept = await database`
+          select payload from public.phoenix_events where user_id = ${user_id}
+        `;
+        expect(kept).toEqual([{ payload: checked("test", payload) }]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("that one is checked which would be stored", async () => {
+    const user_id = crypto.randomUUID();
+    const sent = (first: string, last: string) =>
+      `{"user_id":"${user_id}","event_type":"métier_choisi","app_source":"aube",` +
+      `"payload":{"${"métier".normalize(first)}":"Coach","${"métier".normalize(last)}":5}}`;
+    const of = async (text: string) => (await publishText(database, text)).results[0];
+    expect(await of(sent("NFC", "NFD"))).toMatchObject({
+      status: "rejected",
+      error: { issues: [{ field: "payload.métier" }] },
+    });
+    expect(await of(sent("NFD", "NFC"))).toMatchObject({ status: "accepted" });
+    expect(await database`select payload from public.phoenix_events where user_id = ${user_id}`)
+      .toEqual([{ payload: { métier: "Coach" } }]);
+  });
+
+  function checked(type: string, payload: string): unknown {
+    const check = checkPayload(type, parseJson(payload));
+    return check.ok ? check.payload : check.issues;
+  }
 });
 
 describe("a payload that is published the short way", () => {

@@ -4,6 +4,8 @@
  */
 export const maximumDepth = 1000;
 
+const encoder = new TextEncoder();
+
 type Container = unknown[] | Record<string, unknown>;
 
 // NFC leaves every character below U+0300 alone, so most texts need no closer look.
@@ -17,8 +19,8 @@ export function normaliseText(text: string): string {
 /**
  * A copy of a JSON value with every key and every text in NFC.
  *
- * Two spellings of one key are a duplicate key; the last one counts, as it does for `JSON.parse` and
- * `jsonb`.
+ * Two spellings of one key are a duplicate key; which of them counts is for
+ * `flywheel.canonical_json()` to say: the last one in `jsonb`'s order.
  *
  * @returns the copy, or `undefined` when the value nests deeper than {@link maximumDepth}.
  */
@@ -55,9 +57,21 @@ function normaliseChild(child: unknown, below: Container[]): unknown {
   return copy;
 }
 
-// `fromEntries` defines its keys, where assignment would take one named `__proto__` for the prototype.
 function copyWithNormalisedKeys(object: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(object).map(([key, value]) => [normaliseText(key), value]),
-  );
+  const entries = Object.entries(object);
+  const copy = fromNormalised(entries);
+  const isOneKeyTwice = Object.keys(copy).length < entries.length;
+  return isOneKeyTwice ? fromNormalised(entries.sort(inOrderOfJsonb)) : copy;
+}
+
+// `fromEntries` defines its keys, where assignment would take one named `__proto__` for the prototype.
+function fromNormalised(entries: readonly [string, unknown][]): Record<string, unknown> {
+  return Object.fromEntries(entries.map(([key, value]) => [normaliseText(key), value]));
+}
+
+/** Compares by their keys: the shorter one in UTF-8 comes first, of two as long the one with the lesser bytes. */
+function inOrderOfJsonb([a]: [string, unknown], [b]: [string, unknown]): number {
+  const [left, right] = [encoder.encode(a), encoder.encode(b)];
+  const differing = left.findIndex((byte, index) => byte !== right[index]);
+  return left.length - right.length || left[differing]! - right[differing]!;
 }
