@@ -166,6 +166,7 @@ describe("A publication that is too large is refused whole with 413:", () => {
 
 describe("An event that breaks the envelope's rules is refused with 422 and the field:", () => {
   const inMinutes = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString();
+  const nested = JSON.parse(`${`{"a":`.repeat(32)}1${"}".repeat(32)}`);
   const events: Record<string, [Record<string, unknown>, string]> = {
     "no type": [{ event_type: undefined }, "event_type"],
     "a type of another kind": [{ event_type: 5 }, "event_type"],
@@ -193,17 +194,21 @@ describe("An event that breaks the envelope's rules is refused with 422 and the 
     "an id of 201 characters": [{ correlation_id: "x".repeat(201) }, "correlation_id"],
     "a cause of another kind": [{ causation_id: [] }, "causation_id"],
     "an unknown field": [{ user: "me" }, "event"],
-    "nesting of 33 levels": [{
-      payload: JSON.parse(`${`{"a":`.repeat(32)}1${"}".repeat(32)}`),
-    }, "event"],
+    "a payload nested 33 levels deep": [{ payload: nested }, "event"],
+    "metadata nested 33 levels deep": [{ metadata: nested }, "event"],
   };
 
+  // An event with a plain timestamp goes a way of its own.
+  const timely = { ...good, timestamp: "2026-01-01T00:00:00.000Z" };
+
   test.each(Object.entries(events))("%s", async (_, [wrong, field]) => {
-    const body = textOf({ ...good, ...wrong });
-    const refusal = refusalOf(await post(body));
-    expect(refusal).toMatchObject({ status: 422, code: "invalid_events" });
-    expect(refusal.issues?.map((issue) => issue.field)).toEqual([field]);
-    await refusedByRpc(body);
+    for (const right of [good, timely]) {
+      const body = textOf({ ...right, ...wrong });
+      const refusal = refusalOf(await post(body));
+      expect(refusal).toMatchObject({ status: 422, code: "invalid_events" });
+      expect(refusal.issues?.map((issue) => issue.field)).toEqual([field]);
+      await refusedByRpc(body);
+    }
   });
 
   test("another user's user_id", async () => {

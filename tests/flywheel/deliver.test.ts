@@ -1,0 +1,124 @@
+import { Hono } from "hono";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createDeliverer } from "../../shared/flywheel/deliver.ts";
+import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { readEnv } from "../../shared/platform/env.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+
+let base: TestDatabase;
+let database: Database;
+let qstash: Qstash;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  qstash = startQstash();
+  await base.admin`
+    update flywheel.settings
+    set delivery_retries = 5, delivery_retry_delay = '123', delivery_parallelism = 7
+  `;
+});
+afterAll(async () => {
+  await qstash.stop();
+  await base[Symbol.asyncDispose]();
+});
+
+interface Qstash {
+  url: string;
+  /** Queues that are there, and how many messages each delivers at a time. */
+  queues: Map<string, number>;
+  /** The headers of each message, by its queue. */
+  messages: Map<string, Headers>;
+  /** How messages for a queue are answered, where that is not with 200. */
+  statuses: Map<string, 400 | 413 | 422 | 500>;
+  stop(): Promise<void>;
+}
+
+/** QStash's queues on loopback, to see what is asked of them. */
+function startQstash(): Qstash {
+  const queues: Qstash["queues"] = new Map();
+  const messages: Qstash["messages"] = new Map();
+  const statuses: Qstash["statuses"] = new Map();
+  const app = new Hono().basePath("/v2");
+  app.get("/queues/:name", (context) => {
+    const name = context.req.param("name");
+    const parallelism = queues.get(name);
+    return parallelism === undefined
+      ? context.json({ error: "not found" }, 404)
+      : context.json({ name, parallelism, lag: 0 });
+  });
+  app.post("/queues", async (context) => {
+    const { queueName, parallelism } = await context.req.json();
+    queues.set(queueName, parallelism);
+    return context.json({});
+  });
+  app.post("/enqueue/:name/:destination{.+}", (context) => {
+    const name = context.req.param("name");
+    messages.set(name, context.req.raw.headers);
+    return context.json({ messageId: name }, statuses.get(name) ?? 200);
+  });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    queues,
+    messages,
+    statuses,
+    stop: () => server.shutdown(),
+  };
+}
+
+/** Tells an app of a transition: returns what became of its delivery. */
+async function deliverTo(target_app: string) {
+  await base.admin`select flywheel.configure_app(${target_app}, 'http://127.0.0.1:9/')`;
+  const user_id = crypto.randomUUID();
+  await requestTransition(database, user_id, transitionRequest.parse({ target_app }));
+  const env = readEnv({
+    SUPABASE_URL: "http://127.0.0.1:9",
+    SUPABASE_DB_URL: base.url,
+    QSTASH_URL: qstash.url,
+    QSTASH_TOKEN: "a token",
+  });
+  await createDeliverer({ database, env })(() => {});
+  const [row] = await base.admin`
+    select delivery_id, published_at, failed_at from flywheel.deliveries where user_id = ${user_id}
+  `;
+  return row!;
+}
+
+test("a delivery goes to QStash as the settings say, and QStash's console does not show it", async () => {
+  const { delivery_id, published_at, failed_at } = await deliverTo("cv");
+  expect(published_at).not.toBeNull();
+  expect(failed_at).toBeNull();
+  expect(Object.fromEntries(qstash.messages.get("phoenix_cv_transitions")!)).toMatchObject({
+    "upstash-deduplication-id": delivery_id,
+    "upstash-redact-fields": "body",
+    "upstash-retries": "5",
+    "upstash-retry-delay": "123",
+    "upstash-callback-retry-delay": "123",
+    "upstash-failure-callback-retry-delay": "123",
+  });
+  expect(qstash.queues.get("phoenix_cv_transitions")).toBe(7);
+});
+
+test("a queue that is there keeps what its operator set", async () => {
+  qstash.queues.set("phoenix_website_transitions", 3);
+  expect((await deliverTo("website")).published_at).not.toBeNull();
+  expect(qstash.queues.get("phoenix_website_transitions")).toBe(3);
+});
+
+test.each([400, 413, 422] as const)(
+  "what QStash answers with %s has failed for good",
+  async (status) => {
+    qstash.statuses.set("phoenix_letters_transitions", status);
+    expect(await deliverTo("letters")).toMatchObject({
+      published_at: null,
+      failed_at: expect.any(Date),
+    });
+  },
+);
+
+test("what QStash cannot take for now stays", async () => {
+  qstash.statuses.set("phoenix_rise_transitions", 500);
+  expect(await deliverTo("rise")).toMatchObject({ published_at: null, failed_at: null });
+});
