@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hearAnswer, hearFailure } from "../../shared/flywheel/delivery-outcome.ts";
+import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
@@ -30,6 +32,14 @@ async function userWithDeliveries(count: number): Promise<{ user_id: string; ids
   return { user_id, ids };
 }
 
+/** Takes what is due: the deliveries' ids. */
+async function leaseDeliveries(): Promise<string[] | undefined> {
+  const [row] = await database<{ leased: { deliveries: { delivery_id: string }[] } | null }[]>`
+    select flywheel.lease_deliveries() as leased
+  `;
+  return row!.leased?.deliveries.map(({ delivery_id }) => delivery_id).sort();
+}
+
 test("a user is erased while what they were the subject of is marked as published", async () => {
   const { user_id, ids: [first, second] } = await userWithDeliveries(2);
   const published = JSON.stringify(
@@ -57,15 +67,125 @@ test("a user is erased while what they were the subject of is marked as publishe
 
 test("a deliverer that has to wait gives way, and takes what is due later", async () => {
   const { ids } = await userWithDeliveries(2);
-  const leaseDeliveries = async () => {
-    const [row] = await database<{ leased: { deliveries: { delivery_id: string }[] } | null }[]>`
-      select flywheel.lease_deliveries() as leased
-    `;
-    return row!.leased?.deliveries.map(({ delivery_id }) => delivery_id).sort();
-  };
   await base.admin.begin(async (sql) => {
     await sql`lock table flywheel.deliveries in exclusive mode`;
     expect(await leaseDeliveries()).toBeUndefined();
   });
   expect(await leaseDeliveries()).toEqual(ids.sort());
+});
+
+/** Says where an app wants its deliveries, and perhaps its secret: returns the secret in force. */
+async function configure(app: string, url: string | null, secret: string | null = null) {
+  const [row] = await base.admin<{ secret: string }[]>`
+    select flywheel.configure_app(${app}, ${url}, ${secret}) as secret
+  `;
+  return row!.secret;
+}
+
+async function ask(user_id: string, more: object = {}) {
+  const { transition_id } = await requestTransition(
+    database,
+    user_id,
+    transitionRequest.parse({ target_app: "cv", ...more }),
+  );
+  return transition_id;
+}
+
+/** What a user's apps are to be told, in the order of its making. */
+function outboxOf(user_id: string) {
+  return base.admin<Record<string, unknown>[]>`
+    select
+      app, kind, transition_id, available_at is not null as is_due, published_at, delivered_at, failed_at
+    from flywheel.deliveries
+    where user_id = ${user_id}
+    order by created_at
+  `;
+}
+
+test("what is superseded is delivered no more, and the app that the user came from is not told", async () => {
+  await configure("aube", "http://127.0.0.1/");
+  const user_id = crypto.randomUUID();
+  const first = await ask(user_id, { context: { métier_choisi: "Coach" } });
+  const second = await ask(user_id, { context: { métier_choisi: "Designer UX" } });
+  expect(await outboxOf(user_id)).toMatchObject([
+    { kind: "transition", transition_id: first, is_due: false },
+    { kind: "transition", transition_id: second, is_due: true },
+  ]);
+});
+
+describe("what becomes of a delivery:", () => {
+  /** A transition's delivery, as QStash names it. */
+  async function delivery() {
+    const user_id = crypto.randomUUID();
+    await ask(user_id);
+    const [row] = await base.admin<{ delivery_id: string }[]>`
+      select delivery_id from flywheel.deliveries where user_id = ${user_id}
+    `;
+    return { user_id, delivery_id: row!.delivery_id };
+  }
+
+  test("an app's 404 neither makes it delivered nor answers it, whatever it says", async () => {
+    const about = await delivery();
+    const body = btoa(JSON.stringify({ status: "accepted" }));
+    await hearAnswer(database, about, { status: 404, body });
+    expect(await outboxOf(about.user_id)).toMatchObject([{ is_due: true, delivered_at: null }]);
+    const [{ status } = {}] = await base.admin`
+      select status from public.phoenix_transitions where user_id = ${about.user_id}
+    `;
+    expect(status).toBe("requested");
+  });
+
+  test("once delivered it stays so, whatever is heard of it later", async () => {
+    const about = await delivery();
+    await hearAnswer(database, about, { status: 200 });
+    const delivered = await outboxOf(about.user_id);
+    expect(delivered).toMatchObject([
+      { is_due: false, delivered_at: expect.any(Date), failed_at: null },
+    ]);
+    const published = JSON.stringify([about]);
+    await database`select flywheel.mark_published(${published}::text::jsonb)`;
+    await hearFailure(database, about, { status: 503 });
+    await hearAnswer(database, about, { status: 200 });
+    expect(await outboxOf(about.user_id)).toEqual(delivered);
+  });
+});
+
+describe("an app without an address", () => {
+  test("is told nothing", async () => {
+    await configure("rise", null);
+    const user_id = crypto.randomUUID();
+    await ask(user_id, { target_app: "rise" });
+    expect(await outboxOf(user_id)).toEqual([]);
+  });
+
+  test("is told nothing of what was due when it gave its address up", async () => {
+    await configure("letters", "http://127.0.0.1/");
+    const user_id = crypto.randomUUID();
+    await ask(user_id, { target_app: "letters" });
+    const [{ delivery_id } = {}] = await base.admin`
+      select delivery_id from flywheel.deliveries where user_id = ${user_id}
+    `;
+    await configure("letters", null);
+    expect(await leaseDeliveries() ?? []).not.toContain(delivery_id);
+    await configure("letters", "http://127.0.0.1/");
+    expect(await leaseDeliveries()).toContain(delivery_id);
+  });
+});
+
+describe("an app's secret", () => {
+  test("is kept until another is given", async () => {
+    const first = await configure("website", "http://127.0.0.1/");
+    expect(await configure("website", null)).toBe(first);
+    const second = "a secret of more than 32 characters";
+    expect(await configure("website", "http://127.0.0.1/", second)).toBe(second);
+    expect(await configure("website", "http://127.0.0.1/")).toBe(second);
+  });
+
+  test("has at least 32 characters", async () => {
+    await expect(configure("website", null, "x".repeat(31))).rejects.toMatchObject({
+      code: "PT400",
+      detail: "weak_secret",
+    });
+    expect(await configure("website", null, "x".repeat(32))).toHaveLength(32);
+  });
 });

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { reactors } from "../../shared/domain/reactors/all.ts";
+import {
+  listTransitions,
+  requestTransition,
+  stepTransition,
+  type Transition,
+  transitionRequest,
+  transitionsQuery,
+} from "../../shared/flywheel/transitions.ts";
+import type { Database } from "../../shared/platform/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { drain, event, publish } from "../support/flywheel.ts";
+
+let base: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  database = base.connect();
+  await base.admin`
+    update flywheel.settings
+    set linger = '0', reactor_settings = '{"transitions": {"lifetime_days": 1}}'
+  `;
+});
+afterAll(() => base[Symbol.asyncDispose]());
+
+const context = { métier_choisi: "Coach" };
+
+function ask(user_id: string, more: object = {}, as: Database = database): Promise<Transition> {
+  return requestTransition(
+    as,
+    user_id,
+    transitionRequest.parse({ target_app: "cv", context, ...more }),
+  );
+}
+
+describe("a transition that is asked for again", () => {
+  test("by several connections at the same time is one", async () => {
+    const user_id = crypto.randomUUID();
+    // Whose stream is there already, so that making it does not hold anybody up.
+    await publish(database, event(user_id));
+    const connections = Array.from({ length: 6 }, () => base.connectOnce());
+    await Promise.all(connections.map((each) => each`select 1`));
+    const asked = await Promise.all(connections.map((each) => ask(user_id, {}, each)));
+    expect(new Set(asked.map(({ transition_id }) => transition_id)).size).toBe(1);
+  });
+
+  test("is the same once its app was notified", async () => {
+    const user_id = crypto.randomUUID();
+    const { transition_id } = await ask(user_id);
+    await base.admin`
+      update public.phoenix_transitions set status = 'notified', notified_at = now()
+      where transition_id = ${transition_id}
+    `;
+    expect(await ask(user_id)).toMatchObject({ transition_id, status: "notified" });
+  });
+
+  test("is a new one once it was rejected", async () => {
+    const user_id = crypto.randomUUID();
+    const { transition_id } = await ask(user_id);
+    await stepTransition(database, user_id, transition_id, "rejected", undefined);
+    const again = await ask(user_id);
+    expect(again.status).toBe("requested");
+    expect(again.transition_id).not.toBe(transition_id);
+  });
+
+  test("is another one where the user comes from another app", async () => {
+    const user_id = crypto.randomUUID();
+    const { transition_id } = await ask(user_id);
+    const other = await ask(user_id, { source_app: "letters" });
+    expect(other.source_app).toBe("letters");
+    expect(other.transition_id).not.toBe(transition_id);
+  });
+});
+
+test("a transition carries what the flywheel knows, as far as these reactors remembered it, for as long as the settings say", async () => {
+  const user_id = crypto.randomUUID();
+  const chosen = { métier: "Designer UX" };
+  await publish(
+    database,
+    event(user_id, { event_type: "métier_choisi", app_source: "aube", payload: chosen }),
+  );
+  await drain(database, reactors);
+  const said = { autre: "dit à la main" };
+  const transition = await ask(user_id, { context: said });
+  expect(transition.context).toMatchObject({ métier_choisi: "Designer UX", ...said });
+  expect(Number(transition.expires_at) - Number(transition.requested_at)).toBe(24 * 3600 * 1000);
+
+  await base.admin`update flywheel.states set shape = 'profile@0' where user_id = ${user_id}`;
+  expect((await ask(user_id, { context: said })).context).toEqual(said);
+});
+
+test("transitions of the same time are listed page by page, each once", async () => {
+  const asked = await Promise.all(
+    Array.from({ length: 5 }, () => ask(crypto.randomUUID(), { target_app: "website" })),
+  );
+  await base.admin`
+    update public.phoenix_transitions set requested_at = '2026-01-01' where target_app = 'website'
+  `;
+  const found: string[] = [];
+  let before: string | null | undefined;
+  do {
+    const query = transitionsQuery.parse({ target_app: "website", limit: 2, before });
+    const page = await listTransitions(database, undefined, query);
+    found.push(...page.transitions.map(({ transition_id }) => transition_id));
+    before = page.next;
+  } while (before !== null);
+  expect(found.sort()).toEqual(asked.map(({ transition_id }) => transition_id).sort());
+});
