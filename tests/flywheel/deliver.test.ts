@@ -16,7 +16,11 @@ beforeAll(async () => {
   qstash = startQstash();
   await base.admin`
     update flywheel.settings
-    set delivery_retries = 5, delivery_retry_delay = '123', delivery_parallelism = 7
+    set
+      delivery_retries = 5,
+      delivery_retry_delay = '123',
+      delivery_timeout = '45 seconds',
+      delivery_parallelism = 7
   `;
 });
 afterAll(async () => {
@@ -95,6 +99,7 @@ test("a delivery goes to QStash as the settings say, and QStash's console does n
     "upstash-redact-fields": "body",
     "upstash-retries": "5",
     "upstash-retry-delay": "123",
+    "upstash-timeout": "45s",
     "upstash-callback-retry-delay": "123",
     "upstash-failure-callback-retry-delay": "123",
   });

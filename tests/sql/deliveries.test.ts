@@ -142,10 +142,10 @@ describe("what becomes of a delivery:", () => {
     expect(delivered).toMatchObject([
       { is_due: false, delivered_at: expect.any(Date), failed_at: null },
     ]);
+    await hearAnswer(database, about, { status: 200 });
+    await hearFailure(database, about, { status: 503 });
     const published = JSON.stringify([about]);
     await database`select flywheel.mark_published(${published}::text::jsonb)`;
-    await hearFailure(database, about, { status: 503 });
-    await hearAnswer(database, about, { status: 200 });
     expect(await outboxOf(about.user_id)).toEqual(delivered);
   });
 });
