@@ -80,10 +80,10 @@ describe("a chosen job", () => {
     expect(new TextDecoder().decode(stdout)).toBe("True False\n");
   });
 
-  test("is not told to an app that has no address", async () => {
+  test("is not told to an app that has no address, nor once it has one", async () => {
     await eco.configure("rise", null);
+    const user_id = await eco.choose();
     try {
-      const user_id = await eco.choose();
       await eco.sagaBecomes(user_id, "cv", "notified");
       await eco.processQueue();
       expect(eco.apps.rise.about(user_id)).toEqual([]);
@@ -91,11 +91,17 @@ describe("a chosen job", () => {
         as: "secret",
       });
       expect(body).toMatchObject({ transitions: [{ user_id, target_app: "rise" }] });
-      const { transitions: [transition] } = body as { transitions: { transition_id: string }[] };
-      expect(await eco.take(transition!.transition_id, "accepted")).toBe(200);
     } finally {
       expect(await eco.configure("rise", eco.apps.rise.url)).toBe(eco.secrets.rise);
     }
+    const later = await eco.choose();
+    await eco.sagaBecomes(later, "rise", "notified");
+    expect(eco.apps.rise.about(user_id)).toEqual([]);
+    const [{ transition_id } = {}] = await eco.sql<{ transition_id: string }[]>`
+      select transition_id from public.phoenix_transitions
+      where user_id = ${user_id} and target_app = 'rise'
+    `;
+    expect(await eco.take(transition_id!, "accepted")).toBe(200);
   });
 
   test("chosen anew before anybody answered: the old one's delivery does not reopen it", async () => {

@@ -141,6 +141,24 @@ describe("the row of a nudge and the log tell the same story:", () => {
   });
 });
 
+test("the nudges that wait for a user are listed oldest first", async () => {
+  const user = crypto.randomUUID();
+  // In no order of time, as rows may stand in a table.
+  for (const hours_ago of [2, 1, 3]) {
+    await base.admin`
+      insert into public.phoenix_nudges_sent (
+        user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message, cta_label, cta_url, sent_at, expires_at
+      )
+      values (
+        ${user}, gen_random_uuid(), ${`hours_ago_${hours_ago}`}, 'website', 'letters', 'default', '', '', '', '',
+        now() - make_interval(hours => ${hours_ago}), now() + interval '1 day'
+      )
+    `;
+  }
+  expect((await pendingNudges(database, user)).map(({ nudge_type }) => nudge_type))
+    .toEqual(["hours_ago_3", "hours_ago_2", "hours_ago_1"]);
+});
+
 test("process-queue does not count a held-out nudge among those it made", async () => {
   await set({ holdout: 1 });
   await publish(database, event(crypto.randomUUID(), letter));

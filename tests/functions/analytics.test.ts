@@ -126,7 +126,11 @@ describe("GET analytics/aube", () => {
 
 describe("GET analytics/nudges", () => {
   test("lists the arms of the experiments", async () => {
-    await ask("nudges", freshDays());
+    const letter = { event_type: "letter.generated", app_source: "letters" };
+    await publish([{ user_id: crypto.randomUUID(), ...letter }]);
+    const arms = (await ask("nudges", freshDays()))
+      .filter(({ nudge_type }) => nudge_type === "letters_to_cv");
+    expect(Math.max(...arms.map(({ sent }) => sent))).toBeGreaterThan(0);
   });
 });
 

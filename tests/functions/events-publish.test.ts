@@ -56,6 +56,17 @@ describe("POST events", () => {
     });
   });
 
+  test("with a secret key is the server's, whoever's session comes with it", async () => {
+    const other = await stack.signUp();
+    const answer = await call("POST", "events", {
+      as: user,
+      headers: { apikey: stack.env.SECRET_KEY },
+      json: { event_type: "user.login", app_source: "website", user_id: other.user_id },
+    });
+    const { results: [result] } = publicationOf(answer);
+    expect(await stored(result!.event_id)).toMatchObject({ user_id: other.user_id });
+  });
+
   test("gives an event an id and the time of its receipt where the publisher gave none", async () => {
     const { event_id } = await publishOne({ event_type: "user.login", app_source: "website" });
     const event = await stored(event_id);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { functionsOf, publicationOf, refusalOf } from "../support/functions.ts";
+import { functionsOf, refusalOf } from "../support/functions.ts";
 import { testStack, type TestUser } from "../support/stack.ts";
 
 const stack = testStack();
@@ -99,13 +99,6 @@ describe("POST transitions", () => {
 
   test("asked twice is asked once, however often and at the same time", async () => {
     const user = await stack.signUp();
-    // Whose stream is there already, so that making it does not hold anybody up.
-    publicationOf(
-      await call("POST", "events", {
-        as: user,
-        json: { event_type: "user.login", app_source: "website" },
-      }),
-    );
     const asked = await Promise.all(
       Array.from({ length: 6 }, () => ask(user, "rise", { context: { growth_areas: ["SQL"] } })),
     );

@@ -103,12 +103,20 @@ describe("GET user/{user_id}/journey", () => {
     });
   });
 
-  test("is rebuilt, and says so, where other reactors remembered the user", async () => {
+  test.each([
+    ["other reactors", () => "journey@0"],
+    ["one reactor of another version", (shape: string) => shape.replace(/(?<=journey@)\d+/, "0")],
+  ])("is rebuilt, and says so, where %s remembered the user", async (_, shapeFrom) => {
     const other = await stack.signUp();
     await walk(other, ["exploration_commencée", 0], ["valeurs_explorées", 1]);
     await eventually(async () => (await journeyOf(other)).statut_actuel === "valeurs_explorées");
     const sql = stack.adminSql({ max: 1 });
-    await sql`update flywheel.states set shape = 'journey@0' where user_id = ${other.user_id}`;
+    const [{ shape } = {}] = await sql<{ shape: string }[]>`
+      select shape from flywheel.states where user_id = ${other.user_id}
+    `;
+    const changed = shapeFrom(shape!);
+    expect(changed).not.toBe(shape);
+    await sql`update flywheel.states set shape = ${changed} where user_id = ${other.user_id}`;
     await sql.end();
 
     const answer = await call("GET", `user/${other.user_id}/journey`, { as: other });
