@@ -141,6 +141,25 @@ describe("the row of a nudge and the log tell the same story:", () => {
   });
 });
 
+test("a nudge whose time is over cannot be seen, clicked or dismissed, even before its timer rings", async () => {
+  const user = await writer();
+  const [{ nudge_id } = {}] = await pendingNudges(database, user);
+  await base.admin`
+    update public.phoenix_nudges_sent
+    set sent_at = now() - interval '2 days', expires_at = now() - interval '1 second'
+    where nudge_id = ${nudge_id}
+  `;
+  for (const step of ["shown", "clicked", "dismissed"] as const) {
+    expect(await markNudge(database, user, nudge_id, step)).toMatchObject({
+      status: "pending",
+      shown_at: null,
+      clicked_at: null,
+      dismissed_at: null,
+    });
+  }
+  expect(await toldOf(user)).toEqual([]);
+});
+
 test("the nudges that wait for a user are listed oldest first", async () => {
   const user = crypto.randomUUID();
   // In no order of time, as rows may stand in a table.

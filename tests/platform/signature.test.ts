@@ -1,0 +1,31 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { readEnv } from "../../shared/platform/env.ts";
+import { createApp } from "../../shared/platform/http/app.ts";
+import { secretOrSigned } from "../../shared/platform/http/signature.ts";
+import { createOnce } from "../../shared/platform/once.ts";
+import { doorbellSignature } from "../support/signatures.ts";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+afterEach(() => void vi.useRealTimers());
+
+test("a signature dated ahead is refused a second time for as long as it counts", async () => {
+  const secret = "a secret of the doorbell's";
+  const env = readEnv({ SUPABASE_DB_URL: "postgres://nowhere", PHOENIX_DOORBELL_SECRET: secret });
+  const body = "{}";
+  const once = createOnce(undefined);
+  const app = createApp("bell");
+  app.post("/", async (context) => context.json(await secretOrSigned(context, { env, once })));
+  const signedAt = Math.floor(Date.now() / 1000) + 290;
+  const signature = doorbellSignature(secret, body, signedAt);
+  const ring = async (signature: string) => {
+    const headers = { "x-phoenix-signature": signature };
+    return (await app.request("/bell", { method: "POST", body, headers })).status;
+  };
+
+  expect(await ring(signature)).toBe(200);
+  vi.setSystemTime((signedAt + 299) * 1000);
+  expect(await ring(signature)).toBe(401);
+  // As long as that another of its time is let in.
+  const other = doorbellSignature(secret, body, signedAt + 1);
+  expect(await ring(other)).toBe(200);
+});
