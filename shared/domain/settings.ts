@@ -98,6 +98,7 @@ export interface SettingsChange {
  * settings of its day; what happens in the very millisecond of a change may have been folded before it.
  *
  * @param changes oldest first; one that the schema refuses counts as not made
+ * @returns the settings in force just before a time; before `Infinity` are those of now
  */
 export function settingsOver(changes: readonly SettingsChange[]): (at: number) => Settings {
   const valid = changes.flatMap(({ changed_at, said }) => {

@@ -5,7 +5,7 @@ import { checkPayload } from "../domain/events/catalogue.ts";
 import type { State } from "../domain/reactor.ts";
 import { profile, readProfile } from "../domain/reactors/profile.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
-import { inMs, settingsOver } from "../domain/settings.ts";
+import { inMs, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import { transitionStatuses } from "../domain/transition.ts";
 import { asUser, type Database } from "../platform/database.ts";
 
@@ -100,18 +100,17 @@ async function readWhatIsKnown(
   userId: string,
 ): Promise<{ states: State; lifetimeMs: number }> {
   const [row] = await database<
-    { reactor_settings: unknown; shape: string | null; state: State | null }[]
+    { settings: SettingsChange[]; shape: string | null; state: State | null }[]
   >`
-    select s.reactor_settings, st.shape, st.state
-    from flywheel.settings as s
+    select h.settings, st.shape, st.state
+    from flywheel.settings_history() as h (settings)
     left join flywheel.states as st on st.user_id = ${userId}
   `;
-  const isFresh = row?.shape?.split(" ").includes(`${profile.name}@${profile.version}`);
-  const { transitions } = settingsOver([{ changed_at: 0, said: row?.reactor_settings }])(
-    Date.now(),
-  );
+  const { settings, shape, state } = row!;
+  const isFresh = shape?.split(" ").includes(`${profile.name}@${profile.version}`);
+  const { transitions } = settingsOver(settings)(Infinity);
   return {
-    states: isFresh ? row?.state ?? {} : {},
+    states: isFresh ? state ?? {} : {},
     lifetimeMs: inMs(transitions.lifetime_days),
   };
 }

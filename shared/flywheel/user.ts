@@ -4,7 +4,7 @@ import { activity } from "../domain/reactors/activity.ts";
 import { journey } from "../domain/reactors/journey.ts";
 import { profile } from "../domain/reactors/profile.ts";
 import { wellbeing } from "../domain/reactors/wellbeing.ts";
-import { type Settings, settingsOver } from "../domain/settings.ts";
+import { type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 
 /** What is remembered of a user; `stale` where other reactors than these folded it, until a worker has folded it anew. */
@@ -19,17 +19,16 @@ const sources = [profile, activity, wellbeing, journey];
 /** Reads what the reactors remember of a user, and has it folded anew where that is stale. */
 export async function readMemory(database: Database, userId: string): Promise<Memory> {
   const [row] = await database<
-    { read: { shape: string | null; state: State; reactor_settings: unknown } | null }[]
+    { read: { shape: string | null; state: State; settings: SettingsChange[] } | null }[]
   >`select flywheel.read_state(${userId}) as read`;
   if (!row?.read) return { kind: "unknown" };
-  const { shape, state, reactor_settings } = row.read;
+  const { shape, state, settings } = row.read;
   const folded = new Set(shape?.split(" "));
   if (shape !== null && sources.some(({ name, version }) => !folded.has(`${name}@${version}`))) {
     await database`select flywheel.refold(${userId})`;
     return { kind: "stale" };
   }
-  const settings = settingsOver([{ changed_at: 0, said: reactor_settings }])(Date.now());
-  return { kind: "fresh", states: state, settings };
+  return { kind: "fresh", states: state, settings: settingsOver(settings)(Infinity) };
 }
 
 /** What a dashboard says of everybody. */

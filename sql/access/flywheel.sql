@@ -24,6 +24,7 @@ grant execute on function
   flywheel.ring(),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),
+  flywheel.settings_history(),
   flywheel.refold(uuid),
   flywheel.global_context(),
   flywheel.request_transition(uuid, text, text, jsonb, interval),

@@ -74,26 +74,12 @@ begin
   -- later than leased_at. So the same timers fire between the same events, today and in every replay.
   leased_at := clock_timestamp();
 
-  return next (
-    select
-      json_build_object(
-        'token', token,
-        'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
-        'max_attempts', settings.max_attempts,
-        'users', users,
-        'settings', coalesce(
-          json_agg(
-            json_build_object(
-              'changed_at',
-              case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
-              'said', c.reactor_settings
-            )
-            order by c.changed_at
-          ),
-          '[]'
-        )
-      )
-    from flywheel.settings_changes as c
+  return next json_build_object(
+    'token', token,
+    'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
+    'max_attempts', settings.max_attempts,
+    'users', users,
+    'settings', flywheel.settings_history()
   );
 
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway.

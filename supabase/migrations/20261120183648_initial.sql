@@ -133,6 +133,30 @@ execute function flywheel.remember_settings();
 comment on trigger remember_settings on flywheel.settings is
   'The reactors'' settings have a history, since a replay needs those of each event''s day.';
 
+-- flywheel/settings_history.sql
+create function flywheel.settings_history()
+returns json
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(
+    json_agg(
+      json_build_object(
+        'changed_at',
+        case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
+        'said', c.reactor_settings
+      )
+      order by c.changed_at
+    ),
+    '[]'
+  )
+  from flywheel.settings_changes as c
+$$;
+
+comment on function flywheel.settings_history() is
+  'What the reactors'' settings have been, oldest first: [ { changed_at (ms since 1970), said } ]. Of these the last one that the schema allows is in force, which only the reader can tell.';
+
 -- store/phoenix_events.sql
 create table public.phoenix_events (
   user_id uuid not null,
@@ -2739,26 +2763,12 @@ begin
   -- later than leased_at. So the same timers fire between the same events, today and in every replay.
   leased_at := clock_timestamp();
 
-  return next (
-    select
-      json_build_object(
-        'token', token,
-        'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
-        'max_attempts', settings.max_attempts,
-        'users', users,
-        'settings', coalesce(
-          json_agg(
-            json_build_object(
-              'changed_at',
-              case when isfinite(c.changed_at) then floor(extract(epoch from c.changed_at) * 1000) else 0 end,
-              'said', c.reactor_settings
-            )
-            order by c.changed_at
-          ),
-          '[]'
-        )
-      )
-    from flywheel.settings_changes as c
+  return next json_build_object(
+    'token', token,
+    'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
+    'max_attempts', settings.max_attempts,
+    'users', users,
+    'settings', flywheel.settings_history()
   );
 
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway.
@@ -4510,17 +4520,16 @@ as $$
   select json_build_object(
     'shape', st.shape,
     'state', coalesce(st.state, '{}'),
-    'reactor_settings', g.reactor_settings
+    'settings', flywheel.settings_history()
   )
   from flywheel.streams as s
-  cross join flywheel.settings as g
   left join flywheel.states as st
     on st.user_id = s.user_id
   where s.user_id = owner
 $$;
 
 comment on function flywheel.read_state(uuid) is
-  'What the reactors remember of a user: { shape, state, reactor_settings }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
+  'What the reactors remember of a user: { shape, state, settings: flywheel.settings_history() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
 
 -- flywheel/refold.sql
 create function flywheel.refold(owner uuid)
@@ -5260,7 +5269,7 @@ as $$
 $$;
 
 comment on function flywheel.recent_time() is
-  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without.';
+  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without one that could be allowed. Whether the rest of the settings is allowed only the reactors can tell.';
 
 -- analytics/phoenix_nudge_opportunities.sql
 create view public.phoenix_nudge_opportunities
@@ -5341,6 +5350,7 @@ grant execute on function
   flywheel.ring(),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),
+  flywheel.settings_history(),
   flywheel.refold(uuid),
   flywheel.global_context(),
   flywheel.request_transition(uuid, text, text, jsonb, interval),

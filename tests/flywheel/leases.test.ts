@@ -4,7 +4,7 @@ import { lease } from "../../shared/flywheel/lease.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { counting, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
+import { counting, drain, type Event, event, pass, publish, storyOf } from "../support/flywheel.ts";
 import { startWorker } from "../support/worker.ts";
 
 let base: TestDatabase;
@@ -216,6 +216,32 @@ describe("leases", () => {
     await pass(base.admin, "60 seconds");
   });
 
+  const at = (minute: number) => `2026-03-01T10:0${minute}:00.000Z`;
+
+  test.each<[string, (user: string, n: number) => Event[]]>([
+    ["an event", (user, n) => [event(user, { payload: { n } })]],
+    ["several", (user, n) => [1, 2].map((m) => event(user, { payload: { n, m } }))],
+    ["one in order of time", (user, n) => [event(user, { timestamp: at(n) })]],
+    [
+      "several users' in order of time",
+      (user, n) => [user, crypto.randomUUID()].map((each) => event(each, { timestamp: at(n) })),
+    ],
+  ])("stand, and the backlog is as old as it was, when more is published: %s", async (_, more) => {
+    const user = crypto.randomUUID();
+    await publish(database, more(user, 1));
+    await lease(database, shape);
+    const due = async () => {
+      const [stream] = await base.admin`
+        select available_at, pending_since from flywheel.streams where user_id = ${user}
+      `;
+      return stream;
+    };
+    const before = await due();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await publish(database, more(user, 2));
+    expect(await due()).toEqual(before);
+  });
+
   test("stand while events are published: these come with the next one, in order", async () => {
     const user = await userWithEvents(2);
     const first = (await lease(database, shape))!;
@@ -239,6 +265,26 @@ describe("leases", () => {
       await database`select flywheel.leave(${slot.token}, 0)`;
     }
   });
+});
+
+test("a worker's slot is free again when the database fails it, and knows what was done in it", async () => {
+  await base.admin`update flywheel.worker_slots set processed_total = 0`;
+  for (const count of [2, 3]) {
+    await userWithEvents(count);
+    await drain(database, reactors);
+  }
+  const [done] = await base.admin`
+    select sum(processed_total)::int as events from flywheel.worker_slots
+  `;
+  expect(done!.events).toBe(5);
+
+  await base.admin`alter function flywheel.lease(text) rename to lease_away`;
+  try {
+    await expect(drain(database, reactors)).rejects.toThrow("flywheel.lease");
+  } finally {
+    await base.admin`alter function flywheel.lease_away(text) rename to lease`;
+  }
+  expect(await base.admin`select from flywheel.worker_slots where expires_at > now()`).toEqual([]);
 });
 
 test("a lease that has to wait gives up what it holds, tries again, and takes what is due in the end", async () => {

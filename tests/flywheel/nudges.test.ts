@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { markNudge, pendingNudges } from "../../shared/flywheel/nudges.ts";
 import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
+import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
+import { readMemory } from "../../shared/flywheel/user.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
@@ -250,5 +252,22 @@ describe("the reactors' settings", () => {
       "reactor_settings are refused: those before them count",
       { flaw: expect.stringMatching(/^nudges\.holdout: /) },
     ]);
+  });
+
+  test("that make no sense leave those before them in force, on pages and where somebody asks", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, event(user));
+    for (const more of [{}, { typo: 1 }]) {
+      const said = { journey: { pause_minutes: 600 }, transitions: { lifetime_days: 2 }, ...more };
+      await database`
+        update flywheel.settings set reactor_settings = ${JSON.stringify(said)}::text::jsonb
+      `;
+    }
+    expect(await readMemory(database, user)).toMatchObject({
+      settings: { journey: { pause_minutes: 600 } },
+    });
+    const request = transitionRequest.parse({ target_app: "cv" });
+    const { requested_at, expires_at } = await requestTransition(database, user, request);
+    expect(Number(expires_at) - Number(requested_at)).toBe(2 * 86_400_000);
   });
 });

@@ -278,3 +278,47 @@ test("a payload that the catalogue refuses, published past it, is set aside at o
   expect(story.events[0]!.ai_processing_error).toMatch(/^refused: .*mood_score must be /);
   expect(story.events[1]!.ai_processing_error).toBeNull();
 });
+
+describe("an event that fails", () => {
+  const delay = async (user: string) => {
+    const [stream] = await base.admin<{ attempts: number; available_at: Date }[]>`
+      select attempts, available_at from flywheel.streams where user_id = ${user}
+    `;
+    return stream!;
+  };
+  const failingAt = (...versions: number[]): Reactor => ({
+    name: "failing",
+    version: 1,
+    initial: {},
+    react(state, { version }) {
+      if (versions.includes(version)) throw new Error("it hurts");
+      return { state: state as object };
+    },
+  });
+
+  test("begins its attempts anew, whatever the one before it took", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, [1, 2].map((n) => event(user, { payload: { n } })));
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await drain(database, [failingAt(1, 2)]);
+      await pass(base.admin, "1 hour");
+    }
+    await drain(database, [failingAt(2)]);
+    const { attempts, available_at } = await delay(user);
+    expect(attempts).toBe(1);
+    // The first wait; the third would be four times as long.
+    expect(Number(available_at) - Date.now()).toBeLessThan(11_000);
+  });
+
+  test("waits though somebody looks at the user's pages, and has all its attempts in a replay", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, event(user));
+    await drain(database, [failingAt(1)]);
+    const before = await delay(user);
+    expect(before.attempts).toBe(1);
+    await database`select flywheel.refold(${user})`;
+    expect(await delay(user)).toEqual(before);
+    await reprocess(database, reprocessRequest.parse({ user_id: user }));
+    expect((await delay(user)).attempts).toBe(0);
+  });
+});

@@ -211,3 +211,24 @@ test("whoever publishes the same at the same moment, one is first", async () => 
     expect(await logOf(user)).toHaveLength(1);
   }
 });
+
+describe.each([1, 2])("what %i users send in order", (count) => {
+  const users = () => Array.from({ length: count }, newId);
+
+  test("is refused from more than a little ahead", async () => {
+    const sent = users().map((user) => event(user, { timestamp: "2999-01-01T00:00:00.000Z" }));
+    expect((await send(...sent)).statuses).toEqual(sent.map(() => "rejected"));
+  });
+
+  test("may be as large as the settings say", async () => {
+    const payload = { text: "x".repeat(3000) };
+    const sent = users().map((user) => event(user, { timestamp: at(1), payload }));
+    await base.admin`update flywheel.settings set max_batch_bytes = 1024`;
+    try {
+      await expect(send(...sent)).rejects.toMatchObject({ code: "PT413" });
+    } finally {
+      await base.admin`update flywheel.settings set max_batch_bytes = default`;
+    }
+    expect((await send(...sent)).statuses).toEqual(sent.map(() => "accepted"));
+  });
+});

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { event, publish } from "../support/flywheel.ts";
 import { testStack } from "../support/stack.ts";
 
@@ -217,6 +218,24 @@ describe("erasing a user", () => {
     expect(stored.map(({ version }) => version)).toEqual(stored.map((_, index) => index + 1));
     const ids = new Set(stored.map(({ event_id }) => event_id));
     for (const id of accepted) expect(ids).toContain(id);
+  });
+
+  test("waits for a publication that is under way, and leaves nothing of it", async () => {
+    const user = await somebody();
+    let erasing: Promise<unknown> | undefined;
+    await base.connectOnce().begin(async (sql) => {
+      await sql`select flywheel.publish(${JSON.stringify(event(user, { payload: { n: 1 } }))})`;
+      erasing = database`select flywheel.erase_user(${user}, 'a test')`.execute();
+      await eventually(async () => {
+        const waiting = await base.superuser`
+          select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%erase_user%'
+        `;
+        return waiting.length === 1;
+      });
+    });
+    await erasing;
+    expect(await base.admin`select from public.phoenix_events where user_id = ${user}`).toEqual([]);
   });
 
   test("exporting first takes all of it along, table by table", async () => {

@@ -64,23 +64,29 @@ describe("two publications are the same event", () => {
     expect(again.results).toEqual([{ event_id: first.results[0]!.event_id, status: "duplicate" }]);
   });
 
-  test("but not after the window", async () => {
-    const user = newId();
-    await publish(database, event(user));
-    await pass(user, "5 minutes");
-    expect(await statuses(event(user))).toEqual(["accepted"]);
-    expect(await storedIds(user)).toHaveLength(2);
-  });
+  describe.each([1, 2])("%i at a time", (count) => {
+    const several = (user: string) =>
+      Array.from({ length: count }, (_, n) => event(user, { payload: { n } }));
+    const each = (status: string) => Array(count).fill(status);
 
-  test("as long as each comes within the window of the one before: it slides", async () => {
-    const user = newId();
-    await publish(database, event(user));
-    for (let time = 0; time < 4; time++) {
-      await pass(user, "4 minutes");
-      expect(await statuses(event(user))).toEqual(["duplicate"]);
-    }
-    await pass(user, "6 minutes");
-    expect(await statuses(event(user))).toEqual(["accepted"]);
+    test("but not after the window", async () => {
+      const user = newId();
+      await publish(database, several(user));
+      await pass(user, "5 minutes");
+      expect(await statuses(several(user))).toEqual(each("accepted"));
+      expect(await storedIds(user)).toHaveLength(2 * count);
+    });
+
+    test("as long as each comes within the window of the one before: it slides", async () => {
+      const user = newId();
+      await publish(database, several(user));
+      for (let time = 0; time < 4; time++) {
+        await pass(user, "4 minutes");
+        expect(await statuses(several(user))).toEqual(each("duplicate"));
+      }
+      await pass(user, "6 minutes");
+      expect(await statuses(several(user))).toEqual(each("accepted"));
+    });
   });
 
   test("for ever, when the publisher says when it happened", async () => {
