@@ -9,6 +9,9 @@ export interface QuietHours {
 
 const minutesOfDay = 24 * 60;
 
+/** Clocks are put forward or back at a full quarter of an hour, if at all: up to the next one they run evenly. */
+const quarter = 15;
+
 /**
  * The first moment from `at` on that is not in the quiet hours: `at` itself, or their end by the clocks there, whether or
  * not they are put forward or back meanwhile.
@@ -18,16 +21,18 @@ const minutesOfDay = 24 * 60;
 export function afterQuietHours(at: number, quiet: QuietHours): number {
   const from = read(quiet.from);
   const until = read(quiet.until);
-  const isQuiet = (time: number) =>
-    from <= until ? time >= from && time < until : time >= from || time < until;
+  const isQuiet = (clock: number) =>
+    from <= until ? clock >= from && clock < until : clock >= from || clock < until;
 
-  const clock = clockAt(at, quiet.time_zone);
-  if (!isQuiet(clock)) return at;
-  const end = at - at % minute + wrap(until - clock) * minute;
-  const off = wrap(clockAt(end, quiet.time_zone) - until + minutesOfDay / 2) - minutesOfDay / 2;
-  // Where the clocks skip the end itself, the first time after the gap.
-  const corrected = end - off * minute;
-  return isQuiet(clockAt(corrected, quiet.time_zone)) ? end : corrected;
+  let time = at;
+  let clock = clockAt(time, quiet.time_zone);
+  while (isQuiet(clock)) {
+    const minutes = Math.floor(time / minute);
+    const left = (until - clock + minutesOfDay) % minutesOfDay;
+    time = (minutes + Math.min(left, quarter - minutes % quarter)) * minute;
+    clock = clockAt(time, quiet.time_zone);
+  }
+  return time;
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
@@ -50,8 +55,4 @@ function clockAt(at: number, timeZone: string): number {
 function read(clock: string): number {
   const [hours = 0, minutes = 0] = clock.split(":").map(Number);
   return hours * 60 + minutes;
-}
-
-function wrap(minutes: number): number {
-  return (minutes + minutesOfDay) % minutesOfDay;
 }

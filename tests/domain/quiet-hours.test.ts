@@ -37,7 +37,20 @@ const time = fc.integer({
   max: Date.parse("2035-01-01T00:00:00Z"),
 });
 
-test("whatever the hours, zone and time: the wait ends once, outside the quiet hours, within 25 hours", () => {
+/** Days on which clocks are put forward or back somewhere, and the days around them. */
+const changing = fc.tuple(
+  fc.constantFrom(
+    "2025-03-09",
+    "2025-03-30",
+    "2025-04-05",
+    "2025-10-04",
+    "2025-10-26",
+    "2025-11-02",
+  ),
+  fc.integer({ min: -48 * hour, max: 24 * hour }),
+).map(([date, later]) => Date.parse(date) + later);
+
+test("whatever the hours, zone and time: the wait ends with the first minute that is not quiet", () => {
   const quiet = fc.record({
     from: clockTime,
     until: clockTime,
@@ -50,15 +63,34 @@ test("whatever the hours, zone and time: the wait ends once, outside the quiet h
     ),
   });
   fc.assert(
-    fc.property(quiet, time, (quiet, at) => {
-      const after = afterQuietHours(at, quiet);
-      expect(after).toBeGreaterThanOrEqual(at);
-      expect(after - at).toBeLessThan(25 * hour);
-      expect(afterQuietHours(after, quiet)).toBe(after);
+    fc.property(quiet, fc.oneof(time, changing), (quiet, at) => {
+      const { from, until, time_zone } = quiet;
+      const isQuiet = (time: number) => {
+        const clock = new Date(time).toLocaleTimeString("en-GB", {
+          timeZone: time_zone,
+          timeStyle: "short",
+        });
+        return from <= until ? from <= clock && clock < until : from <= clock || clock < until;
+      };
+      let first = at;
+      while (isQuiet(first)) first += minute - first % minute;
+      expect(afterQuietHours(at, quiet)).toBe(first);
     }),
-    { numRuns: 2000 },
+    { numRuns: 300 },
   );
 });
+
+test.each([
+  ["03:24", "2025-03-30T01:00:00Z"],
+  ["02:50", "2025-03-31T00:44:00Z"],
+])(
+  "where the clocks skip the end, the wait ends when they have, if it is not quiet again: from %s",
+  (from, expected) => {
+    const quiet = { ...paris, from, until: "02:44" };
+    expect(new Date(afterQuietHours(Date.parse("2025-03-29T12:00:00Z"), quiet)))
+      .toEqual(new Date(expected));
+  },
+);
 
 test("in Paris the wait ends at eight sharp", () => {
   fc.assert(

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
+import { reprocess, reprocessRequest, stopReplays } from "../../shared/flywheel/replay.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -157,6 +158,22 @@ describe("a worker that leaves", () => {
     expect(await rings()).toBe(0);
     await pass(base.admin, "1 hour");
   });
+});
+
+test("a replay rings for a worker, and a worker that leaves for what is left of it", async () => {
+  for (let user = 0; user < 3; user++) await published("nothing");
+  await drain(database, reactors);
+  await silence();
+  await base.admin`update flywheel.settings set replay_users = 1`;
+  try {
+    await reprocess(database, reprocessRequest.parse({}));
+    expect(await rings()).toBe(1);
+    // Whom the replay has set back already is folded; others are to be set back.
+    expect(await (await workOnce()).leave()).toBe(true);
+  } finally {
+    await stopReplays(database);
+    await base.admin`update flywheel.settings set replay_users = default`;
+  }
 });
 
 test("who publishes in the transaction of a commit rings all the same", async () => {

@@ -74,6 +74,19 @@ describe("a replay", () => {
     expect((await storyOf(base.admin, user)).state).toMatchObject({ counting: { count: 4 } });
   });
 
+  test("of what was set aside since a time is of those whose dead letters are of then", async () => {
+    const [user] = await folded(1, 2) as [string];
+    await base.admin`
+      update public.phoenix_events
+      set ai_processing_error = 'it hurt', received_at = received_at - interval '1 day'
+      where user_id = ${user} and version = 1
+    `;
+    const asked = (hours: number) =>
+      ask({ since: new Date(Date.now() - hours * 3_600_000).toISOString(), only_failed: true });
+    expect(await asked(1)).toMatchObject({ users: 0 });
+    expect(await asked(25)).toMatchObject({ users: 1 });
+  });
+
   test("of a user without events is of nobody", async () => {
     expect(await ask({ user_id: crypto.randomUUID() })).toMatchObject({ users: 0, events: 0 });
   });

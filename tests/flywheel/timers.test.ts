@@ -126,11 +126,15 @@ describe("a timer", () => {
     expect(await lookAfter(user)).toBeNull();
   });
 
-  test("still stands when a publication turns out to be a duplicate", async () => {
+  test.each([1, 2])("still stands when a publication of %i is a duplicate", async (count) => {
     const user = crypto.randomUUID();
-    await set(user, hour);
+    const publication = Array.from(
+      { length: count },
+      (_, n) => event(user, { payload: { delay: hour, n } }),
+    );
+    await publish(database, publication);
     await drain(database, reactors);
-    await set(user, hour);
+    expect(await publish(database, publication)).toMatchObject({ duplicates: count });
     expect(await lookAfter(user)).toBe(hour);
   });
 });
