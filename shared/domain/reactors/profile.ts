@@ -13,7 +13,7 @@ export interface Job {
 
 /** A job that was chosen. */
 export interface Choice extends Job {
-  /** When it was, before any other one was: milliseconds since 1970. */
+  /** When it was, the first time where it was chosen again: milliseconds since 1970. */
   readonly at: number;
 }
 

@@ -36,8 +36,8 @@ const standing: readonly TransitionStatus[] = ["requested", "notified", "accepte
  *
  * A chosen job makes transitions to CV, Letters and Rise. Another job makes new ones, which supersede those that nobody has answered;
  * the same job again makes those alone that were rejected or have expired. An app may ask for one, and again if it has something else
- * to say. The rows are the truth about what became of a
- * transition: this reactor learns it from the events that tell of them, and says only when an unanswered one's time is over.
+ * to say. The rows are the truth about what became of a transition: this reactor learns it from the events that tell of them, and says
+ * only when an unanswered one's time is over.
  */
 export const transitions: Reactor<TransitionsState> = {
   name: "transitions",
