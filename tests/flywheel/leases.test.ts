@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
+import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -252,6 +253,20 @@ describe("leases", () => {
     foldedOnce(await storyOf(base.admin, user), 3);
   });
 
+  test("of part of a backlog leave the rest as old as the event that comes next", async () => {
+    await base.admin`update flywheel.settings set lease_events = 1`;
+    const user = await userWithEvents(1);
+    await publish(database, event(user, { payload: { n: "later" } }));
+    await work(database, reactors, shape, (await lease(database, shape))!);
+    const [left] = await base.admin`
+      select s.processed_version::int as processed, s.pending_since = e.received_at as is_as_old
+      from flywheel.streams as s
+      join public.phoenix_events as e on e.user_id = s.user_id and e.version = 2
+      where s.user_id = ${user}
+    `;
+    expect(left).toEqual({ processed: 1, is_as_old: true });
+  });
+
   test("are not given to more workers than the settings allow", async () => {
     await base.admin`update flywheel.settings set max_workers = 2`;
     const slots = await Promise.all(
@@ -264,6 +279,36 @@ describe("leases", () => {
     for (const slot of slots.filter(Boolean)) {
       await database`select flywheel.leave(${slot.token}, 0)`;
     }
+  });
+});
+
+describe("queue-status", () => {
+  test("says how long the user has waited who waits longest", async () => {
+    await using own = await testDatabase();
+    const publisher = own.connect();
+    const [patient, other] = [crypto.randomUUID(), crypto.randomUUID()];
+    await publish(publisher, [event(patient), event(other)]);
+    await own.admin`
+      update flywheel.streams set pending_since = pending_since - interval '1 hour' where user_id = ${patient}
+    `;
+    const { oldest_pending_seconds } = await queueStatus(publisher);
+    expect(oldest_pending_seconds).toBeGreaterThanOrEqual(3600);
+    expect(oldest_pending_seconds).toBeLessThan(3660);
+  });
+
+  test("counts whom a worker holds until the lease is over, and them as waiting all the while", async () => {
+    await using own = await testDatabase();
+    const worker = own.connect();
+    await publish(worker, [event(crypto.randomUUID()), event(crypto.randomUUID())]);
+    const counts = async () => {
+      const { pending_users, leased_users } = await queueStatus(worker);
+      return { pending_users, leased_users };
+    };
+    expect(await counts()).toEqual({ pending_users: 2, leased_users: 0 });
+    await lease(worker, shape);
+    expect(await counts()).toEqual({ pending_users: 2, leased_users: 2 });
+    await pass(own.admin, "1 hour");
+    expect(await counts()).toEqual({ pending_users: 2, leased_users: 0 });
   });
 });
 

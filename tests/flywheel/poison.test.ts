@@ -176,6 +176,18 @@ describe("what a reactor returns and nobody can write", () => {
     state: {},
     effects: [{ ...nudgeAt(at), nudge_type: "letters_to_cv", title: "Refusé" }],
   });
+  // Random, so that no compression makes it fit into an index.
+  const endless = Array.from({ length: 500 }, () => crypto.randomUUID()).join("");
+  const tooLarge = (at: number) => ({
+    state: {},
+    effects: [{
+      kind: "transition",
+      source_app: "aube",
+      target_app: endless,
+      context: {},
+      expires_at: at + 86_400_000,
+    }],
+  });
   const telling = (payload: Record<string, unknown>, event_type = "test.told") => ({
     state: {},
     effects: [{ kind: "event", event_type, app_source: "flywheel", payload, subject: "it" }],
@@ -213,6 +225,7 @@ describe("what a reactor returns and nobody can write", () => {
     ],
     ["an event whose type is no name", () => telling({}, 'a"b'), /^stumbling: .*event_type/s],
     ["an effect that the database refuses", refused, /violates check constraint/],
+    ["an effect that is too large for the database", tooLarge, /^index row requires/],
   ])("fails its own event alone: %s", async (_, odd, error) => {
     const user = await oddUser();
     const others = await soundUsers(5);

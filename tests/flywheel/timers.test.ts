@@ -137,6 +137,20 @@ describe("a timer", () => {
     expect(await publish(database, publication)).toMatchObject({ duplicates: count });
     expect(await lookAfter(user)).toBe(hour);
   });
+
+  test("still stands when the short way of publishing finds a known event_id and its caller dies", async () => {
+    const [user, event_id] = [crypto.randomUUID(), crypto.randomUUID()];
+    const at = (minute: number) => `2026-03-01T10:0${minute}:00.000Z`;
+    await publish(database, event(user, { event_id, timestamp: at(1), payload: { delay: hour } }));
+    await drain(database, reactors);
+    // Without what its caller would call then, which sets the stream right as well.
+    const again = [[user, event_id, "test.happened", "website", {}, at(2)]];
+    const [row] = await database`
+      select flywheel.publish_timely(${JSON.stringify(again)}) as published
+    `;
+    expect(row!.published).toBe(false);
+    expect(await lookAfter(user)).toBe(hour);
+  });
 });
 
 describe("a timer survives", () => {

@@ -191,6 +191,21 @@ describe("The queue, in the order of these sentences,", () => {
     expect(await reprocess({ as: "secret", json: {} })).toEqual({ users: 2, events: 5 });
     expect(await work()).toMatchObject({ processed: 5, users: 2, nudges: 0, remaining: 0 });
   });
+
+  test("is rewound for nobody more once the replays under way are stopped", async () => {
+    const sql = stack.adminSql({ max: 1 });
+    try {
+      await sql`update flywheel.settings set replay_users = 1`;
+      await reprocess({ as: "secret", json: {} });
+      const stop = () => call("DELETE", "events/force-reprocess");
+      expect(await stop()).toMatchObject({ status: 200, body: { stopped: 1 } });
+      expect(await stop()).toMatchObject({ status: 200, body: { stopped: 0 } });
+      expect(await work()).toMatchObject({ users: 1, remaining: 0 });
+    } finally {
+      await sql`update flywheel.settings set replay_users = default`;
+      await sql.end();
+    }
+  });
 });
 
 describe("What works on the queue", () => {

@@ -50,12 +50,6 @@ test("a replay that was asked for can be followed", async () => {
   });
 });
 
-test("replays under way can be stopped", async () => {
-  const answer = await call("DELETE", "events/force-reprocess", { as: "secret" });
-  expect(answer.status).toBe(200);
-  expect(answer.body).toEqual({ stopped: expect.any(Number) });
-});
-
 test.each(["GET", "DELETE"])("%s is for those with a secret key", async (method) => {
   const user = await stack.signUp();
   expect(refusalOf(await call(method, "events/force-reprocess"))).toMatchObject({ status: 401 });
