@@ -9,6 +9,7 @@
 \ir store/streams.sql
 \ir store/states.sql
 \ir store/fingerprints.sql
+\ir store/aliases.sql
 \ir store/envelope.sql
 \ir store/incoming_event.sql
 \ir store/verdict.sql
@@ -17,6 +18,7 @@
 \ir store/envelope_issues.sql
 \ir store/refuse_endless_numbers.sql
 \ir store/read_envelopes.sql
+\ir store/remember_aliases.sql
 \ir store/judge.sql
 \ir store/append_event.sql
 \ir store/append_events.sql

@@ -28,6 +28,7 @@ begin
       row(
         owner,
         gen_random_uuid(),
+        false,
         'nudge.' || step,
         'flywheel',
         jsonb_build_object(

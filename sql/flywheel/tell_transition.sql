@@ -7,6 +7,7 @@ as $$
     row(
       about.user_id,
       gen_random_uuid(),
+      false,
       'transition_écosystème',
       'flywheel',
       jsonb_strip_nulls(jsonb_build_object(

@@ -52,6 +52,10 @@ begin
       where e.user_id = sent.user_id and e.event_id = sent.event_id
     )
     and not exists (
+      select from flywheel.aliases as a
+      where a.user_id = sent.user_id and a.event_id = sent.event_id
+    )
+    and not exists (
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
     );
@@ -68,6 +72,8 @@ begin
         else s.available_at
       end
     where s.user_id = sent.user_id;
+
+    perform flywheel.remember_aliases(array[sent], array[verdict]);
   end if;
 
   if sent."timestamp" is null and verdict.status <> 'rejected' then

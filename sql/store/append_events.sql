@@ -68,7 +68,8 @@ begin
 
   appended_at := clock_timestamp();
 
-  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out.
+  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out; who has
+  -- aliases is never timely.
   is_timely := (
     select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
     from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
@@ -154,6 +155,8 @@ begin
         when s.attempts = 0 and s.version - excluded.version = s.processed_version then s.wake_at
         else s.available_at
       end;
+
+    perform flywheel.remember_aliases(incoming, verdicts);
   end if;
 
   return verdicts;

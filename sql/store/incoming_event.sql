@@ -1,6 +1,7 @@
 create type flywheel.incoming_event as (
   user_id uuid,
   event_id uuid,
+  is_id_given boolean,
   event_type text,
   app_source text,
   payload jsonb,
@@ -14,4 +15,4 @@ create type flywheel.incoming_event as (
 );
 
 comment on type flywheel.incoming_event is
-  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none; issues, as field=message, mean that it is refused.';
+  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none, is_id_given whether it gave the event_id; issues, as field=message, mean that it is refused.';

@@ -18,19 +18,24 @@ begin
   return array(
     select
       row(
-        case when e.event_hash is null then coalesce(same.event_id, f.event_id, i.event_id) else i.event_id end,
         case
-          when e.event_hash <> i.fingerprint then 'rejected'
-          when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
+          when e.event_hash is not null or a.fingerprint <> i.fingerprint then i.event_id
+          else coalesce(a.first_event_id, same.event_id, f.event_id, i.event_id)
+        end,
+        case
+          when coalesce(e.event_hash, a.fingerprint) <> i.fingerprint then 'rejected'
+          when coalesce(e.event_id, a.event_id, same.event_id, f.event_id) is not null then 'duplicate'
           else 'accepted'
         end
       )::flywheel.verdict
     from unnest(incoming) with ordinality as i (
-      user_id, event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
+      user_id, event_id, is_id_given, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
       fingerprint, issues, place
     )
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
+    left join flywheel.aliases as a
+      on a.user_id = i.user_id and a.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
       on same.user_id = i.user_id and same."timestamp" = i."timestamp" and same.event_hash = i.fingerprint

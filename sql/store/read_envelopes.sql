@@ -102,6 +102,7 @@ begin
         incoming[place] := row(
           coalesce(fields.user_id, publishers[place]),
           coalesce(fields.event_id, gen_random_uuid()),
+          fields.event_id is not null,
           fields.event_type,
           app,
           payload,

@@ -244,7 +244,7 @@ comment on column flywheel.streams.available_at is
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
 comment on column flywheel.streams.latest_at is
-  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
+  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did; infinity for who has aliases, of whom every event is looked up.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
@@ -292,6 +292,23 @@ comment on column flywheel.fingerprints.fingerprint is 'SHA-256; flywheel.read_e
 comment on column flywheel.fingerprints.event_id is 'The first publication''s event_id.';
 comment on column flywheel.fingerprints.seen_at is 'The last publication of it; the dedup window runs from here.';
 
+-- store/aliases.sql
+create table flywheel.aliases (
+  user_id uuid not null,
+  event_id uuid not null,
+  fingerprint bytea not null,
+  first_event_id uuid not null,
+  primary key (user_id, event_id)
+);
+
+alter table flywheel.aliases enable row level security;
+
+comment on table flywheel.aliases is 'Which event_ids publishers gave to what was in the log already, under another one. Kept as long as the user''s events: an event_id is the same event however much time lies between.';
+comment on column flywheel.aliases.user_id is 'Whose event.';
+comment on column flywheel.aliases.event_id is 'What the later publication called it.';
+comment on column flywheel.aliases.fingerprint is 'SHA-256 of what was published under it; flywheel.read_envelopes() says over what.';
+comment on column flywheel.aliases.first_event_id is 'What the log calls it: phoenix_events.event_id.';
+
 -- store/envelope.sql
 create type flywheel.envelope as (
   event_type text,
@@ -315,6 +332,7 @@ comment on type flywheel.envelope is
 create type flywheel.incoming_event as (
   user_id uuid,
   event_id uuid,
+  is_id_given boolean,
   event_type text,
   app_source text,
   payload jsonb,
@@ -328,7 +346,7 @@ create type flywheel.incoming_event as (
 );
 
 comment on type flywheel.incoming_event is
-  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none; issues, as field=message, mean that it is refused.';
+  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none, is_id_given whether it gave the event_id; issues, as field=message, mean that it is refused.';
 
 -- store/verdict.sql
 create type flywheel.verdict as (event_id uuid, status text);
@@ -637,6 +655,7 @@ begin
         incoming[place] := row(
           coalesce(fields.user_id, publishers[place]),
           coalesce(fields.event_id, gen_random_uuid()),
+          fields.event_id is not null,
           fields.event_type,
           app,
           payload,
@@ -675,6 +694,39 @@ $$;
 comment on function flywheel.read_envelopes(text, jsonb, uuid[], jsonb, flywheel.settings) is
   'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
 
+-- store/remember_aliases.sql
+create function flywheel.remember_aliases(incoming flywheel.incoming_event[], verdicts flywheel.verdict[])
+returns void
+language plpgsql
+set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+begin
+  with remembered as (
+    insert into flywheel.aliases as a (user_id, event_id, fingerprint, first_event_id)
+    select
+      (incoming[p]).user_id, (incoming[p]).event_id, (incoming[p]).fingerprint, (verdicts[p]).event_id
+    from generate_subscripts(incoming, 1) as p
+    where (incoming[p]).is_id_given
+      and (verdicts[p]).status = 'duplicate'
+      and (verdicts[p]).event_id <> (incoming[p]).event_id
+    on conflict (user_id, event_id) do nothing
+    returning a.user_id
+  )
+  -- From now on no time is late enough for the short way, which does not look for aliases.
+  update flywheel.streams as s
+  set latest_at = 'infinity'
+  where s.user_id = any (array(select r.user_id from remembered as r));
+end
+$$;
+
+comment on function flywheel.remember_aliases(flywheel.incoming_event[], flywheel.verdict[]) is
+  'Keeps the event_ids that publishers gave to duplicates of what the log has under another one, so that they stand for it from now on. The caller has locked the streams.';
+
 -- store/judge.sql
 create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
 returns flywheel.verdict[]
@@ -696,19 +748,24 @@ begin
   return array(
     select
       row(
-        case when e.event_hash is null then coalesce(same.event_id, f.event_id, i.event_id) else i.event_id end,
         case
-          when e.event_hash <> i.fingerprint then 'rejected'
-          when coalesce(e.event_id, same.event_id, f.event_id) is not null then 'duplicate'
+          when e.event_hash is not null or a.fingerprint <> i.fingerprint then i.event_id
+          else coalesce(a.first_event_id, same.event_id, f.event_id, i.event_id)
+        end,
+        case
+          when coalesce(e.event_hash, a.fingerprint) <> i.fingerprint then 'rejected'
+          when coalesce(e.event_id, a.event_id, same.event_id, f.event_id) is not null then 'duplicate'
           else 'accepted'
         end
       )::flywheel.verdict
     from unnest(incoming) with ordinality as i (
-      user_id, event_id, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
+      user_id, event_id, is_id_given, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
       fingerprint, issues, place
     )
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
+    left join flywheel.aliases as a
+      on a.user_id = i.user_id and a.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
       on same.user_id = i.user_id and same."timestamp" = i."timestamp" and same.event_hash = i.fingerprint
@@ -779,6 +836,10 @@ begin
       where e.user_id = sent.user_id and e.event_id = sent.event_id
     )
     and not exists (
+      select from flywheel.aliases as a
+      where a.user_id = sent.user_id and a.event_id = sent.event_id
+    )
+    and not exists (
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
     );
@@ -795,6 +856,8 @@ begin
         else s.available_at
       end
     where s.user_id = sent.user_id;
+
+    perform flywheel.remember_aliases(array[sent], array[verdict]);
   end if;
 
   if sent."timestamp" is null and verdict.status <> 'rejected' then
@@ -882,7 +945,8 @@ begin
 
   appended_at := clock_timestamp();
 
-  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out.
+  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out; who has
+  -- aliases is never timely.
   is_timely := (
     select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
     from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
@@ -968,6 +1032,8 @@ begin
         when s.attempts = 0 and s.version - excluded.version = s.processed_version then s.wake_at
         else s.available_at
       end;
+
+    perform flywheel.remember_aliases(incoming, verdicts);
   end if;
 
   return verdicts;
@@ -1326,7 +1392,7 @@ end
 $$;
 
 comment on function flywheel.publish_timely(text) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out, or an alias, which streams.latest_at rules out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
 
 -- store/publish_timely_streams.sql
 create function flywheel.publish_timely_streams(events text)
@@ -1885,6 +1951,7 @@ begin
       row(
         owner,
         gen_random_uuid(),
+        false,
         'nudge.' || step,
         'flywheel',
         jsonb_build_object(
@@ -2113,6 +2180,7 @@ as $$
     row(
       about.user_id,
       gen_random_uuid(),
+      false,
       'transition_écosystème',
       'flywheel',
       jsonb_strip_nulls(jsonb_build_object(

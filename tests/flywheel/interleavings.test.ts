@@ -178,6 +178,10 @@ class Run {
     }
     const contents = log.map(({ payload, timed }) => `${payload.content} ${timed}`);
     expect(new Set(contents).size, "no content twice").toBe(contents.length);
+    const named = told.filter(({ sent, status }) => sent.id !== null && status !== "rejected");
+    const meanings = named.map(({ sent: { id, content, timed } }) => `${id} ${content} ${timed}`);
+    expect(new Set(meanings).size, "an event_id stands for one content")
+      .toBe(new Set(named.map(({ sent }) => sent.id)).size);
 
     for (const earlier of told) {
       for (const later of told) {

@@ -119,7 +119,9 @@ describe("erasing a user", () => {
   /** A user of whom every table knows something. */
   async function somebody(): Promise<string> {
     const user = crypto.randomUUID();
-    await publish(database, event(user, { payload: { secret: "a diary" } }));
+    for (const event_id of [crypto.randomUUID(), crypto.randomUUID()]) {
+      await publish(database, event(user, { event_id, payload: { secret: "a diary" } }));
+    }
     await base.admin`insert into flywheel.states values (${user}, 'shape', '{}')`;
     await base.admin`
       insert into public.phoenix_nudges_sent (

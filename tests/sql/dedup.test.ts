@@ -219,6 +219,58 @@ describe("an event_id that stands for another content", () => {
   });
 });
 
+describe.each([1, 2])("an event_id that was answered as another's, %i at a time", (count) => {
+  /** As many events, each with its own content, under these event_ids. */
+  const sent = (user: string, ids: readonly string[], more = {}) =>
+    ids.map((event_id, n) => event(user, { event_id, payload: { n }, ...more }));
+  const newIds = () => Array.from({ length: count }, newId);
+  const answers = async (events: ReturnType<typeof sent>) =>
+    (await publish(database, events)).results.map(({ event_id, status }) => [event_id, status]);
+
+  test.each([
+    ["without a time", {}, {}],
+    ["with a time", { timestamp: "2025-03-01T10:00:00.000Z" }, {
+      timestamp: "2025-03-01T11:00:00.000Z",
+    }],
+  ])("stands for that event from then on, %s", async (_, time, later) => {
+    const [user, first, second, third] = [newId(), newIds(), newIds(), newIds()];
+    const duplicates = first.map((event_id) => [event_id, "duplicate"]);
+    await publish(database, sent(user, first, time));
+    expect(await answers(sent(user, second, time))).toEqual(duplicates);
+    await pass(user, "1 year");
+    await base.admin`delete from flywheel.fingerprints where user_id = ${user}`;
+    expect(await answers(sent(user, second, time))).toEqual(duplicates);
+
+    const other = sent(user, second, { payload: { other: true }, ...later });
+    expect(await statuses(other)).toEqual(Array(count).fill("event_id_reused"));
+    expect(await answers(other)).toEqual(second.map((event_id) => [event_id, "rejected"]));
+    // What comes with them is taken.
+    const [fresh] = third;
+    const also = [event(user, { event_id: fresh, payload: {}, ...later }), event(newId(), later)];
+    expect(await statuses([...other, ...also]))
+      .toEqual([...Array(count).fill("event_id_reused"), "accepted", "accepted"]);
+    expect(await storedIds(user)).toEqual([...first, fresh]);
+  });
+
+  test("is forgotten with its user", async () => {
+    const [user, first, second] = [newId(), newIds(), newIds()];
+    await publish(database, sent(user, first));
+    await publish(database, sent(user, second));
+    await base.admin`select flywheel.erase_user(${user}, 'asked to')`;
+    expect(await answers(sent(user, second))).toEqual(second.map((id) => [id, "accepted"]));
+  });
+});
+
+test("only event_ids that publishers gave are remembered", async () => {
+  const [user, event_id] = [newId(), newId()];
+  await publish(database, [event(user, { payload: { n: 1 } }), event(user, { payload: { n: 2 } })]);
+  await publish(database, [event(user, { payload: { n: 1 } }), event(user, { payload: { n: 2 } })]);
+  await publish(database, event(user, { payload: { n: 1 } }));
+  await publish(database, event(user, { event_id, payload: { n: 1 } }));
+  expect(await base.admin`select event_id from flywheel.aliases where user_id = ${user}`)
+    .toEqual([{ event_id }]);
+});
+
 test("the window is a setting, in force from the next call", async () => {
   await using own = await testDatabase();
   const [publisher, user] = [own.connect(), newId()];

@@ -48,7 +48,7 @@ export async function tell(sql: postgres.Sql, events: readonly Event[]): Promise
       array(
         select
           row(
-            (e.value ->> 'user_id')::uuid, gen_random_uuid(), e.value ->> 'event_type', 'flywheel',
+            (e.value ->> 'user_id')::uuid, gen_random_uuid(), false, e.value ->> 'event_type', 'flywheel',
             e.value -> 'payload', '{}', null, null, null, (e.value ->> 'timestamp')::timestamptz,
             sha256(gen_random_uuid()::text::bytea), '{}'
           )::flywheel.incoming_event

@@ -8,6 +8,7 @@ export const largeTables = [
   "streams",
   "states",
   "fingerprints",
+  "aliases",
   "phoenix_nudges_sent",
   "phoenix_transitions",
   "deliveries",
@@ -53,6 +54,10 @@ export async function fillLog(superuser: postgres.Sql, { from, upto }: Users): P
       where ${these};
       insert into flywheel.fingerprints (user_id, fingerprint, event_id, seen_at)
       select s.user_id, s.event_hash, s.event_id, now() + interval '1 minute'
+      from public.phoenix_events as s
+      where ${these};
+      insert into flywheel.aliases (user_id, event_id, fingerprint, first_event_id)
+      select s.user_id, gen_random_uuid(), s.event_hash, s.event_id
       from public.phoenix_events as s
       where ${these};
     `).simple()
