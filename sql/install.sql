@@ -19,6 +19,7 @@
 \ir store/refuse_endless_numbers.sql
 \ir store/read_envelopes.sql
 \ir store/remember_aliases.sql
+\ir store/knows_alias.sql
 \ir store/judge.sql
 \ir store/append_event.sql
 \ir store/append_events.sql

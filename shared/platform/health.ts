@@ -17,7 +17,9 @@ export interface Health {
 const patienceMs = 2_000;
 
 /** Asks every part whether it serves, all at once, none for longer than two seconds. */
-export async function checkHealth({ database, redis, env }: Services): Promise<Health> {
+export async function checkHealth(
+  { database, redis, env }: Pick<Services, "database" | "redis" | "env">,
+): Promise<Health> {
   const [databaseCheck, redisCheck, qstashCheck] = await Promise.all([
     check(() => database`select 1`),
     check(redis && (() => redis.ping())),

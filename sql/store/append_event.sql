@@ -7,6 +7,7 @@ set enable_seqscan = off
 as $$
 declare
   reserved bigint;
+  has_aliases boolean;
   appended_at timestamptz;
   is_known boolean := false;
   verdict flywheel.verdict := row(sent.event_id, 'accepted');
@@ -24,7 +25,7 @@ begin
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
     latest_at = greatest(s.latest_at, excluded.latest_at),
     latest_before = s.latest_at
-  returning s.version into reserved;
+  returning s.version, s.has_aliases into reserved, has_aliases;
 
   appended_at := clock_timestamp();
 
@@ -51,10 +52,7 @@ begin
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e.event_id = sent.event_id
     )
-    and not exists (
-      select from flywheel.aliases as a
-      where a.user_id = sent.user_id and a.event_id = sent.event_id
-    )
+    and not (has_aliases and flywheel.knows_alias(sent.user_id, array[sent.event_id]))
     and not exists (
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint

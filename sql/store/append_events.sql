@@ -22,6 +22,7 @@ declare
   counts bigint[];
   earliests timestamptz[];
   appended_at timestamptz;
+  have_aliases boolean;
   verdicts flywheel.verdict[] := '{}';
 begin
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
@@ -52,13 +53,16 @@ begin
       available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
       latest_at = greatest(s.latest_at, excluded.latest_at),
       latest_before = s.latest_at
-    returning s.user_id, s.version, s.latest_before
+    returning s.user_id, s.version, s.latest_before, s.has_aliases
   )
-  select r.heads, r.befores, o.counts, o.earliests
-  into heads, befores, counts, earliests
+  select r.heads, r.befores, r.have_aliases, o.counts, o.earliests
+  into heads, befores, have_aliases, counts, earliests
   from
     (
-      select array_agg(r.version order by r.user_id) as heads, array_agg(r.latest_before order by r.user_id) as befores
+      select
+        array_agg(r.version order by r.user_id) as heads,
+        array_agg(r.latest_before order by r.user_id) as befores,
+        bool_or(r.has_aliases) as have_aliases
       from reserved as r
     ) as r,
     (
@@ -68,9 +72,9 @@ begin
 
   appended_at := clock_timestamp();
 
-  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out; who has
-  -- aliases is never timely.
-  is_timely := (
+  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out. Where
+  -- somebody has aliases, all are looked up.
+  is_timely := not have_aliases and (
     select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
     from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
   );

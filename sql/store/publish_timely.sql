@@ -14,6 +14,7 @@ declare
   latest timestamptz;
   reserved bigint;
   appended_at timestamptz;
+  has_aliases boolean;
 begin
   list := events::jsonb;
   sent := jsonb_array_length(list);
@@ -36,15 +37,19 @@ begin
     latest_at = excluded.latest_at,
     latest_before = s.latest_at
   where earliest > s.latest_at
-  returning s.version, clock_timestamp() into reserved, appended_at;
+  returning s.version, clock_timestamp(), s.has_aliases into reserved, appended_at, has_aliases;
 
   if reserved is null then
     return false;
   end if;
 
+  if has_aliases and flywheel.knows_alias(
+    owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
+  ) then
+    null;
   -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and a
   -- way back from it.
-  if sent = 1 then
+  elsif sent = 1 then
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
@@ -100,4 +105,4 @@ end
 $$;
 
 comment on function flywheel.publish_timely(text) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out, or an alias, which streams.latest_at rules out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';

@@ -40,7 +40,7 @@ begin
       latest_at = excluded.latest_at,
       latest_before = s.latest_at
     where excluded.latest_before > s.latest_at
-    returning s.user_id, s.version, clock_timestamp() as appended_at
+    returning s.user_id, s.version, s.has_aliases, clock_timestamp() as appended_at
   )
   insert into public.phoenix_events (
     user_id, version, event_id, event_type, app_source, payload, metadata,
@@ -58,7 +58,8 @@ begin
     select t.*, row_number() over (partition by t.user_id order by t.place desc) - 1 as behind
     from told as t
   ) as n
-  join reserved as r on r.user_id = n.user_id;
+  join reserved as r on r.user_id = n.user_id
+  where not (r.has_aliases and flywheel.knows_alias(n.user_id, array[(n.event ->> 1)::uuid]));
   get diagnostics appended = row_count;
 
   if appended between 1 and sent - 1 then

@@ -20,10 +20,9 @@ begin
     on conflict (user_id, event_id) do nothing
     returning a.user_id
   )
-  -- From now on no time is late enough for the short way, which does not look for aliases.
   update flywheel.streams as s
-  set latest_at = 'infinity'
-  where s.user_id = any (array(select r.user_id from remembered as r));
+  set has_aliases = true
+  where s.user_id = any (array(select r.user_id from remembered as r)) and not s.has_aliases;
 end
 $$;
 

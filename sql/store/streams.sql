@@ -10,6 +10,7 @@ create table flywheel.streams (
   latest_before timestamptz,
   lease_token uuid,
   attempts integer not null default 0,
+  has_aliases boolean not null default false,
   check (processed_version between 0 and version)
 )
 with (
@@ -36,7 +37,8 @@ comment on column flywheel.streams.available_at is
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
 comment on column flywheel.streams.latest_at is
-  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did; infinity for who has aliases, of whom every event is looked up.';
+  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
+comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any of this user: of whom it has none, nothing is looked up there.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';

@@ -218,6 +218,7 @@ create table flywheel.streams (
   latest_before timestamptz,
   lease_token uuid,
   attempts integer not null default 0,
+  has_aliases boolean not null default false,
   check (processed_version between 0 and version)
 )
 with (
@@ -244,9 +245,10 @@ comment on column flywheel.streams.available_at is
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
 comment on column flywheel.streams.latest_at is
-  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did; infinity for who has aliases, of whom every event is looked up.';
+  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
+comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any of this user: of whom it has none, nothing is looked up there.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
 
 -- store/states.sql
@@ -717,15 +719,33 @@ begin
     on conflict (user_id, event_id) do nothing
     returning a.user_id
   )
-  -- From now on no time is late enough for the short way, which does not look for aliases.
   update flywheel.streams as s
-  set latest_at = 'infinity'
-  where s.user_id = any (array(select r.user_id from remembered as r));
+  set has_aliases = true
+  where s.user_id = any (array(select r.user_id from remembered as r)) and not s.has_aliases;
 end
 $$;
 
 comment on function flywheel.remember_aliases(flywheel.incoming_event[], flywheel.verdict[]) is
   'Keeps the event_ids that publishers gave to duplicates of what the log has under another one, so that they stand for it from now on. The caller has locked the streams.';
+
+-- store/knows_alias.sql
+create function flywheel.knows_alias(owner uuid, event_ids uuid[])
+returns boolean
+language sql
+-- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
+volatile
+set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
+set enable_seqscan = off
+as $$
+  select exists (
+    select from flywheel.aliases as a
+    where a.user_id = owner and a.event_id = any (event_ids)
+  )
+$$;
+
+comment on function flywheel.knows_alias(uuid, uuid[]) is
+  'Whether one of these event_ids is an alias of a user''s. For those of whom streams.has_aliases says that they have one: to call it for everybody would cost more than it finds.';
 
 -- store/judge.sql
 create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
@@ -791,6 +811,7 @@ set enable_seqscan = off
 as $$
 declare
   reserved bigint;
+  has_aliases boolean;
   appended_at timestamptz;
   is_known boolean := false;
   verdict flywheel.verdict := row(sent.event_id, 'accepted');
@@ -808,7 +829,7 @@ begin
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
     latest_at = greatest(s.latest_at, excluded.latest_at),
     latest_before = s.latest_at
-  returning s.version into reserved;
+  returning s.version, s.has_aliases into reserved, has_aliases;
 
   appended_at := clock_timestamp();
 
@@ -835,10 +856,7 @@ begin
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e.event_id = sent.event_id
     )
-    and not exists (
-      select from flywheel.aliases as a
-      where a.user_id = sent.user_id and a.event_id = sent.event_id
-    )
+    and not (has_aliases and flywheel.knows_alias(sent.user_id, array[sent.event_id]))
     and not exists (
       select from public.phoenix_events as e
       where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
@@ -899,6 +917,7 @@ declare
   counts bigint[];
   earliests timestamptz[];
   appended_at timestamptz;
+  have_aliases boolean;
   verdicts flywheel.verdict[] := '{}';
 begin
   -- Reserves a version for each event. One user's events commit in version order because the stream stays locked from
@@ -929,13 +948,16 @@ begin
       available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
       latest_at = greatest(s.latest_at, excluded.latest_at),
       latest_before = s.latest_at
-    returning s.user_id, s.version, s.latest_before
+    returning s.user_id, s.version, s.latest_before, s.has_aliases
   )
-  select r.heads, r.befores, o.counts, o.earliests
-  into heads, befores, counts, earliests
+  select r.heads, r.befores, r.have_aliases, o.counts, o.earliests
+  into heads, befores, have_aliases, counts, earliests
   from
     (
-      select array_agg(r.version order by r.user_id) as heads, array_agg(r.latest_before order by r.user_id) as befores
+      select
+        array_agg(r.version order by r.user_id) as heads,
+        array_agg(r.latest_before order by r.user_id) as befores,
+        bool_or(r.has_aliases) as have_aliases
       from reserved as r
     ) as r,
     (
@@ -945,9 +967,9 @@ begin
 
   appended_at := clock_timestamp();
 
-  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out; who has
-  -- aliases is never timely.
-  is_timely := (
+  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out. Where
+  -- somebody has aliases, all are looked up.
+  is_timely := not have_aliases and (
     select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
     from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
   );
@@ -1306,6 +1328,7 @@ declare
   latest timestamptz;
   reserved bigint;
   appended_at timestamptz;
+  has_aliases boolean;
 begin
   list := events::jsonb;
   sent := jsonb_array_length(list);
@@ -1328,15 +1351,19 @@ begin
     latest_at = excluded.latest_at,
     latest_before = s.latest_at
   where earliest > s.latest_at
-  returning s.version, clock_timestamp() into reserved, appended_at;
+  returning s.version, clock_timestamp(), s.has_aliases into reserved, appended_at, has_aliases;
 
   if reserved is null then
     return false;
   end if;
 
+  if has_aliases and flywheel.knows_alias(
+    owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
+  ) then
+    null;
   -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and a
   -- way back from it.
-  if sent = 1 then
+  elsif sent = 1 then
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
@@ -1392,7 +1419,7 @@ end
 $$;
 
 comment on function flywheel.publish_timely(text) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id, which is found out, or an alias, which streams.latest_at rules out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
 
 -- store/publish_timely_streams.sql
 create function flywheel.publish_timely_streams(events text)
@@ -1437,7 +1464,7 @@ begin
       latest_at = excluded.latest_at,
       latest_before = s.latest_at
     where excluded.latest_before > s.latest_at
-    returning s.user_id, s.version, clock_timestamp() as appended_at
+    returning s.user_id, s.version, s.has_aliases, clock_timestamp() as appended_at
   )
   insert into public.phoenix_events (
     user_id, version, event_id, event_type, app_source, payload, metadata,
@@ -1455,7 +1482,8 @@ begin
     select t.*, row_number() over (partition by t.user_id order by t.place desc) - 1 as behind
     from told as t
   ) as n
-  join reserved as r on r.user_id = n.user_id;
+  join reserved as r on r.user_id = n.user_id
+  where not (r.has_aliases and flywheel.knows_alias(n.user_id, array[(n.event ->> 1)::uuid]));
   get diagnostics appended = row_count;
 
   if appended between 1 and sent - 1 then

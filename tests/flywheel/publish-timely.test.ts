@@ -176,6 +176,35 @@ describe("a closer look is taken at", () => {
   });
 });
 
+test("an event_id that was answered as another's is found out, and nothing else of its user takes longer", async () => {
+  const [user, alias] = [newId(), newId()];
+  await send(event(user, { timestamp: at(1) }));
+  const same = event(user, { event_id: alias, timestamp: at(1) });
+  expect((await send(same)).statuses).toEqual(["duplicate"]);
+
+  const next = (minute: number, more = {}) => event(user, { timestamp: at(minute), ...more });
+  const others = (minute: number) => event(newId(), { timestamp: at(minute) });
+  const accepted = (count: number) => Array(count).fill("accepted");
+  expect(await send(next(2))).toMatchObject({ statuses: accepted(1), called: short });
+  expect(await send(next(3), next(4))).toMatchObject({ statuses: accepted(2), called: short });
+  expect(await send(next(5), others(5)))
+    .toMatchObject({ statuses: accepted(2), called: shortForMany });
+
+  const known = (minute: number) => next(minute, { event_id: alias });
+  expect(await send(known(6)))
+    .toMatchObject({ statuses: ["rejected"], called: [...short, ...long] });
+  expect(await send(next(6), known(7), next(8))).toMatchObject({
+    statuses: ["accepted", "rejected", "accepted"],
+    called: [...short, ...long],
+  });
+  expect(await send(next(9), others(9), known(10))).toMatchObject({
+    statuses: ["accepted", "accepted", "rejected"],
+    called: [...shortForMany, ...long],
+  });
+  const versions = (await logOf(user)).map(({ version }) => version);
+  expect(versions).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map(String));
+});
+
 test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do", async (count) => {
   const [user, event_id] = [newId(), newId()];
   await send(event(user, { event_id, timestamp: at(1) }));

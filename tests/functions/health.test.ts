@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { connect } from "../../shared/platform/database.ts";
+import { readEnv } from "../../shared/platform/env.ts";
+import { checkHealth } from "../../shared/platform/health.ts";
 import { eventually } from "../support/eventually.ts";
 import { functionsOf, refusalOf } from "../support/functions.ts";
 import { type OwnStack, ownStack } from "../support/own-stack.ts";
@@ -95,4 +98,29 @@ test("Without the database health is unhealthy, calls say that it is away, and b
 
 test("The shared stack is healthy too", async () => {
   expect((await health(testStack().env)).code).toBe(200);
+});
+
+test("Health calls a part that never answers down, and does not wait for it", async () => {
+  const silent = Promise.withResolvers<Response>();
+  await using qstash = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => silent.promise,
+  );
+  const env = readEnv({
+    SUPABASE_URL: stack.env.API_URL,
+    SUPABASE_DB_URL: stack.env.DB_URL,
+    QSTASH_URL: `http://127.0.0.1:${qstash.addr.port}`,
+    QSTASH_TOKEN: "a token",
+  });
+  const database = connect(env.SUPABASE_DB_URL);
+  const { status, checks } = await checkHealth({ env, database, redis: undefined });
+  // Only now, so that the server can close.
+  silent.resolve(Response.json([]));
+  await database.end();
+  expect(status).toBe("degraded");
+  expect(checks).toMatchObject({
+    database: { status: "up" },
+    redis: { status: "absent", latency_ms: 0 },
+    qstash: { status: "down" },
+  });
 });

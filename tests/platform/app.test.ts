@@ -8,6 +8,9 @@ test.each([
   ["22P02", 400, "invalid_value"],
   ["22012", 500, "internal_error"],
   ["57P01", 503, "database_unavailable"],
+  ["53300", 503, "database_unavailable"],
+  ["08006", 503, "database_unavailable"],
+  ["ECONNREFUSED", 503, "database_unavailable"],
 ])("the database's error %s is answered with %i %s", async (sqlState, status, code) => {
   vi.spyOn(console, "log").mockReturnValue();
   const app = createApp("sample");

@@ -56,6 +56,7 @@ export async function fillLog(superuser: postgres.Sql, { from, upto }: Users): P
       select s.user_id, s.event_hash, s.event_id, now() + interval '1 minute'
       from public.phoenix_events as s
       where ${these};
+      update flywheel.streams as s set has_aliases = true where ${these};
       insert into flywheel.aliases (user_id, event_id, fingerprint, first_event_id)
       select s.user_id, gen_random_uuid(), s.event_hash, s.event_id
       from public.phoenix_events as s
