@@ -164,9 +164,10 @@ async function send(database: Database, together: readonly Waiting[]): Promise<v
       // The database has refused them all, perhaps for what is one's own fault.
     }
   }
-  await Promise.all(
-    together.map((one) => publishOne(database, one).then(one.resolve, one.reject)),
-  );
+  // One after the other: what needs a closer look takes longer, and what came after it must not overtake it.
+  for (const one of together) {
+    await publishOne(database, one).then(one.resolve, one.reject);
+  }
 }
 
 /** Whether the database has said what is wrong, and is still there to be asked again. */

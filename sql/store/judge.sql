@@ -29,8 +29,8 @@ begin
         end
       )::flywheel.verdict
     from unnest(incoming) with ordinality as i (
-      user_id, event_id, is_id_given, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
-      fingerprint, issues, place
+      user_id, event_id, is_id_given, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id,
+      "timestamp", fingerprint, issues, place
     )
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id

@@ -46,10 +46,11 @@ begin
   if has_aliases and flywheel.knows_alias(
     owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
   ) then
+    -- Not for this way.
     null;
-  -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and a
-  -- way back from it.
   elsif sent = 1 then
+    -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and
+    -- a way back from it.
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash

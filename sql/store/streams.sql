@@ -40,5 +40,5 @@ comment on column flywheel.streams.latest_at is
   'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
-comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any of this user: of whom it has none, nothing is looked up there.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
+comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where not, nothing is looked up there.';

@@ -248,8 +248,8 @@ comment on column flywheel.streams.latest_at is
   'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
-comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any of this user: of whom it has none, nothing is looked up there.';
 comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
+comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where not, nothing is looked up there.';
 
 -- store/states.sql
 create table flywheel.states (
@@ -779,8 +779,8 @@ begin
         end
       )::flywheel.verdict
     from unnest(incoming) with ordinality as i (
-      user_id, event_id, is_id_given, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id, "timestamp",
-      fingerprint, issues, place
+      user_id, event_id, is_id_given, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id,
+      "timestamp", fingerprint, issues, place
     )
     left join public.phoenix_events as e
       on e.user_id = i.user_id and e.event_id = i.event_id
@@ -1360,10 +1360,11 @@ begin
   if has_aliases and flywheel.knows_alias(
     owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
   ) then
+    -- Not for this way.
     null;
-  -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and a
-  -- way back from it.
   elsif sent = 1 then
+    -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and
+    -- a way back from it.
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash

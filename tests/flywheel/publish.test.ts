@@ -232,6 +232,23 @@ test("when their connection ends on the way, all are told, nothing is stored, an
   );
 });
 
+test("where one of them is refused whole, the others keep their order", async () => {
+  const [user] = newUsers(1) as [string];
+  const at = (second: number) => event(user, { timestamp: `2026-03-01T10:00:0${second}.000Z` });
+  await publishAll([{ body: at(1) }]);
+  const tooMany = [2, 3, 4, 5, 6].map(at);
+  // The first of the others is late, so that it takes two steps and the second one.
+  const told = await publishAll([{ body: tooMany }, { body: at(0) }, { body: at(7) }]);
+  expect(told).toMatchObject([
+    { reason: { code: "PT413" } },
+    { value: { accepted: 1 } },
+    { value: { accepted: 1 } },
+  ]);
+  const ids = told.slice(1).map((each) => (each as PromiseFulfilledResult<Publication>).value)
+    .map(({ results }) => results[0]!.event_id);
+  expect((await logOf(user)).slice(1).map(({ event_id }) => event_id)).toEqual(ids);
+});
+
 /** An event by the numbers of its user and id, so that the same can be told twice. */
 interface Draft {
   user: number;

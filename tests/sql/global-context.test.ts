@@ -19,11 +19,8 @@ test("what a dashboard says of everybody is of the last 30 days", async () => {
       payload,
       timestamp: new Date(Date.now() - daysAgo * 86_400_000).toISOString(),
     });
-  const [early, late, unsure] = [1, 2, 3].map(() => crypto.randomUUID()) as [
-    string,
-    string,
-    string,
-  ];
+  const newId = () => crypto.randomUUID();
+  const [early, late, unsure] = [newId(), newId(), newId()];
   await publish(base.connect(), [
     did(early, "exploration_commencée", 30),
     did(early, "métier_choisi", 30, { métier: "Coach" }),

@@ -37,11 +37,14 @@ export async function fillLog(superuser: postgres.Sql, { from, upto }: Users): P
   await superuser.begin((sql) =>
     sql.unsafe(`
       set local session_replication_role = replica;
-      insert into flywheel.streams (user_id, version, processed_version, counted_version, available_at, wake_at)
+      insert into flywheel.streams (
+        user_id, version, processed_version, counted_version, available_at, wake_at, has_aliases
+      )
       select
         ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 5, 5, 5,
         case when n % 2 = 0 then now() + interval '1 day' end,
-        case when n % 2 = 0 then now() + interval '1 day' end
+        case when n % 2 = 0 then now() + interval '1 day' end,
+        true
       from generate_series(${from}, ${upto - 1}) as n;
       insert into public.phoenix_events (
         user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash, ai_processing_error
@@ -56,7 +59,6 @@ export async function fillLog(superuser: postgres.Sql, { from, upto }: Users): P
       select s.user_id, s.event_hash, s.event_id, now() + interval '1 minute'
       from public.phoenix_events as s
       where ${these};
-      update flywheel.streams as s set has_aliases = true where ${these};
       insert into flywheel.aliases (user_id, event_id, fingerprint, first_event_id)
       select s.user_id, gen_random_uuid(), s.event_hash, s.event_id
       from public.phoenix_events as s
