@@ -11,9 +11,9 @@ type EventRow = [
   event_id: string,
   event_type: string,
   app_source: string,
-  payload: Record<string, unknown>,
   timestamp: number,
   received_at: number,
+  payload: Record<string, unknown>,
   set_aside?: boolean,
   is_new?: boolean,
   correlation_id?: string | null,
@@ -81,17 +81,17 @@ export function readStream(text: string): LeasedStream {
 
 function readEvent(row: EventRow): LeasedEvent {
   // A number holds seconds to the microsecond until the year 2106.
-  const micros = Math.round(row[5] * 1_000_000);
+  const micros = Math.round(row[4] * 1_000_000);
   return {
     version: row[0],
     event_id: row[1],
     event_type: row[2],
     app_source: row[3],
-    payload: row[4],
+    payload: row[6],
     correlation_id: row[9] ?? null,
     timestamp: Math.floor(micros / 1000),
     at: countedTime(micros),
-    received_at: Math.floor(Math.round(row[6] * 1_000_000) / 1000),
+    received_at: Math.floor(Math.round(row[5] * 1_000_000) / 1000),
     set_aside: row[7] ?? false,
     is_new: row[8] ?? true,
   };

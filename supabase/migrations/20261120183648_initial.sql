@@ -2868,47 +2868,45 @@ begin
     'settings', flywheel.settings_history()
   );
 
-  -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway.
-  -- Types and apps are names that read_envelopes() let in: nothing in them needs an escape.
+  -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
+  -- "||", since concat() looks for each piece's type at every call. Types and apps are names that read_envelopes() let in: nothing
+  -- in them needs an escape.
   return query
     select
-      concat(
-        '{"user_id":"', s.user_id,
-        '","attempts":', s.attempts,
-        ',"version":', f.version,
-        ',"behind":', s.version - f.version,
-        ',"state":', f.state,
-        ',"events":[', e.events, ']}'
-      )
+      '{"user_id":"' || s.user_id
+        || '","attempts":' || s.attempts
+        || ',"version":' || f.version
+        || ',"behind":' || s.version - f.version
+        || ',"state":' || f.state
+        || ',"events":[' || coalesce(e.events, '') || ']}'
     from flywheel.streams as s
     left join flywheel.states as st
       on st.user_id = s.user_id and st.shape = lease.shape
     cross join lateral (
       select
         case when st.user_id is null then 0 else s.processed_version end as version,
-        coalesce(st.state, '{}') as state
+        coalesce(st.state::text, '{}') as state
     ) as f
     left join lateral (
       select
         string_agg(
-          concat(
-            '[', b.version,
-            ',"', b.event_id,
-            '","', b.event_type,
-            '","', b.app_source,
-            '",', b.payload,
-            ',', extract(epoch from b."timestamp"),
-            ',', extract(epoch from b.received_at),
-            case
+          '[' || b.version
+            || ',"' || b.event_id
+            || '","' || b.event_type
+            || '","' || b.app_source
+            || '",' || extract(epoch from b."timestamp")
+            || ',' || extract(epoch from b.received_at)
+            -- What may be long is copied once.
+            || (',' || b.payload::text || case
               when b.ai_processing_error is not null or b.version <= s.counted_version or b.correlation_id is not null
               then concat(
                 ',', to_json(b.ai_processing_error is not null),
                 ',', to_json(b.version > s.counted_version),
                 ',', coalesce(to_json(b.correlation_id), 'null')
               )
-            end,
-            ']'
-          ),
+              else ''
+            end
+            || ']'),
           ','
           order by b.version
         ) as events
@@ -2934,7 +2932,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, payload, timestamp (seconds), received_at (seconds), and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
