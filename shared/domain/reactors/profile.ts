@@ -185,10 +185,13 @@ function merge(
   profile: Profile,
   said: { readonly [Key in keyof Profile]: Profile[Key] | null | undefined },
 ): Profile {
-  const entries = Object.entries(said).filter(([, value]) =>
-    value != null && !(Array.isArray(value) && value.length === 0)
-  );
-  return entries.length === 0 ? profile : { ...profile, ...Object.fromEntries(entries) };
+  let merged: Profile | undefined;
+  for (const key in said) {
+    const value = said[key as keyof Profile];
+    if (value == null || (Array.isArray(value) && value.length === 0)) continue;
+    merged = { ...merged ?? profile, [key]: value };
+  }
+  return merged ?? profile;
 }
 
 function names(things: Parameters<typeof namesOf>[0]): string[] {

@@ -22,7 +22,7 @@ export function countPresence(before: Presence, event: CountedEvent, add: Add): 
   if (known && day >= known[0] && day <= known[1]) return before;
   if (app_source !== flywheelApp) {
     countWeek(app_source, known, day, add);
-    countWeek("", spanOf(before, (app) => app !== flywheelApp), day, add);
+    countWeek("", spanOf(before, flywheelApp), day, add);
   }
 
   const [first, last] = extend(known, day);
@@ -70,13 +70,17 @@ function spanIn(presence: Presence, app: string): Span | undefined {
   return undefined;
 }
 
-/** The first and the last day in any of the apps that are meant. */
-function spanOf(presence: Presence, isMeant = (_app: string) => true): Span | undefined {
-  let span: Span | undefined;
-  for (const [app, first, last] of presence) {
-    if (isMeant(app)) span = extend(extend(span, first), last);
+/** The first and the last day in any app, or in any but one. */
+function spanOf(presence: Presence, without?: string): Span | undefined {
+  let first = Infinity;
+  let last = -Infinity;
+  for (let index = 0; index < presence.length; index++) {
+    const each = presence[index]!;
+    if (each[0] === without) continue;
+    first = Math.min(first, each[1]);
+    last = Math.max(last, each[2]);
   }
-  return span;
+  return first <= last ? [first, last] : undefined;
 }
 
 function extend(span: Span | undefined, day: number): Span {

@@ -19,7 +19,8 @@ export function countRevenue(
   add: Add,
 ): Paid {
   const payment = paymentOf(event);
-  if (payment === undefined && before === after) return paid;
+  const isMoved = before !== after && products.has(event.app_source);
+  if (payment === undefined && !isMoved) return paid;
   const [was, is] = [lastDaysOfProducts(before), lastDaysOfProducts(after)];
   for (const many of [1, 2]) {
     const [from, to, key] = [was[many - 1], is[many - 1], String(many)];
@@ -38,8 +39,8 @@ export function countRevenue(
 /** The last day in each product that was used, the latest first. */
 function lastDaysOfProducts(presence: Presence): number[] {
   return presence
-    .filter(([app]) => products.has(app))
-    .map(([, , last]) => last)
+    .filter((each) => products.has(each[0]))
+    .map((each) => each[2])
     .sort((a, b) => b - a);
 }
 
