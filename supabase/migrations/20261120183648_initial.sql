@@ -1487,7 +1487,7 @@ begin
   where not (r.has_aliases and flywheel.knows_alias(n.user_id, array[(n.event ->> 1)::uuid]));
   get diagnostics appended = row_count;
 
-  if appended between 1 and sent - 1 then
+  if appended < sent then
     raise sqlstate 'PT409';
   end if;
   return appended > 0;

@@ -7,7 +7,7 @@ import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { isSoak } from "../support/soak.ts";
 import { alarm, counting, drain, event, pass, publish } from "../support/flywheel.ts";
-import { foldedOf, foldQuietly, logOf } from "../support/quiet-fold.ts";
+import { foldedOf, foldQuietly, type LoggedEvent, logOf } from "../support/quiet-fold.ts";
 
 let base: TestDatabase;
 let connections: Database[];
@@ -28,12 +28,12 @@ afterAll(() => base[Symbol.asyncDispose]());
 const reactors: readonly Reactor[] = [counting as Reactor, alarm as Reactor];
 const shape = shapeOfWork(reactors);
 
-/** An event of one of a few contents, so that some are the same, perhaps with one of a few ids, perhaps with a time. */
+/** An event of one of a few contents, so that some are the same, perhaps with one of a few ids, perhaps with one of a few times. */
 interface Sent {
   user: number;
   content: number;
   id: number | null;
-  timed: boolean;
+  time: number | null;
 }
 
 type Step =
@@ -48,10 +48,13 @@ type Step =
 
 const sent: fc.Arbitrary<Sent> = fc.record({
   user: fc.nat(2),
-  content: fc.nat(5),
+  content: fc.nat(3),
   id: fc.option(fc.nat(3), { freq: 2 }),
-  timed: fc.boolean(),
+  time: fc.option(fc.nat(3), { freq: 2 }),
 });
+
+/** When something happened that is said to have happened at one of the few times. */
+const timeOf = (time: number) => `2025-03-01T10:00:0${time}.000Z`;
 const by = fc.nat(3);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -85,6 +88,11 @@ const program = fc.array(
   ),
   { minLength: 1, maxLength: 12 },
 );
+
+/** Which of the few times a stored event is of. */
+function timeIn({ timed, timestamp }: LoggedEvent): number | null {
+  return timed ? (timestamp - Date.parse(timeOf(0))) / 1000 : null;
+}
 
 /** What a publisher was told about an event. */
 interface Told {
@@ -135,11 +143,11 @@ class Run {
     const from = performance.now();
     const { results } = await publish(
       database,
-      events.map(({ user, content, id, timed }) =>
+      events.map(({ user, content, id, time }) =>
         event(this.users[user]!, {
           payload: { content, delay: content * 4 + 1 },
           ...(id !== null && { event_id: this.#ids[id] }),
-          ...(timed && { timestamp: `2025-03-01T10:00:0${content}.000Z` }),
+          ...(time !== null && { timestamp: timeOf(time) }),
         })
       ),
     );
@@ -173,13 +181,13 @@ class Run {
       .toEqual([...byId.keys()].sort());
     for (const { sent, status, event_id } of told) {
       const stored = byId.get(event_id!);
-      const same = stored?.payload.content === sent.content && stored.timed === sent.timed;
+      const same = stored?.payload.content === sent.content && timeIn(stored) === sent.time;
       expect(same, `${status} as ${event_id}`).toBe(status !== "rejected");
     }
-    const contents = log.map(({ payload, timed }) => `${payload.content} ${timed}`);
+    const contents = log.map((each) => `${each.payload.content} ${timeIn(each)}`);
     expect(new Set(contents).size, "no content twice").toBe(contents.length);
     const named = told.filter(({ sent, status }) => sent.id !== null && status !== "rejected");
-    const meanings = named.map(({ sent: { id, content, timed } }) => `${id} ${content} ${timed}`);
+    const meanings = named.map(({ sent: { id, content, time } }) => `${id} ${content} ${time}`);
     expect(new Set(meanings).size, "an event_id stands for one content")
       .toBe(new Set(named.map(({ sent }) => sent.id)).size);
 

@@ -205,6 +205,27 @@ test("an event_id that was answered as another's is found out, and nothing else 
   expect(versions).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map(String));
 });
 
+test("where all that several users send turns out to be known, no version is left reserved", async () => {
+  const users = [newId(), newId()];
+  const [aliases, worker] = [users.map(newId), base.connect()];
+  for (const event_id of [undefined, ...aliases]) {
+    await send(
+      ...users.map((user, n) =>
+        event(user, { timestamp: at(1), ...(event_id && { event_id: aliases[n] }) })
+      ),
+    );
+  }
+  await drain(worker, []);
+  const again = users.map((user, n) => event(user, { event_id: aliases[n], timestamp: at(2) }));
+  expect(await send(...again))
+    .toMatchObject({ statuses: ["rejected", "rejected"], called: [...shortForMany, ...long] });
+  const streams = await base.admin`
+    select version::int, available_at from flywheel.streams where user_id = any (${users})
+  `;
+  expect(streams).toEqual(users.map(() => ({ version: 1, available_at: null })));
+  expect(await drain(worker, [])).toMatchObject({ processed: 0, users: 0 });
+});
+
 test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do", async (count) => {
   const [user, event_id] = [newId(), newId()];
   await send(event(user, { event_id, timestamp: at(1) }));

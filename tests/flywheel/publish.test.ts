@@ -255,7 +255,7 @@ interface Draft {
   isNamed: boolean;
   content: number;
   id: number | null;
-  isTimed: boolean;
+  time: number | null;
   flaw: "none" | "of the envelope" | "of the payload" | "no object";
 }
 
@@ -271,7 +271,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   isNamed: fc.boolean(),
   content: fc.nat(2),
   id: fc.option(fc.nat(2), { freq: 2 }),
-  isTimed: fc.boolean(),
+  time: fc.option(fc.nat(2), { freq: 2 }),
   flaw: fc.oneof(
     { weight: 8, arbitrary: fc.constant("none" as const) },
     { weight: 1, arbitrary: fc.constantFrom("of the envelope", "of the payload", "no object") },
@@ -301,7 +301,7 @@ class World {
     };
   }
 
-  #event({ user, isNamed, content, id, isTimed, flaw }: Draft, by: number | null): unknown {
+  #event({ user, isNamed, content, id, time, flaw }: Draft, by: number | null): unknown {
     if (flaw === "no object") return content;
     const isOfPayload = flaw === "of the payload";
     return {
@@ -310,7 +310,7 @@ class World {
       app_source: flaw === "of the envelope" ? "No Slug" : "website",
       payload: isOfPayload ? { mood_score: 11 } : { content },
       ...(id === null ? {} : { event_id: this.#ids[id] }),
-      ...(isTimed ? { timestamp: `2026-03-01T10:00:0${content}.000Z` } : {}),
+      ...(time === null ? {} : { timestamp: `2026-03-01T10:00:0${time}.000Z` }),
     };
   }
 
