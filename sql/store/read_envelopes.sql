@@ -107,9 +107,10 @@ begin
           app,
           payload,
           coalesce(nullif(fields.metadata, 'null'), '{}'),
-          fields.correlation_id,
-          fields.causation_id,
-          fields.session_id,
+          -- Left empty, as by a client whose field is blank, they refer to nothing.
+          nullif(fields.correlation_id, ''),
+          nullif(fields.causation_id, ''),
+          nullif(fields.session_id, ''),
           fields."timestamp",
           -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
           -- separated by the unit separator, which none of them can contain.

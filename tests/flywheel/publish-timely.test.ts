@@ -244,6 +244,21 @@ test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do"
   expect(after).toEqual({ ...before[0], pending_since, latest_at, latest_before });
 });
 
+test.each([{ timestamp: at(1) }, {}])(
+  "a reference that is left empty is none: %j",
+  async (more) => {
+    const user = newId();
+    const references = { correlation_id: "", causation_id: "c1", session_id: "" };
+    expect((await send(event(user, { ...more, ...references }))).statuses).toEqual(["accepted"]);
+    expect(
+      await base.admin`
+      select correlation_id, causation_id, session_id from public.phoenix_events
+      where user_id = ${user}
+    `,
+    ).toEqual([{ correlation_id: null, causation_id: "c1", session_id: null }]);
+  },
+);
+
 test("the last day of a month is a day", async () => {
   const told = await send(event(newId(), { timestamp: "2026-01-31T23:59:59.999Z" }));
   expect(told).toMatchObject({ statuses: ["accepted"], called: short });

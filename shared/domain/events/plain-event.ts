@@ -137,8 +137,10 @@ function plainEvent(
     !checkStoredPayload(event_type, payload).ok
   ) return undefined;
   const plain: PlainEvent = [owner, id, event_type, app, payload, timestamp];
-  if (metadata ?? correlation_id ?? causation_id ?? session_id) {
-    plain.push(metadata ?? {}, correlation_id, causation_id, session_id);
+  // Left empty they refer to nothing.
+  const references = [correlation_id || null, causation_id || null, session_id || null];
+  if (metadata || references.some((reference) => reference !== null)) {
+    plain.push(metadata ?? {}, ...references);
   }
   return plain;
 }
