@@ -51,6 +51,7 @@
 \ir flywheel/enqueue_delivery.sql
 \ir flywheel/tell_transition.sql
 \ir flywheel/step_allowed.sql
+\ir flywheel/status_at.sql
 \ir flywheel/move_transition.sql
 \ir flywheel/open_transition.sql
 \ir flywheel/request_transition.sql

@@ -6,15 +6,13 @@ import { uuidV5 } from "./uuid.ts";
 const known = new WeakMap<Effect, { user_id: string; cause: Cause; id: string }>();
 
 /**
- * The same effect of the same cause has the same id in every replay. A timer has no event: its user and its time name it.
+ * The same effect of the same cause has the same id in every replay, and nobody else's has it: an `event_id` is one user's only. A timer
+ * has no event: its time names it.
  */
 export function effectId(user_id: string, cause: Cause, effect: Effect): string {
   const before = known.get(effect);
   if (before?.cause === cause && before.user_id === user_id) return before.id;
-  const name = effectName(effect);
-  const id = cause.event_id === undefined
-    ? uuidV5(user_id, `${name}@${cause.at}`)
-    : uuidV5(cause.event_id, name);
+  const id = uuidV5(user_id, `${effectName(effect)}@${cause.event_id ?? cause.at}`);
   known.set(effect, { user_id, cause, id });
   return id;
 }

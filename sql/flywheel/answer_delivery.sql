@@ -30,11 +30,12 @@ begin
   from public.phoenix_transitions as t
   where t.user_id = owner and t.transition_id = delivered.transition_id;
 
-  if flywheel.step_allowed(current.status, 'notified') then
+  if flywheel.step_allowed(flywheel.status_at(current, heard_at), 'notified') then
     current := flywheel.move_transition(current, 'notified', null, heard_at);
   end if;
-  -- The app may have told us by itself before it answered, or the user may have decided otherwise: what stands, stands.
-  if answer in ('accepted', 'rejected') and flywheel.step_allowed(current.status, answer) then
+  -- The app may have told us by itself before it answered, the user may have decided otherwise, or its time may be over: what
+  -- stands, stands.
+  if answer in ('accepted', 'rejected') and flywheel.step_allowed(flywheel.status_at(current, heard_at), answer) then
     perform flywheel.move_transition(current, answer, why, heard_at);
   end if;
   return true;

@@ -12,11 +12,7 @@ begin
       and (
         t.transition_id = opening.transition_id
         -- What was folded late does not undo what was decided since.
-        or (
-          t.target_app = opening.target_app
-          and t.status in ('requested', 'notified')
-          and t.requested_at > opening.requested_at
-        )
+        or (t.target_app = opening.target_app and t.requested_at > opening.requested_at)
       )
   ) then
     return false;
@@ -44,4 +40,4 @@ end
 $$;
 
 comment on function flywheel.open_transition(public.phoenix_transitions) is
-  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands. Returns whether it was opened.';
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands, whatever was answered to it. Returns whether it was opened.';

@@ -49,7 +49,7 @@ comment on table public.phoenix_nudges_sent is
   'Every nudge that the flywheel decided on, and what became of it.';
 comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
 comment on column public.phoenix_nudges_sent.nudge_id is
-  'UUIDv5 of the event that caused it, or of its user and the timer''s time, and the nudge''s type, so that no replay makes it twice.';
+  'UUIDv5 of its user, its type and the event that caused it, or the timer''s time, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
 comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';

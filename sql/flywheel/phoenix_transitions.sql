@@ -32,7 +32,7 @@ alter table public.phoenix_transitions enable row level security;
 comment on table public.phoenix_transitions is
   'Every time a user was handed over from one app to another with a context, and what became of it: requested, notified, accepted, completed; or rejected, or expired. A user has one open transition an app at most.';
 comment on column public.phoenix_transitions.transition_id is
-  'UUIDv5 of the event that caused it and the target app, so that no replay makes it twice; random where it was asked for by hand.';
+  'UUIDv5 of its user, the target app and the event that caused it, so that no replay makes it twice; random where it was asked for by hand.';
 comment on column public.phoenix_transitions.user_id is 'Who is handed over.';
 comment on column public.phoenix_transitions.source_app is 'The app that the user comes from.';
 comment on column public.phoenix_transitions.target_app is 'The app that the user is handed to.';

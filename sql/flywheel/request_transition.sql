@@ -22,7 +22,8 @@ begin
     and t.source_app = request_transition.source_app
     and t.target_app = request_transition.target_app
     and t.context = request_transition.context
-    and t.status in ('requested', 'notified');
+    and t.status in ('requested', 'notified')
+    and t.expires_at > clock_timestamp();
   if found then
     return requested;
   end if;

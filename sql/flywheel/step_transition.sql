@@ -11,6 +11,7 @@ set search_path = ''
 as $$
 declare
   current public.phoenix_transitions;
+  status text;
 begin
   -- Whoever speaks for all users need not know whose transition it is.
   owner := coalesce(
@@ -26,6 +27,7 @@ begin
   if not found then
     return;
   end if;
+  status := flywheel.status_at(current, clock_timestamp());
 
   if (
     case step
@@ -35,16 +37,16 @@ begin
     end
   ) is not null then
     return next current;
-  elsif flywheel.step_allowed(current.status, step) then
+  elsif flywheel.step_allowed(status, step) then
     return next flywheel.move_transition(current, step, why, clock_timestamp());
   else
     raise exception using
       errcode = 'PT409',
-      message = format('A transition that is %s cannot become %s.', current.status, step),
+      message = format('A transition that is %s cannot become %s.', status, step),
       detail = 'illegal_step';
   end if;
 end
 $$;
 
 comment on function flywheel.step_transition(uuid, uuid, text, text) is
-  'Takes a step (accepted, completed, rejected) of a user''s transition; owner may be null where the caller speaks for all users. A step that was taken before changes nothing. Returns the transition, or no row where there is none. Raises PT409 illegal_step where its state does not allow the step.';
+  'Takes a step (accepted, completed, rejected) of a user''s transition; owner may be null where the caller speaks for all users. A step that was taken before changes nothing. Returns the transition, or no row where there is none. Raises PT409 illegal_step where its state, or its time, does not allow the step.';

@@ -91,6 +91,61 @@ test("a transition carries what the flywheel knows, as far as these reactors rem
   expect((await ask(user_id, { context: said })).context).toEqual(said);
 });
 
+const choosing = { event_type: "métier_choisi", app_source: "aube", payload: { métier: "Coach" } };
+
+const rowsOf = (user_id: string, target_app = "cv") =>
+  base.admin`
+    select transition_id, status from public.phoenix_transitions
+    where user_id = ${user_id} and target_app = ${target_app}
+    order by requested_at
+  `;
+
+test.each(["accepted", "rejected"] as const)(
+  "a choice that is folded late asks no app again that has %s since",
+  async (step) => {
+    const user_id = crypto.randomUUID();
+    await publish(database, event(user_id, choosing));
+    const { transition_id } = await ask(user_id);
+    await stepTransition(database, user_id, transition_id, step, undefined);
+    await drain(database, reactors);
+    expect(await rowsOf(user_id)).toEqual([{ transition_id, status: step }]);
+  },
+);
+
+test("two users whose events have the same event_id have transitions of their own", async () => {
+  const users = [crypto.randomUUID(), crypto.randomUUID()];
+  const event_id = crypto.randomUUID();
+  await publish(database, users.map((user) => event(user, { event_id, ...choosing })));
+  await drain(database, reactors);
+  const [own, other] = await Promise.all(users.map((user) => rowsOf(user)));
+  expect(other![0]!.transition_id).not.toBe(own![0]!.transition_id);
+  const id = own![0]!.transition_id;
+  const query = transitionsQuery.parse({ before: id });
+  await listTransitions(database, undefined, query);
+  await stepTransition(database, undefined, id, "rejected", undefined);
+  expect((await rowsOf(users[0]!))[0]!.status).toBe("rejected");
+  expect((await rowsOf(users[1]!))[0]!.status).toBe("requested");
+});
+
+test("a transition whose time is over can be neither accepted nor asked for as the same, though no worker has come", async () => {
+  const user_id = crypto.randomUUID();
+  const { transition_id } = await ask(user_id);
+  await base.admin`
+    update public.phoenix_transitions
+    set requested_at = now() - interval '2 days', expires_at = now() - interval '1 day'
+    where transition_id = ${transition_id}
+  `;
+  for (const step of ["accepted", "rejected", "completed"] as const) {
+    await expect(stepTransition(database, user_id, transition_id, step, undefined)).rejects
+      .toMatchObject({ code: "PT409", detail: "illegal_step" });
+  }
+  const again = await ask(user_id);
+  expect(await rowsOf(user_id)).toEqual([
+    { transition_id, status: "expired" },
+    { transition_id: again.transition_id, status: "requested" },
+  ]);
+});
+
 test("transitions of the same time are listed page by page, each once", async () => {
   const asked = await Promise.all(
     Array.from({ length: 5 }, () => ask(crypto.randomUUID(), { target_app: "website" })),
