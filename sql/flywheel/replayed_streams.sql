@@ -6,12 +6,12 @@ set search_path = ''
 as $$
   select s.user_id, s.version
   from flywheel.streams as s
-  where s.user_id > (replay).last_user
-    and s.version > 0
-    -- Bounds, so that one user's replay does not look at everybody.
-    and s.user_id between
-      coalesce((replay).user_id, '00000000-0000-0000-0000-000000000000')
+  -- Bounds, so that one user's replay does not look at everybody, nor the next piece at those before.
+  where s.user_id between
+      coalesce((replay).user_id, (replay).last_user, '00000000-0000-0000-0000-000000000000')
       and coalesce((replay).user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and s.user_id is distinct from (replay).last_user
+    and s.version > 0
     and (
       (replay).since is null
       -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.

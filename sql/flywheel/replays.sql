@@ -8,7 +8,7 @@ create table flywheel.replays (
   events_total bigint not null default 0,
   users bigint not null default 0,
   events bigint not null default 0,
-  last_user uuid not null default '00000000-0000-0000-0000-000000000000',
+  last_user uuid,
   finished_at timestamptz,
   stopped_at timestamptz
 );
@@ -29,6 +29,6 @@ comment on column flywheel.replays.users_total is 'How many users it was to set 
 comment on column flywheel.replays.events_total is 'How many events these users had.';
 comment on column flywheel.replays.users is 'Users set back so far.';
 comment on column flywheel.replays.events is 'Events of these users, to be folded anew.';
-comment on column flywheel.replays.last_user is 'Users are set back in the order of their ids: the last one.';
+comment on column flywheel.replays.last_user is 'Users are set back in the order of their ids: the last one so far. Null before the first and after the end.';
 comment on column flywheel.replays.finished_at is 'When the last user was set back.';
 comment on column flywheel.replays.stopped_at is 'When it was stopped; users set back until then are folded all the same.';

@@ -11,6 +11,14 @@ as $$
 declare
   replay flywheel.replays;
 begin
+  if only_user is not null then
+    -- The stream first, as everywhere: of whom an erasure has left nothing, nothing is noted.
+    perform from flywheel.streams as s where s.user_id = only_user for no key update;
+    if not found then
+      return json_build_object('users', 0, 'events', 0);
+    end if;
+  end if;
+
   insert into flywheel.replays as r (user_id, since, only_failed)
   values (only_user, reprocess.since, reprocess.only_failed)
   returning r.* into replay;

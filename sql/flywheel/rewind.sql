@@ -52,7 +52,7 @@ begin
   set
     users = r.users + rewound,
     events = r.events + rewound_events,
-    last_user = coalesce(chosen[cardinality(chosen)], r.last_user),
+    last_user = case when cardinality(chosen) = settings.replay_users then chosen[cardinality(chosen)] end,
     finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
   where r.replay_id = replay.replay_id;
 

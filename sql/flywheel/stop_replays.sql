@@ -8,7 +8,7 @@ declare
   stopped integer;
 begin
   update flywheel.replays as r
-  set stopped_at = clock_timestamp()
+  set stopped_at = clock_timestamp(), last_user = null
   where r.finished_at is null and r.stopped_at is null;
   get diagnostics stopped = row_count;
   return stopped;

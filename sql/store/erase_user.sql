@@ -14,6 +14,16 @@ begin
 
   perform flywheel.uncount_user(erase_user.user_id);
 
+  -- A replay under way that has come as far as this user goes on from the one before.
+  update flywheel.replays as r
+  set last_user = (
+    select s.user_id from flywheel.streams as s
+    where s.user_id < r.last_user
+    order by s.user_id desc
+    limit 1
+  )
+  where r.last_user = erase_user.user_id;
+
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;

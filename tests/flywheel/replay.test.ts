@@ -91,6 +91,26 @@ describe("a replay", () => {
     expect(await ask({ user_id: crypto.randomUUID() })).toMatchObject({ users: 0, events: 0 });
   });
 
+  test("is of any user, whatever their id", async () => {
+    const user = "00000000-0000-0000-0000-000000000000";
+    await publish(database, event(user));
+    await drain(database, [counting]);
+    expect(await ask({ user_id: user })).toEqual({ users: 1, events: 1 });
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 0 });
+  });
+
+  test("of a user who is being erased leaves no trace of them", async () => {
+    const [user] = await folded(1, 1) as [string];
+    const asked = await base.admin.begin(async (sql) => {
+      await sql`select flywheel.erase_user(${user}, 'asked for')`;
+      const asked = ask({ user_id: user });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { asked };
+    });
+    expect(await asked.asked).toEqual({ users: 0, events: 0 });
+    expect(await base.admin`select from flywheel.replays where user_id = ${user}`).toEqual([]);
+  });
+
   test("of all, while publishing goes on and several workers fold, comes to the same", async () => {
     const users = await folded(40, 6);
     await base
@@ -196,6 +216,24 @@ describe("a replay of many users", () => {
     for (const story of await storiesOf(users)) expect(story).toMatchObject({ processed: 2 });
   });
 
+  test("goes on where the last user set back is erased, and forgets who was last", async () => {
+    const users = (await folded(6, 1)).toSorted();
+    await base.admin`update flywheel.settings set replay_users = 3`;
+    await ask({});
+    const lastOf = async () =>
+      (await base.admin`select last_user from flywheel.replays order by asked_at desc limit 1`)[0]!
+        .last_user;
+    const last = await lastOf();
+    await base.admin`select flywheel.erase_user(${last}, 'asked for')`;
+    expect(await lastOf()).not.toBe(last);
+    await drain(database, [counting]);
+    for (const user of users.filter((each) => each !== last)) {
+      expect(await storyOf(base.admin, user)).toMatchObject({ processed: 1 });
+    }
+    expect(await progress()).toMatchObject({ status: "finished" });
+    expect(await lastOf()).toBeNull();
+  });
+
   test("does not hold up one user's, which begins at once", async () => {
     const [user] = await folded(10, 2) as [string];
     await base.admin`update flywheel.settings set replay_users = 1`;
@@ -227,6 +265,21 @@ describe("a reactor whose state has another shape now", () => {
     expect(story).toMatchObject({ processed: 5, state: { counting: { sum: 15 } } });
     expect(story.causes, "no effect twice").toHaveLength(5);
     expect((await storyOf(base.admin, idle)).state).toMatchObject({ counting: { count: 4 } });
+  });
+
+  test("or when somebody asks, whatever is published once more meanwhile", async () => {
+    const [user] = await folded(1, 1) as [string];
+    await database`select flywheel.refold(${user})`;
+    await publish(database, event(user, { payload: { n: 0 } }));
+    const [stream] = await base.admin`
+      select available_at <= now() as is_due from flywheel.streams where user_id = ${user}
+    `;
+    expect(stream).toEqual({ is_due: true });
+    await drain(database, [counting]);
+    const [after] = await base.admin`
+      select available_at, wake_at from flywheel.streams where user_id = ${user}
+    `;
+    expect(after).toEqual({ available_at: null, wake_at: null });
   });
 
   test("and the whole state of the others, once they are replayed", async () => {
