@@ -24,6 +24,9 @@ begin
 
   loop
     begin
+      -- No change of the reactors' settings is under way that this lease would not see.
+      perform pg_advisory_xact_lock_shared(hashtextextended('flywheel.settings_changes', 0));
+
       with due as materialized (
         select
           s.user_id,

@@ -5,16 +5,19 @@ security definer
 set search_path = ''
 as $$
 begin
+  -- Behind every lease that has not seen the change, and before every other: what they read was received before it, or after.
+  perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   insert into flywheel.settings_changes (changed_at, reactor_settings)
   values (clock_timestamp(), new.reactor_settings);
   return null;
 end
 $$;
 
-comment on function flywheel.remember_settings() is 'Notes a change of the reactors'' settings and when it was made.';
+comment on function flywheel.remember_settings() is 'Notes a change of the reactors'' settings and when it was made, which is when it is committed: until then nobody folds by it. Leases wait for that commit alone.';
 
-create trigger remember_settings
+create constraint trigger remember_settings
 after update of reactor_settings on flywheel.settings
+deferrable initially deferred
 for each row
 when (old.reactor_settings is distinct from new.reactor_settings)
 execute function flywheel.remember_settings();
