@@ -116,16 +116,19 @@ security definer
 set search_path = ''
 as $$
 begin
+  -- Behind every lease that has not seen the change, and before every other: what they read was received before it, or after.
+  perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   insert into flywheel.settings_changes (changed_at, reactor_settings)
   values (clock_timestamp(), new.reactor_settings);
   return null;
 end
 $$;
 
-comment on function flywheel.remember_settings() is 'Notes a change of the reactors'' settings and when it was made.';
+comment on function flywheel.remember_settings() is 'Notes a change of the reactors'' settings and when it was made, which is when it is committed: until then nobody folds by it. Leases wait for that commit alone.';
 
-create trigger remember_settings
+create constraint trigger remember_settings
 after update of reactor_settings on flywheel.settings
+deferrable initially deferred
 for each row
 when (old.reactor_settings is distinct from new.reactor_settings)
 execute function flywheel.remember_settings();
@@ -662,9 +665,10 @@ begin
           app,
           payload,
           coalesce(nullif(fields.metadata, 'null'), '{}'),
-          fields.correlation_id,
-          fields.causation_id,
-          fields.session_id,
+          -- Left empty, as by a client whose field is blank, they refer to nothing.
+          nullif(fields.correlation_id, ''),
+          nullif(fields.causation_id, ''),
+          nullif(fields.session_id, ''),
           fields."timestamp",
           -- The fingerprint: SHA-256 over user, type, app, canonical payload and the publisher's time, where it gave one,
           -- separated by the unit separator, which none of them can contain.
@@ -1688,6 +1692,16 @@ begin
 
   perform flywheel.uncount_user(erase_user.user_id);
 
+  -- A replay under way that has come as far as this user goes on from the one before.
+  update flywheel.replays as r
+  set last_user = (
+    select s.user_id from flywheel.streams as s
+    where s.user_id < r.last_user
+    order by s.user_id desc
+    limit 1
+  )
+  where r.last_user = erase_user.user_id;
+
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
@@ -1923,7 +1937,7 @@ comment on table public.phoenix_nudges_sent is
   'Every nudge that the flywheel decided on, and what became of it.';
 comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
 comment on column public.phoenix_nudges_sent.nudge_id is
-  'UUIDv5 of the event that caused it, or of its user and the timer''s time, and the nudge''s type, so that no replay makes it twice.';
+  'UUIDv5 of its user, its type and the event that caused it, or the timer''s time, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
 comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';
@@ -2046,7 +2060,7 @@ alter table public.phoenix_transitions enable row level security;
 comment on table public.phoenix_transitions is
   'Every time a user was handed over from one app to another with a context, and what became of it: requested, notified, accepted, completed; or rejected, or expired. A user has one open transition an app at most.';
 comment on column public.phoenix_transitions.transition_id is
-  'UUIDv5 of the event that caused it and the target app, so that no replay makes it twice; random where it was asked for by hand.';
+  'UUIDv5 of its user, the target app and the event that caused it, so that no replay makes it twice; random where it was asked for by hand.';
 comment on column public.phoenix_transitions.user_id is 'Who is handed over.';
 comment on column public.phoenix_transitions.source_app is 'The app that the user comes from.';
 comment on column public.phoenix_transitions.target_app is 'The app that the user is handed to.';
@@ -2259,6 +2273,20 @@ end;
 comment on function flywheel.step_allowed(text, text) is
   'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; whoever polls accepts what nobody was notified of; until it is accepted a transition can be rejected or expire.';
 
+-- flywheel/status_at.sql
+create function flywheel.status_at(transition public.phoenix_transitions, moment timestamptz)
+returns text
+language sql
+immutable
+set search_path = ''
+return case
+  when flywheel.step_allowed((transition).status, 'expired') and (transition).expires_at <= moment then 'expired'
+  else (transition).status
+end;
+
+comment on function flywheel.status_at(public.phoenix_transitions, timestamptz) is
+  'Where a transition stands at a moment: one whose time is over has expired, though no worker has come to say so yet.';
+
 -- flywheel/move_transition.sql
 create function flywheel.move_transition(
   moving public.phoenix_transitions,
@@ -2331,11 +2359,7 @@ begin
       and (
         t.transition_id = opening.transition_id
         -- What was folded late does not undo what was decided since.
-        or (
-          t.target_app = opening.target_app
-          and t.status in ('requested', 'notified')
-          and t.requested_at > opening.requested_at
-        )
+        or (t.target_app = opening.target_app and t.requested_at > opening.requested_at)
       )
   ) then
     return false;
@@ -2363,7 +2387,7 @@ end
 $$;
 
 comment on function flywheel.open_transition(public.phoenix_transitions) is
-  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands. Returns whether it was opened.';
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands, whatever was answered to it. Returns whether it was opened.';
 
 -- flywheel/request_transition.sql
 create function flywheel.request_transition(
@@ -2390,7 +2414,8 @@ begin
     and t.source_app = request_transition.source_app
     and t.target_app = request_transition.target_app
     and t.context = request_transition.context
-    and t.status in ('requested', 'notified');
+    and t.status in ('requested', 'notified')
+    and t.expires_at > clock_timestamp();
   if found then
     return requested;
   end if;
@@ -2427,6 +2452,7 @@ set search_path = ''
 as $$
 declare
   current public.phoenix_transitions;
+  status text;
 begin
   -- Whoever speaks for all users need not know whose transition it is.
   owner := coalesce(
@@ -2442,6 +2468,7 @@ begin
   if not found then
     return;
   end if;
+  status := flywheel.status_at(current, clock_timestamp());
 
   if (
     case step
@@ -2451,19 +2478,19 @@ begin
     end
   ) is not null then
     return next current;
-  elsif flywheel.step_allowed(current.status, step) then
+  elsif flywheel.step_allowed(status, step) then
     return next flywheel.move_transition(current, step, why, clock_timestamp());
   else
     raise exception using
       errcode = 'PT409',
-      message = format('A transition that is %s cannot become %s.', current.status, step),
+      message = format('A transition that is %s cannot become %s.', status, step),
       detail = 'illegal_step';
   end if;
 end
 $$;
 
 comment on function flywheel.step_transition(uuid, uuid, text, text) is
-  'Takes a step (accepted, completed, rejected) of a user''s transition; owner may be null where the caller speaks for all users. A step that was taken before changes nothing. Returns the transition, or no row where there is none. Raises PT409 illegal_step where its state does not allow the step.';
+  'Takes a step (accepted, completed, rejected) of a user''s transition; owner may be null where the caller speaks for all users. A step that was taken before changes nothing. Returns the transition, or no row where there is none. Raises PT409 illegal_step where its state, or its time, does not allow the step.';
 
 -- flywheel/lease_deliveries.sql
 create function flywheel.lease_deliveries()
@@ -2647,11 +2674,12 @@ begin
   from public.phoenix_transitions as t
   where t.user_id = owner and t.transition_id = delivered.transition_id;
 
-  if flywheel.step_allowed(current.status, 'notified') then
+  if flywheel.step_allowed(flywheel.status_at(current, heard_at), 'notified') then
     current := flywheel.move_transition(current, 'notified', null, heard_at);
   end if;
-  -- The app may have told us by itself before it answered, or the user may have decided otherwise: what stands, stands.
-  if answer in ('accepted', 'rejected') and flywheel.step_allowed(current.status, answer) then
+  -- The app may have told us by itself before it answered, the user may have decided otherwise, or its time may be over: what
+  -- stands, stands.
+  if answer in ('accepted', 'rejected') and flywheel.step_allowed(flywheel.status_at(current, heard_at), answer) then
     perform flywheel.move_transition(current, answer, why, heard_at);
   end if;
   return true;
@@ -2704,7 +2732,7 @@ create table flywheel.replays (
   events_total bigint not null default 0,
   users bigint not null default 0,
   events bigint not null default 0,
-  last_user uuid not null default '00000000-0000-0000-0000-000000000000',
+  last_user uuid,
   finished_at timestamptz,
   stopped_at timestamptz
 );
@@ -2725,7 +2753,7 @@ comment on column flywheel.replays.users_total is 'How many users it was to set 
 comment on column flywheel.replays.events_total is 'How many events these users had.';
 comment on column flywheel.replays.users is 'Users set back so far.';
 comment on column flywheel.replays.events is 'Events of these users, to be folded anew.';
-comment on column flywheel.replays.last_user is 'Users are set back in the order of their ids: the last one.';
+comment on column flywheel.replays.last_user is 'Users are set back in the order of their ids: the last one so far. Null before the first and after the end.';
 comment on column flywheel.replays.finished_at is 'When the last user was set back.';
 comment on column flywheel.replays.stopped_at is 'When it was stopped; users set back until then are folded all the same.';
 
@@ -2810,6 +2838,9 @@ begin
 
   loop
     begin
+      -- No change of the reactors' settings is under way that this lease would not see.
+      perform pg_advisory_xact_lock_shared(hashtextextended('flywheel.settings_changes', 0));
+
       with due as materialized (
         select
           s.user_id,
@@ -4310,12 +4341,12 @@ set search_path = ''
 as $$
   select s.user_id, s.version
   from flywheel.streams as s
-  where s.user_id > (replay).last_user
-    and s.version > 0
-    -- Bounds, so that one user's replay does not look at everybody.
-    and s.user_id between
-      coalesce((replay).user_id, '00000000-0000-0000-0000-000000000000')
+  -- Bounds, so that one user's replay does not look at everybody, nor the next piece at those before.
+  where s.user_id between
+      coalesce((replay).user_id, (replay).last_user, '00000000-0000-0000-0000-000000000000')
       and coalesce((replay).user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and s.user_id is distinct from (replay).last_user
+    and s.version > 0
     and (
       (replay).since is null
       -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.
@@ -4397,7 +4428,7 @@ begin
   set
     users = r.users + rewound,
     events = r.events + rewound_events,
-    last_user = coalesce(chosen[cardinality(chosen)], r.last_user),
+    last_user = case when cardinality(chosen) = settings.replay_users then chosen[cardinality(chosen)] end,
     finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
   where r.replay_id = replay.replay_id;
 
@@ -4422,6 +4453,14 @@ as $$
 declare
   replay flywheel.replays;
 begin
+  if only_user is not null then
+    -- The stream first, as everywhere: of whom an erasure has left nothing, nothing is noted.
+    perform from flywheel.streams as s where s.user_id = only_user for no key update;
+    if not found then
+      return json_build_object('users', 0, 'events', 0);
+    end if;
+  end if;
+
   insert into flywheel.replays as r (user_id, since, only_failed)
   values (only_user, reprocess.since, reprocess.only_failed)
   returning r.* into replay;
@@ -4507,7 +4546,7 @@ declare
   stopped integer;
 begin
   update flywheel.replays as r
-  set stopped_at = clock_timestamp()
+  set stopped_at = clock_timestamp(), last_user = null
   where r.finished_at is null and r.stopped_at is null;
   get diagnostics stopped = row_count;
   return stopped;
@@ -4635,7 +4674,9 @@ set search_path = ''
 as $$
   -- Only where nobody is at it and nothing is waited for but a timer: a lease or a backlog brings the worker anyway.
   update flywheel.streams as s
-  set available_at = clock_timestamp()
+  -- As a timer that has come due: what is published meanwhile, and turns out to be known, gives back to timers what it found.
+  set available_at = n.moment, wake_at = n.moment
+  from (select clock_timestamp() as moment) as n
   where s.user_id = owner
     and s.lease_token is null
     and s.attempts = 0

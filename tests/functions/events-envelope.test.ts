@@ -93,7 +93,7 @@ describe("An envelope means the same", () => {
       expect(refusalOf(answer).issues).toEqual([
         {
           field: "payload.métier".normalize("NFC"),
-          message: "must be a text of 1 to 500 characters",
+          message: "must be a text of 1 to 500 characters, not blank",
         },
       ]);
     }

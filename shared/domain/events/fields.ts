@@ -30,10 +30,10 @@ export function text(max = 500): z.ZodString {
   return z.string(error).max(max, error);
 }
 
-/** A text that says something: 1 to `max` characters. */
+/** A text that says something: 1 to `max` characters, and not all of them blank. */
 export function name(max = 500): z.ZodString {
-  const error = must(`a text of 1 to ${max} characters`);
-  return z.string(error).min(1, error).max(max, error);
+  const error = must(`a text of 1 to ${max} characters, not blank`);
+  return z.string(error).max(max, error).regex(/\S/, error);
 }
 
 /** A list of at most `max` items. */

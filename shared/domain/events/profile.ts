@@ -55,6 +55,6 @@ export function namesOf(things: readonly Named[] | null | undefined): string[] {
     const name = typeof thing === "string"
       ? thing
       : thing.nom ?? thing.name ?? thing.métier ?? thing.métier_titre ?? thing.titre;
-    return name ? [name] : [];
+    return name?.trim() ? [name] : [];
   });
 }

@@ -65,13 +65,14 @@ function check(key: string | number, child: unknown, path: PropertyKey[], issues
   }
 }
 
-/** Publishers use few keys, and each means the same every time. Bounded, because they choose them. */
+/** Publishers use few keys, short ones, and each means the same every time. Bounded, because they choose them. */
 const scalesByKey = new Map<string, Scale | undefined>();
+const most = { keys: 10_000, length: 64 };
 
 function scaleOf(key: string): Scale | undefined {
   if (scalesByKey.has(key)) return scalesByKey.get(key);
   const scale = rules.find((rule) => rule.keys.test(key))?.scale;
-  if (scalesByKey.size < 10_000) scalesByKey.set(key, scale);
+  if (scalesByKey.size < most.keys && key.length <= most.length) scalesByKey.set(key, scale);
   return scale;
 }
 

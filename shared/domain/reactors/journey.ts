@@ -35,6 +35,8 @@ export interface Journey {
   /** What Aube calls it. */
   readonly parcours_id?: string;
   readonly steps: Readonly<Partial<Record<JourneyStep, CompletedStep>>>;
+  /** When it began, where that was after another one: what happened before is history. Milliseconds since 1970. */
+  readonly since?: number;
   /** When the last of its events was received, milliseconds since 1970. */
   readonly heard_at?: number;
 }
@@ -47,7 +49,7 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 2,
+  version: 3,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
@@ -83,6 +85,10 @@ export function chosenAt(states: State): number | undefined {
   return readJourney(states).steps.métier_choisi && readProfile(states).choix?.at;
 }
 
+function isLeaving({ event_type }: StepEvent): boolean {
+  return event_type === "métier_choisi" || event_type === "transition_écosystème";
+}
+
 /** When the user left Aube with a job. */
 function leftAt({ steps: { métier_choisi, transition_écosystème } }: Journey): number | undefined {
   if (!métier_choisi && !transition_écosystème) return undefined;
@@ -108,14 +114,24 @@ function fold(journey: Journey, event: StepEvent): Journey {
   const isOther = parcours_id !== undefined && journey.parcours_id !== undefined &&
     parcours_id !== journey.parcours_id;
   // What comes late from an exploration before this one is history.
-  if (isOther && event.timestamp <= latest(journey)) return journey;
+  if (
+    isOther ? event.timestamp <= latest(journey) : event.timestamp < (journey.since ?? -Infinity)
+  ) {
+    return journey;
+  }
+  const begunAgain = journey.steps.exploration_commencée?.again;
+  // Only now it turns out that the user had left with a job before they began again.
+  if (!isOther && isLeaving(event) && begunAgain && event.timestamp < begunAgain.at) {
+    const steps = { ...stepsSince(begunAgain.at, journey), exploration_commencée: begunAgain };
+    return { ...journey, steps, since: begunAgain.at };
+  }
   const isAnew = event.event_type === "exploration_commencée" &&
     event.timestamp > (leftAt(journey) ?? Infinity);
 
   const { steps, ...rest } = isOther
     ? { steps: {} }
     : isAnew
-    ? { steps: stepsSince(event.timestamp, journey) }
+    ? { steps: stepsSince(event.timestamp, journey), since: event.timestamp }
     : journey;
   return {
     ...rest,

@@ -97,14 +97,15 @@ export function expire(open: readonly OpenNudge[], now: number): Outcome {
   };
 }
 
-/** A change of a nudge, and the event that tells of it. */
+/** A change of a nudge, and the event that tells of it: of one that is held out nobody is told, its user least. */
 function change(
   { nudge_id, nudge_type, variant, correlation_id }: OpenNudge,
   what: "converted" | "expired" | "cancelled",
   more: Readonly<Record<string, string>>,
 ): Effect[] {
-  return [
-    { kind: "nudge_change", nudge_id, change: what },
+  const changed: Effect = { kind: "nudge_change", nudge_id, change: what };
+  return variant === holdout ? [changed] : [
+    changed,
     {
       kind: "event",
       event_type: `nudge.${what}`,

@@ -7,8 +7,8 @@ import { afterQuietHours } from "../quiet-hours.ts";
 import type { Context, Reaction, Reactor, ReactorEvent } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
 import { superseded } from "../transition.ts";
-import { appOf, lastTimeIn, readActivity } from "./activity.ts";
-import { currentStep, readJourney } from "./journey.ts";
+import { appOf, lastTimeIn, readActivity, timesSince } from "./activity.ts";
+import { chosenAt, currentStep, readJourney } from "./journey.ts";
 import { expire, follow, isWaiting, meetTargets, type OpenNudge } from "./nudge-lifecycle.ts";
 import { compensationFor, isTargetOf, nudgesFor, targetOf } from "./nudge-rules.ts";
 import { type Wording, wordings } from "./nudge-wordings.ts";
@@ -48,7 +48,7 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 3,
+  version: 4,
   initial: { open: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
   react(before, event, context) {
@@ -69,7 +69,7 @@ export const nudges: Reactor<NudgesState> = {
       ...(event.correlation_id !== null && { correlation_id: event.correlation_id }),
     };
     if (known.event_type === "transition_écosystème") {
-      state = planCompensation(state, known, origin);
+      state = planCompensation(state, known, origin, context);
     }
     if (app_source === undefined) return { state, effects };
     if (app_source === "aube") state = planReminder(state, event, origin, context);
@@ -124,17 +124,20 @@ function planReminder(
   return plan(state, "journey_stalled", { ...origin, at });
 }
 
-/** An app that did not take the user over is made up for by an invitation, unless it is asked again. */
+/** An app that did not take the user over is made up for by an invitation, unless it is asked again or the user went there anyway. */
 function planCompensation(
   state: NudgesState,
   { app_source, payload, received_at }: EventOf<"transition_écosystème">,
   origin: Origin,
+  { states, settings }: Context,
 ): NudgesState {
   const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
   if (app_source !== "flywheel" || !type) return state;
   const isOver = payload.status === "rejected" || payload.status === "expired";
+  const asked = chosenAt(states) ?? received_at - inMs(settings.transitions.lifetime_days);
+  const isThere = timesSince(readActivity(states), targetOf(type), asked) > 0;
   // One that is superseded has another transition to the same app in its place.
-  if (!isOver || payload.reason === superseded) return plan(state, type, undefined);
+  if (!isOver || isThere || payload.reason === superseded) return plan(state, type, undefined);
   const source = slug(payload.source_app);
   return plan(state, type, {
     ...origin,

@@ -15,6 +15,8 @@ export interface Job {
 export interface Choice extends Job {
   /** When it was, the first time where it was chosen again: milliseconds since 1970. */
   readonly at: number;
+  /** When it was chosen again last. */
+  readonly again_at?: number;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface Profile {
 }
 
 /** How much a profile keeps of any list, and of any text in characters. */
-export const kept = { items: 20, jobs: 5, text: 100, narrative: 300 } as const;
+export const kept = { items: 20, jobs: 5, interest: 50, text: 100, narrative: 300 } as const;
 
 /** Folds an event into a profile. What is said later replaces what was said before; what is left out stays. */
 export function foldProfile(profile: Profile, event: KnownEvent): Profile {
@@ -92,13 +94,14 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
       const before = profile.choix;
       const isSame = before !== undefined && isSameJob(before.métier, payload.métier);
       // What comes late of a choice before this one is history.
-      if (before && !isSame && timestamp < before.at) return profile;
+      if (before && !isSame && timestamp < (before.again_at ?? before.at)) return profile;
       const known = knownOf(profile, cut(payload.métier));
       return merge(profile, {
         choix: {
           ...known,
           ...jobOf(payload.métier, payload),
           at: isSame ? Math.min(before.at, timestamp) : timestamp,
+          ...(isSame && { again_at: Math.max(before.again_at ?? before.at, timestamp) }),
         },
         compétences_à_valoriser: texts(payload.compétences_à_valoriser),
         skills_to_highlight: texts(payload.skills_to_highlight),
@@ -114,7 +117,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 2,
+  version: 3,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
@@ -144,7 +147,8 @@ interface Validation {
 
 /** An estimate that names no job is about the one that the user looks at: the chosen one, or the best recommended. */
 function foldValidation(profile: Profile, said: Validation): Profile {
-  const métier = said.métier || profile.choix?.métier || profile.recommandations?.[0]?.métier;
+  const métier = said.métier?.trim() || profile.choix?.métier ||
+    profile.recommandations?.[0]?.métier;
   if (!métier) return profile;
   const job = jobOf(métier, {
     score_ia_résistance: said.score_ia_résistance ?? said.score_résistance ??
@@ -236,5 +240,5 @@ function interests(said: readonly string[] | Record<string, unknown> | null | un
     .flatMap(([name, score]) => typeof score === "number" && score > 0 ? [{ name, score }] : [])
     .sort((a, b) => b.score - a.score)
     .slice(0, 3)
-    .map(({ name }) => cut(name));
+    .map(({ name }) => cut(name, kept.interest));
 }

@@ -36,7 +36,7 @@ describe("a stored event", () => {
       kind: "refused",
       issues: [{
         field: "payload.métier",
-        message: "is required and must be a text of 1 to 500 characters",
+        message: "is required and must be a text of 1 to 500 characters, not blank",
       }],
     });
   });

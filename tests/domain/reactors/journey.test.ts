@@ -270,6 +270,32 @@ describe("steps", () => {
     });
   });
 
+  test("told of late give the same report, whether they were before a new start or after it", () => {
+    const base = new Story().now - day;
+    const steps: [Step, number][] = [
+      ["exploration_commencée", 0],
+      ["compétences_révélées", 5],
+      ["métier_choisi", 10],
+      ["exploration_commencée", 100],
+      ["valeurs_explorées", 103],
+    ];
+    const report = (order: readonly [Step, number][]) => {
+      const story = new Story();
+      for (const [step, minutes] of order) {
+        story.happens(step, "aube", {
+          timestamp: base + minutes * minute,
+          payload: { ...(step === "métier_choisi" && { métier: "Coach" }), durée_minutes: minutes },
+        });
+      }
+      return reportOf(story);
+    };
+    const inOrder = report(steps);
+    expect(inOrder.statut_actuel).toBe("valeurs_explorées");
+    for (const late of steps.slice(1)) {
+      expect(report([...steps.filter((each) => each !== late), late]), late[0]).toEqual(inOrder);
+    }
+  });
+
   test("of another parcours begin anew, and those of the one before are history", () => {
     const story = given(
       ["exploration_commencée", 0, { parcours_id: "one" }],

@@ -182,6 +182,12 @@ test("whatever was said before, contexts pass the catalogue's schema and hold no
       { event_type: "valeurs_explorées", payload: { valeurs: [] } },
       { event_type: "compétences_révélées", payload: { compétences: [{ nom: "SQL" }, {}] } },
       { event_type: "tests_psychométriques_complétés", payload: { riasec: { Social: 80 } } },
+      {
+        event_type: "tests_psychométriques_complétés",
+        payload: { riasec: { "Investigative (recherche, analyse, sciences de la donnée)": 80 } },
+      },
+      { event_type: "recommandations_générées", payload: { recommandations: [{ nom: "  " }] } },
+      { event_type: "validation_ia_effectuée", payload: { métier: " ", score_résistance: 0.7 } },
       { event_type: "mood.logged", app_source: "rise", payload: { mood_score: 2 } },
       { event_type: "mirror_match.performed", app_source: "letters", payload: { gaps: ["SQL"] } },
     ),
@@ -214,6 +220,14 @@ describe("given a chosen job", () => {
     const before = { ...chosen("Boulanger"), timestamp: story.now - day };
     expect(happen(story, before)).toEqual([]);
     expect(happen(story, chosen("Coach"))).toEqual([]);
+  });
+
+  test("when one that was chosen between is told of late, then nothing follows", () => {
+    const story = given(chosen("Coach"));
+    const between = story.now + day;
+    story.passes(2 * day);
+    happen(story, chosen("Coach"));
+    expect(happen(story, { ...chosen("Boulanger"), timestamp: between })).toEqual([]);
   });
 
   test.each(["rejected", "expired"])(
@@ -397,6 +411,13 @@ describe("when an app did not take the user over", () => {
   test("because another job took its place, then no nudge is needed", () => {
     const story = given(chosen());
     happen(story, told(toRise(story), "rise", "expired", { reason: "superseded" }));
+    expect(typesOf(story.nudges)).not.toContain("ecosystem_to_rise");
+  });
+
+  test("but the user went there since they chose, then no nudge is needed", () => {
+    const story = given(chosen());
+    happen(story, { event_type: "meditation.completed", app_source: "rise" });
+    happen(story, told(toRise(story), "rise", "expired", { reason: "unanswered" }));
     expect(typesOf(story.nudges)).not.toContain("ecosystem_to_rise");
   });
 
