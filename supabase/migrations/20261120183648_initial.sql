@@ -1258,10 +1258,14 @@ begin
       message = format('A publication holds 1 to %s events.', settings.max_batch_events),
       detail = case when jsonb_array_length(events) = 0 then 'no_events' else 'too_many_events' end;
   end if;
-  -- The binary form is a cheap first look. What counts is the text, without the spaces that jsonb writes after commas and
-  -- colons, which no publisher has to send.
+  -- What counts is the text, without the spaces that jsonb writes after commas and colons, which no publisher has to send: first
+  -- what is cheap to know, then without those that stand in texts, which count.
   if pg_column_size(events) > settings.max_batch_bytes / 2
-    and octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes
+    and octet_length(events::text) > settings.max_batch_bytes
+    and (
+      octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes
+      or octet_length(regexp_replace(events::text, '("(?:[^"\\]|\\.)*")|([,:]) ', '\1\2', 'g')) > settings.max_batch_bytes
+    )
   then
     raise exception using
       errcode = 'PT413',

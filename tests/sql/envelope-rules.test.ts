@@ -124,3 +124,14 @@ test.each([
   const { status } = await outcome({ ...sound, user_id: crypto.randomUUID(), ...more });
   expect(status).toBe("accepted");
 });
+
+test.each([
+  ["spaces and quotes in its texts", { text: `", `.repeat(350_000) }, "PT413"],
+  ["nothing but the spaces that jsonb writes", Array(300_000).fill(10), "fits"],
+])("a body counts with %s as it has to be sent", async (_, payload, outcome) => {
+  const body = JSON.stringify({ payload });
+  const told = await base.admin`
+    select flywheel.events_of(${body}::text::jsonb, s) from flywheel.settings as s
+  `.then(() => "fits", ({ code }) => code);
+  expect(told).toBe(outcome);
+});
