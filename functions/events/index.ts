@@ -15,6 +15,8 @@ import { callerOf } from "../../shared/platform/http/auth.ts";
 import { readJson } from "../../shared/platform/http/body.ts";
 import { secretOrSigned } from "../../shared/platform/http/signature.ts";
 import { validate } from "../../shared/platform/http/validate.ts";
+import { withinLimit } from "../../shared/platform/http/within-limit.ts";
+import { createRateLimiter } from "../../shared/platform/rate-limit.ts";
 import { openServices } from "../../shared/platform/services.ts";
 import { publicationStatus } from "./publication-status.ts";
 
@@ -25,12 +27,22 @@ const publish = createPublisher(database);
 const deliver = createDeliverer(services);
 
 const mebibyte = 1_048_576;
+/** Publications of one user; each may carry hundreds of events, and apps catch up after having been offline. */
+const publishing = createRateLimiter(services.redis, {
+  name: "publishing",
+  limit: 6_000,
+  windowMs: 60_000,
+}, services);
 const catalogue = JSON.stringify(catalogueSchemas());
 
 app.post("/", async (context) => {
   const caller = await callerOf(context, "user", "secret");
-  const body = await readJson(context, mebibyte);
-  const publication = await publish(body, caller.kind === "user" ? caller.userId : undefined);
+  const publisher = caller.kind === "user" ? caller.userId : undefined;
+  const [body] = await Promise.all([
+    readJson(context, mebibyte),
+    publisher && withinLimit(context, publishing, publisher),
+  ]);
+  const publication = await publish(body, publisher);
   const { status, error } = publicationStatus(publication);
   return context.json(
     { ...publication, ...error?.toBody(context.get("requestId")) },

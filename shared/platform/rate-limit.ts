@@ -1,26 +1,35 @@
 import { Ratelimit } from "@upstash/ratelimit";
 import type { Redis } from "@upstash/redis";
 import { BoundedMap } from "./bounded-map.ts";
-import { createMeter, type Meter, type RateLimitDecision } from "./rate-limit-meter.ts";
-import { type RateLimitRule, type RateLimitRules, refillOf } from "./rate-limit-rules.ts";
 import type { Log } from "./log.ts";
 import { askRedis } from "./redis.ts";
 
-export type { RateLimitDecision };
-
-export interface RateLimiter<Scope extends string> {
-  /**
-   * Counts one attempt and says whether it is allowed. Never rejects.
-   *
-   * @param identifier who attempts, a user's id or an address; only a hash of it is kept
-   */
-  limit(scope: Scope, identifier: string): Promise<RateLimitDecision>;
+/** How often somebody may do something: `limit` times at once, and again as much, evenly, in `windowMs`: a token bucket. */
+export interface RateLimitRule {
+  /** What is limited, for Redis's keys. */
+  readonly name: string;
+  readonly limit: number;
+  readonly windowMs: number;
 }
+
+/** Whether something may be done now. */
+export interface RateLimitDecision {
+  readonly allowed: boolean;
+  /** How often it may still be done at once. */
+  readonly remaining: number;
+  /** When more is allowed again, in milliseconds since 1970. */
+  readonly resetAt: number;
+}
+
+/**
+ * Counts one attempt and says whether it is allowed. Never rejects.
+ *
+ * @param identifier who attempts, such as a user's id; only a hash of it is kept
+ */
+export type RateLimiter = (identifier: string) => Promise<RateLimitDecision>;
 
 export interface RateLimiterOptions {
   log?: Log | undefined;
-  /** A secret that goes into the hash of identifiers, so that addresses cannot be guessed from Redis's keys. */
-  salt?: string;
   /** The time in milliseconds, for counting in memory. */
   now?: () => number;
   /** How many identifiers this process counts in memory. */
@@ -31,67 +40,65 @@ export interface RateLimiterOptions {
  * Counts in Redis for all instances, and in this process where there is no Redis or while it does not answer. It fails
  * open: with Redis away each instance grants the whole limit, and whom it no longer has room to count starts anew.
  */
-export function createRateLimiter<Scope extends string>(
+export function createRateLimiter(
   redis: Redis | undefined,
-  rules: RateLimitRules<Scope>,
-  options: RateLimiterOptions = {},
-): RateLimiter<Scope> {
-  const { log, salt = "", now = Date.now, capacity = 10_000 } = options;
-  const meters = new BoundedMap<Meter>(capacity);
-  const ratelimits = new Map<Scope, Ratelimit>();
+  rule: RateLimitRule,
+  { log, now = Date.now, capacity = 10_000 }: RateLimiterOptions = {},
+): RateLimiter {
+  const buckets = new BoundedMap<Bucket>(capacity);
+  const ratelimit = redis && createRatelimit(redis, rule);
 
-  const ratelimitOf = (redis: Redis, scope: Scope, rule: RateLimitRule) => {
-    const ratelimit = ratelimits.get(scope) ?? createRatelimit(redis, scope, rule);
-    ratelimits.set(scope, ratelimit);
-    return ratelimit;
-  };
-  const meterOf = (key: string, rule: RateLimitRule) => {
-    const meter = meters.get(key) ?? createMeter(rule);
-    meters.set(key, meter);
-    return meter;
-  };
-
-  return {
-    async limit(scope, identifier) {
-      const rule = rules[scope];
-      if (!rule) {
-        return { allowed: true, limit: Infinity, remaining: Infinity, resetAt: now() };
-      }
-      const hash = await hashOf(salt + identifier);
-      return askRedis({
-        redis,
-        ask: async (redis) => {
-          const answer = await ratelimitOf(redis, scope, rule).limit(hash);
-          return {
-            allowed: answer.success,
-            limit: answer.limit,
-            remaining: answer.remaining,
-            resetAt: answer.reset,
-          };
-        },
-        fallback: () => meterOf(`${scope}:${hash}`, rule)(now()),
-        what: "count a rate limit",
-        log,
-      });
-    },
+  return async (identifier) => {
+    const hash = await hashOf(identifier);
+    return await askRedis({
+      redis,
+      ask: async () => {
+        const { success, remaining, reset } = await ratelimit!.limit(hash);
+        return { allowed: success, remaining, resetAt: reset };
+      },
+      fallback: () => {
+        const bucket = buckets.get(hash) ?? { tokens: rule.limit, refilledAt: now() };
+        buckets.set(hash, bucket);
+        return take(bucket, rule, now());
+      },
+      what: "count a rate limit",
+      log,
+    });
   };
 }
 
-function createRatelimit(redis: Redis, scope: string, rule: RateLimitRule): Ratelimit {
+function createRatelimit(redis: Redis, rule: RateLimitRule): Ratelimit {
   const { tokens, everyMs } = refillOf(rule);
-  const limiters = {
-    fixedWindow: () => Ratelimit.fixedWindow(rule.limit, `${rule.windowMs} ms`),
-    slidingWindow: () => Ratelimit.slidingWindow(rule.limit, `${rule.windowMs} ms`),
-    tokenBucket: () => Ratelimit.tokenBucket(tokens, `${everyMs} ms`, rule.limit),
-  };
   return new Ratelimit({
     redis,
-    limiter: limiters[rule.algorithm](),
-    prefix: `phoenix:limit:${scope}`,
+    limiter: Ratelimit.tokenBucket(tokens, `${everyMs} ms`, rule.limit),
+    prefix: `phoenix:limit:${rule.name}`,
     // Redis alone decides, and its client has a time limit of its own.
     ephemeralCache: false,
     timeout: 0,
   });
+}
+
+interface Bucket {
+  tokens: number;
+  refilledAt: number;
+}
+
+/** Takes a token, decision for decision as `@upstash/ratelimit` does in Redis. */
+function take(bucket: Bucket, rule: RateLimitRule, now: number): RateLimitDecision {
+  const { tokens, everyMs } = refillOf(rule);
+  const refills = Math.max(0, Math.floor((now - bucket.refilledAt) / everyMs));
+  bucket.tokens = Math.min(rule.limit, bucket.tokens + refills * tokens);
+  bucket.refilledAt += refills * everyMs;
+  const allowed = bucket.tokens >= 1;
+  if (allowed) bucket.tokens -= 1;
+  return { allowed, remaining: bucket.tokens, resetAt: bucket.refilledAt + everyMs };
+}
+
+/** How a bucket fills: so many tokens at a time, and how often. */
+function refillOf({ limit, windowMs }: RateLimitRule): { tokens: number; everyMs: number } {
+  const tokens = Math.max(1, Math.round(limit / windowMs));
+  return { tokens, everyMs: Math.max(1, Math.round((tokens * windowMs) / limit)) };
 }
 
 async function hashOf(text: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { connect, type Database } from "./database.ts";
 import { type Env, readEnv } from "./env.ts";
-import { createLog } from "./log.ts";
+import { createLog, type Log } from "./log.ts";
 import { createOnce, type Once } from "./once.ts";
 import { redisFromEnv } from "./redis.ts";
 
@@ -10,6 +10,7 @@ export interface Services {
   database: Database;
   redis: ReturnType<typeof redisFromEnv>;
   once: Once;
+  log: Log;
 }
 
 /** Opens what a function needs, once an instance. Connections are made when they are first used. */
@@ -17,5 +18,11 @@ export function openServices(name: string): Services {
   const env = readEnv();
   const log = createLog(name);
   const redis = redisFromEnv({ ...env }, { log });
-  return { env, database: connect(env.SUPABASE_DB_URL), redis, once: createOnce(redis, { log }) };
+  return {
+    env,
+    database: connect(env.SUPABASE_DB_URL),
+    redis,
+    once: createOnce(redis, { log }),
+    log,
+  };
 }

@@ -177,6 +177,20 @@ describe("POST events", () => {
     expect(publicationOf(answer).accepted).toBe(500);
   });
 
+  test("counts a user's publications, and nobody's with a secret key", async () => {
+    const publisher = await stack.signUp();
+    const remaining = async (as: TestUser | "secret") => {
+      const json = { user_id: publisher.user_id, event_type: "page.read", app_source: "website" };
+      const { status, headers } = await call("POST", "events", { as, json });
+      expect(status).toBe(202);
+      return headers.get("x-ratelimit-remaining");
+    };
+    const first = Number(await remaining(publisher));
+    expect(first).toBeGreaterThan(1000);
+    expect(Number(await remaining(publisher))).toBeLessThanOrEqual(first);
+    expect(await remaining("secret")).toBeNull();
+  });
+
   test("takes an event from unmodified functions-js", async () => {
     const { data, error } = await user.client.functions.invoke("events", {
       body: {

@@ -48,7 +48,7 @@ export function createApp(name: string): App {
       "x-request-id",
       "if-none-match",
     ],
-    exposeHeaders: ["x-request-id", "etag", "retry-after"],
+    exposeHeaders: ["x-request-id", "etag", "retry-after", "x-ratelimit-remaining"],
     maxAge: 86_400,
   }));
 
