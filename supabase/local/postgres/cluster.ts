@@ -48,7 +48,8 @@ export async function prepareCluster(
   const cluster = { folder: join(dataFolder, "postgres"), binaries, osUser };
   if (osUser) {
     // Entering is not listing: what is secret in here has a mode of its own.
-    await Deno.chmod(dataFolder, 0o711);
+    const { mode } = await Deno.stat(dataFolder);
+    if (mode !== null && !(mode & 0o001)) await Deno.chmod(dataFolder, mode & 0o7777 | 0o001);
     await assertReachable(
       cluster.folder,
       osUser,
