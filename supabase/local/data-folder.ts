@@ -53,6 +53,15 @@ export async function isLocked(folder: string): Promise<boolean> {
   return !free;
 }
 
+/**
+ * Makes a folder within, or takes the one that is there, so that no other user of the machine can look into it: what users have
+ * sent passes through Redis, QStash and the logs.
+ */
+export function makePrivateFolder(path: string): void {
+  Deno.mkdirSync(path, { recursive: true });
+  Deno.chmodSync(path, 0o700);
+}
+
 function lockPath(folder: string): string {
   return join(folder, "stack.lock");
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { makePrivateFolder } from "./data-folder.ts";
 
 /** One line that a service of the stack wrote, or that the stack wrote about itself. */
 export interface LogLine {
@@ -19,7 +20,7 @@ export class StackLog {
   readonly #encoder = new TextEncoder();
 
   constructor(private readonly folder: string, private readonly sink: LogSink = () => {}) {
-    Deno.mkdirSync(folder, { recursive: true });
+    makePrivateFolder(folder);
   }
 
   write(service: string, text: string): void {

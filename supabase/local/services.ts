@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makePrivateFolder } from "./data-folder.ts";
 import type { GatewayConfig } from "./gateway/config.ts";
 import { databaseUrl, hasRedis, type StackPlan } from "./plan.ts";
 import { findRedisServer, redisServerArguments } from "./redis/find-redis.ts";
@@ -84,7 +85,7 @@ export function defineServices(
 
 function redisServices({ dataDir, ports }: StackPlan, env: StackEnv): ServiceDefinition[] {
   const dataFolder = join(dataDir, "redis");
-  Deno.mkdirSync(dataFolder, { recursive: true });
+  makePrivateFolder(dataFolder);
   return [
     {
       name: "redis-server",

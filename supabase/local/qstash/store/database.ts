@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 
 export type Row = Record<string, SQLOutputValue>;
@@ -22,6 +23,7 @@ export interface Database {
  * lost when the machine is.
  */
 export function openDatabase(path: string): Database {
+  keepPrivate(path);
   const database = new DatabaseSync(path);
   database.exec("pragma locking_mode = exclusive");
   database.exec("pragma journal_mode = wal");
@@ -58,6 +60,14 @@ export function openDatabase(path: string): Database {
     },
     close: () => database.close(),
   };
+}
+
+/** Messages carry users' data: no other user of the machine may read the file, nor the log that takes its mode from it. */
+function keepPrivate(path: string): void {
+  if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
+  for (const file of [path, `${path}-wal`].filter((each) => existsSync(each))) {
+    chmodSync(file, 0o600);
+  }
 }
 
 /** A zod-friendly reading of a JSON column. */
