@@ -11,8 +11,10 @@ interface Variable {
   schema: z.ZodType<string>;
   /** Steps that cannot run without it. */
   neededBy: readonly StepName[];
-  /** Printed masked. */
-  secret: boolean;
+  /**
+   * How it is printed. The variable says, not the look of its value: `user:0123…` is a token, and would pass for a URL.
+   */
+  shown: "whole" | "masked" | "as URL";
   /** Handed to the functions as one of their secrets. */
   toFunctions: boolean;
   /** What it means when it is not set, for those that may be absent. */
@@ -28,71 +30,71 @@ export const VARIABLES = {
   SUPABASE_PROJECT_REF: {
     schema: z.string().regex(/^[a-z]{20}$/, "must be the 20 letters of the project's URL"),
     neededBy: STEP_NAMES,
-    secret: false,
+    shown: "whole",
     toFunctions: false,
   },
   SUPABASE_ACCESS_TOKEN: {
     schema: token,
     neededBy: ["functions", "secrets"],
-    secret: true,
+    shown: "masked",
     toFunctions: false,
   },
   SUPABASE_DB_URL: {
     schema: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgresql:// URL" }),
     neededBy: ["db", "vault"],
-    secret: true,
+    shown: "as URL",
     toFunctions: false,
   },
   PHOENIX_FUNCTIONS_URL: {
     schema: httpUrl,
     neededBy: [],
-    secret: false,
+    shown: "as URL",
     toFunctions: true,
     otherwise: "derived from SUPABASE_PROJECT_REF",
   },
   PHOENIX_DOORBELL_SECRET: {
     schema: token.min(32, "must have at least 32 characters"),
     neededBy: [],
-    secret: true,
+    shown: "masked",
     toFunctions: true,
     otherwise: "the vault's own, or generated",
   },
   QSTASH_URL: {
     schema: httpUrl,
     neededBy: [],
-    secret: false,
+    shown: "as URL",
     toFunctions: true,
     otherwise: "https://qstash.upstash.io",
   },
   QSTASH_TOKEN: {
     schema: token,
     neededBy: ["secrets", "schedules"],
-    secret: true,
+    shown: "masked",
     toFunctions: true,
   },
   QSTASH_CURRENT_SIGNING_KEY: {
     schema: token,
     neededBy: ["secrets"],
-    secret: true,
+    shown: "masked",
     toFunctions: true,
   },
   QSTASH_NEXT_SIGNING_KEY: {
     schema: token,
     neededBy: ["secrets"],
-    secret: true,
+    shown: "masked",
     toFunctions: true,
   },
   UPSTASH_REDIS_REST_URL: {
     schema: httpUrl,
     neededBy: [],
-    secret: false,
+    shown: "as URL",
     toFunctions: true,
     otherwise: "each function instance keeps its own memory",
   },
   UPSTASH_REDIS_REST_TOKEN: {
     schema: token,
     neededBy: [],
-    secret: true,
+    shown: "masked",
     toFunctions: true,
     otherwise: "each function instance keeps its own memory",
   },
@@ -163,7 +165,7 @@ export function functionsUrl(settings: Settings): string {
   return url.replace(/\/+$/, "");
 }
 
-/** A line a variable: its value, masked where it is secret, or what its absence means. */
+/** A line a variable: of its value what is no secret, or what its absence means. */
 export function describeSettings(settings: Settings, problems: readonly string[]): string[] {
   const width = Math.max(...VARIABLE_NAMES.map((name) => name.length));
   return VARIABLE_NAMES.map((name) => {
@@ -171,7 +173,7 @@ export function describeSettings(settings: Settings, problems: readonly string[]
     const value = settings[name];
     const wrong = problems.find((problem) => problem.startsWith(`${name} `));
     const shown = value !== undefined
-      ? variable.secret ? mask(value) : value
+      ? PRINT[variable.shown](value)
       : wrong !== undefined
       ? wrong.slice(name.length + 1)
       : `not set${variable.otherwise ? `: ${variable.otherwise}` : ""}`;
@@ -179,11 +181,18 @@ export function describeSettings(settings: Settings, problems: readonly string[]
   });
 }
 
-function mask(value: string): string {
-  if (URL.canParse(value)) {
-    const url = new URL(value);
-    if (url.password) url.password = "****";
-    return url.href;
+/** What of a value may be printed. */
+const PRINT: Record<Variable["shown"], (value: string) => string> = {
+  whole: (value) => value,
+  masked: (value) => value.length < 16 ? "****" : `****${value.slice(-4)}`,
+  "as URL": withoutCredentials,
+};
+
+function withoutCredentials(value: string): string {
+  const url = new URL(value);
+  url.username = url.password = "";
+  for (const name of [...url.searchParams.keys()]) {
+    if (/password|secret|token|key/i.test(name)) url.searchParams.set(name, "****");
   }
-  return value.length < 16 ? "****" : `****${value.slice(-4)}`;
+  return url.href;
 }

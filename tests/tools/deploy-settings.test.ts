@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { describeSettings, readSettings } from "../../supabase/tools/deploy/settings.ts";
+
+/** What the command prints of these variables, each line without its padding. */
+function shown(environment: Record<string, string>): string[] {
+  const { settings, problems } = readSettings(environment, []);
+  expect(problems).toEqual([]);
+  return describeSettings(settings, problems)
+    .map((line) => line.replace(/ +/, " "))
+    .filter((line) => !line.includes(" not set"));
+}
+
+test("a secret is masked though it looks like a URL", () => {
+  expect(shown({
+    PHOENIX_DOORBELL_SECRET: `prod:${"0123456789abcdef".repeat(2)}`,
+    QSTASH_TOKEN: "user:0123",
+    UPSTASH_REDIS_REST_URL: "https://redis.example",
+    UPSTASH_REDIS_REST_TOKEN: "https://default:0123456789@redis.example",
+  })).toEqual([
+    "PHOENIX_DOORBELL_SECRET ****cdef",
+    "QSTASH_TOKEN ****",
+    "UPSTASH_REDIS_REST_URL https://redis.example/",
+    "UPSTASH_REDIS_REST_TOKEN ****mple",
+  ]);
+});
+
+test("a URL is shown without what opens it", () => {
+  expect(shown({
+    SUPABASE_DB_URL:
+      "postgresql://postgres.ref:one@db.example:5432/postgres?password=two&sslmode=require",
+    QSTASH_URL: "https://user:three@qstash.example/",
+    UPSTASH_REDIS_REST_URL: "https://four@redis.example/?_token=five",
+    UPSTASH_REDIS_REST_TOKEN: "six",
+  })).toEqual([
+    "SUPABASE_DB_URL postgresql://db.example:5432/postgres?password=****&sslmode=require",
+    "QSTASH_URL https://qstash.example/",
+    "UPSTASH_REDIS_REST_URL https://redis.example/?_token=****",
+    "UPSTASH_REDIS_REST_TOKEN ****",
+  ]);
+});
