@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { prepareCluster } from "../../supabase/local/postgres/cluster.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -17,3 +18,16 @@ test.runIf(Deno.uid() === 0).each([[0o1777, 0o1777], [0o2750, 0o2751]])(
     expect(await modeOf(folder.path)).toBe(after);
   },
 );
+
+test("what boots that were cut short have left is gone, and disturbs no later one", async () => {
+  await using folder = await tempFolder();
+  const leftovers = ["postgres.unfinished", "postgres.unfinished-earlier"];
+  for (const name of leftovers) {
+    await Deno.mkdir(`${folder.path}/${name}`);
+    await Deno.writeTextFile(`${folder.path}/${name}/PG_VERSION`, "17");
+  }
+  await Deno.writeTextFile(`${folder.path}/postgres.unfinished.password`, "a password");
+  await prepareCluster(folder.path, secrets);
+  expect(await readdir(folder.path)).toEqual(["postgres"]);
+  expect(await readdir(`${folder.path}/postgres`)).toContain("vault.key");
+});

@@ -28,6 +28,15 @@ async function status(dataDir: string): Promise<Outcome & { values: Record<strin
   return { ...outcome, values: Object.fromEntries(lines.map((parts) => [parts?.[1], parts?.[2]])) };
 }
 
+/** The processes of PostgreSQL's initdb among those a process has started, once there are some. */
+async function initdbUnder(pid: number): Promise<number[] | undefined> {
+  const { stdout } = await new Deno.Command("ps", {
+    args: ["-o", "pid=,comm=", "-p", (await descendants(pid)).join(",")],
+  }).output();
+  const found = new TextDecoder().decode(stdout).split("\n").filter((line) => /initdb$/.test(line));
+  return found.length > 0 ? found.map((line) => Number.parseInt(line)) : undefined;
+}
+
 test("npm start prints what is where, status repeats it, SIGTERM ends every process, and a restart keeps the data", async () => {
   await using folder = await tempFolder();
   const env = {
@@ -121,6 +130,20 @@ test("a signal while booting leaves no process", async () => {
   program.kill("SIGTERM");
   await program.outcome;
   await eventually(async () => (await alive(processes)).length === 0);
+});
+
+test("a signal while the database is being made ends its maker, and the next start makes it anew", async () => {
+  await using folder = await tempFolder();
+  const env = { PHOENIX_DATA_DIR: `${folder.path}/data` };
+  const first = run("start", env);
+  const initdb = await eventually(() => initdbUnder(first.pid));
+  first.kill("SIGTERM");
+  await first.outcome;
+  const second = run("start", env);
+  await booted(second);
+  expect(await alive(initdb)).toEqual([]);
+  second.kill("SIGTERM");
+  expect((await second.outcome).code).toBe(0);
 });
 
 test("without redis-server, memory serves and the start says so", async () => {

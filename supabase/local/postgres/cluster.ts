@@ -1,13 +1,17 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { kill } from "node:process";
 import { StackError } from "../stack-error.ts";
 import type { ServiceDefinition } from "../supervisor/service.ts";
+import { tether } from "../supervisor/tether.ts";
 import { isServing } from "./connect.ts";
 import { findBinaries, type PostgresBinaries } from "./binaries.ts";
 import { assertReachable, findOsUser, type OsUser } from "./os-user.ts";
 
 /** As on Supabase: the superuser is `supabase_admin`, and `postgres` is none. */
 export const SUPERUSER = "supabase_admin";
+
+/** What the folders in which a database is being made are called, before what tells them apart. */
+const UNFINISHED = "postgres.unfinished";
 
 interface Cluster {
   folder: string;
@@ -61,6 +65,7 @@ export async function prepareCluster(
       "move the project to a folder that every user can enter, or do not run it as root",
     );
   }
+  await removeUnfinished(dataFolder);
   if (!await exists(cluster.folder)) await initialise(cluster, secrets);
   else await predecessorGone(cluster.folder);
   return { service: (port, superuserUrl) => defineService(cluster, port, superuserUrl) };
@@ -70,45 +75,65 @@ async function initialise(
   { folder, binaries, osUser }: Cluster,
   secrets: { databasePassword: string; vaultKey: string },
 ): Promise<void> {
-  // Made aside and then renamed, so that a boot that was cut short leaves no half a database behind.
-  const unfinished = `${folder}.unfinished`;
-  await Deno.remove(unfinished, { recursive: true }).catch(() => {});
-  await Deno.mkdir(unfinished, { mode: 0o700 });
-  if (osUser) await Deno.chown(unfinished, osUser.uid, osUser.gid);
-  const passwordFile = `${unfinished}.password`;
-  await Deno.writeTextFile(passwordFile, secrets.databasePassword, { mode: 0o600 });
-  if (osUser) await Deno.chown(passwordFile, osUser.uid, osUser.gid);
-  const { success, stderr } = await new Deno.Command(binaries.initdb, {
-    args: [
-      `--pgdata=${unfinished}`,
-      `--username=${SUPERUSER}`,
-      `--pwfile=${passwordFile}`,
-      "--auth=scram-sha-256",
-      "--encoding=UTF8",
-      "--locale=C",
-      "--locale-provider=builtin",
-      "--builtin-locale=C.UTF-8",
-      // Spares some thousand fsyncs of files that can be made again; the server itself syncs as ever.
-      "--no-sync",
-    ],
-    cwd: unfinished,
-    env: { LC_ALL: "C", PATH: Deno.env.get("PATH") ?? "" },
-    clearEnv: true,
-    ...(osUser ? { uid: osUser.uid, gid: osUser.gid } : {}),
-  }).output();
-  await Deno.remove(passwordFile);
-  if (!success) {
-    const lines = new TextDecoder().decode(stderr).trim().split("\n");
-    throw new StackError(
-      `PostgreSQL could not make its folder ${folder}: ${
-        lines.find((line) => line.includes("error")) ?? lines.at(-1)
-      }`,
-    );
+  // Made aside and then renamed, so that a boot that was cut short leaves no half a database behind; under a name of its
+  // own, so that no two attempts work on one.
+  const unfinished = await Deno.makeTempDir({ dir: dirname(folder), prefix: UNFINISHED });
+  const data = join(unfinished, "data");
+  const passwordFile = join(unfinished, "password");
+  const giveAway = async (path: string) => {
+    if (osUser) await Deno.chown(path, osUser.uid, osUser.gid);
+  };
+  try {
+    await giveAway(unfinished);
+    await Deno.writeTextFile(passwordFile, secrets.databasePassword, { mode: 0o600 });
+    await giveAway(passwordFile);
+    const initdb = new Deno.Command(binaries.initdb, {
+      args: [
+        `--pgdata=${data}`,
+        `--username=${SUPERUSER}`,
+        `--pwfile=${passwordFile}`,
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        // Spares some thousand fsyncs of files that can be made again; the server itself syncs as ever.
+        "--no-sync",
+      ],
+      cwd: unfinished,
+      env: { LC_ALL: "C", PATH: Deno.env.get("PATH") ?? "" },
+      clearEnv: true,
+      ...(osUser ? { uid: osUser.uid, gid: osUser.gid } : {}),
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const cutTether = tether(initdb.pid, "SIGTERM");
+    const { success, stderr } = await initdb.output();
+    await cutTether();
+    if (!success) {
+      const lines = new TextDecoder().decode(stderr).trim().split("\n");
+      throw new StackError(
+        `PostgreSQL could not make its folder ${folder}: ${
+          lines.find((line) => line.includes("error")) ?? lines.at(-1)
+        }`,
+      );
+    }
+    const vaultKeyFile = join(data, "vault.key");
+    await Deno.writeTextFile(vaultKeyFile, secrets.vaultKey, { mode: 0o600 });
+    await giveAway(vaultKeyFile);
+    await Deno.rename(data, folder);
+  } finally {
+    await Deno.remove(unfinished, { recursive: true });
   }
-  const vaultKeyFile = join(unfinished, "vault.key");
-  await Deno.writeTextFile(vaultKeyFile, secrets.vaultKey, { mode: 0o600 });
-  if (osUser) await Deno.chown(vaultKeyFile, osUser.uid, osUser.gid);
-  await Deno.rename(unfinished, folder);
+}
+
+/** What boots that were cut short have left. One that is being deleted by its own initdb is left to the next boot. */
+async function removeUnfinished(dataFolder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(dataFolder)) {
+    if (!name.startsWith(UNFINISHED)) continue;
+    await Deno.remove(join(dataFolder, name), { recursive: true }).catch(() => {});
+  }
 }
 
 function defineService(
