@@ -13,7 +13,7 @@ const settingsSchema = z.object({
 /**
  * What the environment says about the stack of `npm start`; port 0 is any free one.
  *
- * @throws StackError naming the variable that makes no sense
+ * @throws StackError naming what makes no sense
  */
 export function settings(): { apiPort: number; dbPort: number; dataDir: string } {
   const parsed = settingsSchema.safeParse(Deno.env.toObject());
@@ -21,9 +21,12 @@ export function settings(): { apiPort: number; dbPort: number; dataDir: string }
     const [issue] = parsed.error.issues;
     throw new StackError(`${issue!.path.join(".")} is not usable (${issue!.message}): correct it.`);
   }
-  return {
-    apiPort: parsed.data.PHOENIX_API_PORT,
-    dbPort: parsed.data.PHOENIX_DB_PORT,
-    dataDir: parsed.data.PHOENIX_DATA_DIR,
-  };
+  const { PHOENIX_API_PORT: apiPort, PHOENIX_DB_PORT: dbPort, PHOENIX_DATA_DIR: dataDir } =
+    parsed.data;
+  if (apiPort !== 0 && apiPort === dbPort) {
+    throw new StackError(
+      `PHOENIX_API_PORT and PHOENIX_DB_PORT are both ${apiPort}: set one of them to another port.`,
+    );
+  }
+  return { apiPort, dbPort, dataDir };
 }

@@ -197,3 +197,10 @@ test("a setting that makes no sense is told in one line", async () => {
   expect(outcome.code).toBe(1);
   expect(outcome.stderr).toMatch(/^PHOENIX_API_PORT .*\n$/);
 });
+
+test("one port for two services is told in one line", async () => {
+  const port = String(freePort());
+  const outcome = await run("start", { PHOENIX_API_PORT: port, PHOENIX_DB_PORT: port }).outcome;
+  expect(outcome.code).toBe(1);
+  expect(outcome.stderr).toMatch(/^PHOENIX_API_PORT and PHOENIX_DB_PORT are both .*\n$/);
+});

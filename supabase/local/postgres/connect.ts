@@ -22,6 +22,8 @@ export function connect(url: string, options: { max?: number; name?: string } = 
   });
 }
 
+const ANSWER_WITHIN_MS = 5_000;
+
 /**
  * Whether the server answers on this URL.
  *
@@ -29,6 +31,8 @@ export function connect(url: string, options: { max?: number; name?: string } = 
  */
 export async function isServing(url: string): Promise<boolean> {
   const sql = connect(url);
+  // Of what is no PostgreSQL the client asks for ever.
+  const timer = setTimeout(() => sql.end({ timeout: 0 }), ANSWER_WITHIN_MS);
   try {
     await sql`select 1`;
     return true;
@@ -41,6 +45,7 @@ export async function isServing(url: string): Promise<boolean> {
     }
     return false;
   } finally {
+    clearTimeout(timer);
     await sql.end({ timeout: 0 });
   }
 }

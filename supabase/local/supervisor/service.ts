@@ -84,7 +84,7 @@ export class Service implements ServiceHandle {
       firstEnded = true;
     });
     let hopeless: StackError | undefined;
-    const serving = this.#untilReady(() => firstEnded || !this.#wanted).catch((error) => {
+    const serving = this.#untilReady(firstEnd).catch((error) => {
       hopeless = error;
       return false;
     });
@@ -171,17 +171,28 @@ export class Service implements ServiceHandle {
     }
   }
 
-  async #untilReady(givenUp: () => boolean): Promise<boolean> {
-    const deadline = performance.now() + READY_WITHIN_MS;
-    while (!givenUp() && performance.now() < deadline) {
-      const ready = await this.definition.isReady().catch((error) => {
-        if (error instanceof StackError) throw error;
-        return false;
-      });
-      if (ready) return true;
-      await new Promise((resolve) => setTimeout(resolve, 15));
+  /** @param end of the process, after which nobody needs to ask any more, nor to wait for an answer that may never come */
+  async #untilReady(end: Promise<void>): Promise<boolean> {
+    const tooLate = Promise.withResolvers<void>();
+    const timer = setTimeout(tooLate.resolve, READY_WITHIN_MS);
+    let over = false;
+    const givenUp = Promise.race([end, tooLate.promise]).then(() => {
+      over = true;
+      return false;
+    });
+    try {
+      while (!over && this.#wanted) {
+        const ready = this.definition.isReady().catch((error) => {
+          if (error instanceof StackError) throw error;
+          return false;
+        });
+        if (await Promise.race([ready, givenUp])) return true;
+        await new Promise((resolve) => setTimeout(resolve, 15));
+      }
+      return false;
+    } finally {
+      clearTimeout(timer);
     }
-    return false;
   }
 
   #failure(ended: boolean): string {
