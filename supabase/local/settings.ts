@@ -7,16 +7,17 @@ const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 const settingsSchema = z.object({
   PHOENIX_API_PORT: z.coerce.number().int().min(0).max(65535).default(54321),
   PHOENIX_DB_PORT: z.coerce.number().int().min(0).max(65535).default(54322),
-  PHOENIX_DATA_DIR: z.string().min(1).default(`${PROJECT}.phoenix`),
+  PHOENIX_DATA_DIR: z.string().default(`${PROJECT}.phoenix`),
 });
 
 /**
- * What the environment says about the stack of `npm start`; port 0 is any free one.
+ * What the environment says about the stack of `npm start`; port 0 is any free one, and an empty value counts as not set.
  *
  * @throws StackError naming what makes no sense
  */
 export function settings(): { apiPort: number; dbPort: number; dataDir: string } {
-  const parsed = settingsSchema.safeParse(Deno.env.toObject());
+  const set = Object.entries(Deno.env.toObject()).filter(([, value]) => value.trim() !== "");
+  const parsed = settingsSchema.safeParse(Object.fromEntries(set));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new StackError(`${issue!.path.join(".")} is not usable (${issue!.message}): correct it.`);
