@@ -20,3 +20,17 @@ export function openDatabase(url: string, name: string): postgres.Sql {
     ...(local || searchParams.has("sslmode") ? {} : { ssl: "require" as const }),
   });
 }
+
+/** Whether a URL's user and password can be read; what PostgreSQL's clients throw of a `%` in a password says nothing. */
+export function hasReadableLogin(url: string): boolean {
+  const { username, password } = new URL(url);
+  try {
+    [username, password].forEach((part) => decodeURIComponent(part));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What to do about a URL whose login cannot be read, after the name of what it was given in. */
+export const UNREADABLE_LOGIN = "has a % in its user or password that must be written %25";

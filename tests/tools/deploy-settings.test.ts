@@ -38,3 +38,18 @@ test("a URL is shown without what opens it", () => {
     "UPSTASH_REDIS_REST_TOKEN ****",
   ]);
 });
+
+test.each([
+  [
+    "postgresql://postgres:50%@db.example/postgres",
+    "has a % in its user or password that must be written %25",
+  ],
+  ["no URL at all", "must be a postgresql:// URL"],
+])(
+  "a database URL that cannot be used is told before anything is done with it: %s",
+  (url, fault) => {
+    expect(readSettings({ SUPABASE_DB_URL: url }, []).problems).toEqual([
+      `SUPABASE_DB_URL ${fault}`,
+    ]);
+  },
+);

@@ -69,6 +69,10 @@ test.each([
   [["--out="], "--out must name a file."],
   [["--db", "localhost/s3cret"], "--db must be a URL such as postgresql://"],
   [["--db", "mysql://u:s3cret@h/d"], "--db must be a URL such as postgresql://"],
+  [
+    ["--db", "postgresql://u:s3cret%@h/d"],
+    "--db has a % in its user or password that must be written %25.",
+  ],
   [["postgresql://u:s3cret@h/d"], "Every argument has a name, such as --db."],
   [["--day", "3"], "'--day'"],
   [["--days"], "--days"],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hasReadableLogin, UNREADABLE_LOGIN } from "../open-database.ts";
 
 /**
  * In the order they run. The vault comes before the functions' secrets: it is where a generated doorbell secret is read
@@ -40,7 +41,11 @@ export const VARIABLES = {
     toFunctions: false,
   },
   SUPABASE_DB_URL: {
-    schema: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgresql:// URL" }),
+    schema: z.url({
+      protocol: /^postgres(ql)?$/,
+      error: "must be a postgresql:// URL",
+      abort: true,
+    }).refine(hasReadableLogin, UNREADABLE_LOGIN),
     neededBy: ["db", "vault"],
     shown: "as URL",
     toFunctions: false,

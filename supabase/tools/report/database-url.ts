@@ -1,6 +1,6 @@
 import { settings } from "../../local/settings.ts";
 import { readStatus } from "../../local/status-file.ts";
-import { DATABASE_URL_FORM, isDatabaseUrl } from "./options.ts";
+import { faultOfDatabaseUrl } from "./options.ts";
 import { ReportError } from "./report-error.ts";
 
 /**
@@ -12,8 +12,9 @@ export async function databaseUrl(given: string | undefined): Promise<string> {
   if (given) return given;
   const hosted = Deno.env.get("SUPABASE_DB_URL");
   if (hosted) {
-    if (isDatabaseUrl(hosted)) return hosted;
-    throw new ReportError(`SUPABASE_DB_URL must be ${DATABASE_URL_FORM}.`);
+    const fault = faultOfDatabaseUrl(hosted);
+    if (!fault) return hosted;
+    throw new ReportError(`SUPABASE_DB_URL ${fault}.`);
   }
   const { dataDir } = settings();
   const status = await readStatus(dataDir);

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { hasReadableLogin, UNREADABLE_LOGIN } from "../open-database.ts";
 
 export const USAGE = `Usage: npm run report -- [options]
 
@@ -40,13 +41,13 @@ export function parseOptions(args: readonly string[]): ReportOptions | "help" {
   return { days, weeks, out: out ?? (json ? undefined : DEFAULT_PAGE), json, db };
 }
 
-/** Whether a text is a URL that Postgres clients take. */
-export function isDatabaseUrl(text: string): boolean {
-  return /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? "");
+/** What keeps PostgreSQL's clients from taking a text as a URL, as the end of a sentence that begins with where it was given. */
+export function faultOfDatabaseUrl(text: string): string | undefined {
+  if (!/^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? "")) {
+    return "must be a URL such as postgresql://user:password@host:5432/postgres";
+  }
+  return hasReadableLogin(text) ? undefined : UNREADABLE_LOGIN;
 }
-
-/** What a URL of a database looks like, for whoever gave something else. */
-export const DATABASE_URL_FORM = "a URL such as postgresql://user:password@host:5432/postgres";
 
 function wholeNumber(name: string, most: number, otherwise: number) {
   const wrong = `${name} must be a whole number from 1 to ${most}.`;
@@ -61,7 +62,10 @@ const Options = z.object({
   out: z.string().min(1, "--out must name a file.").optional(),
   json: z.boolean().default(false),
   // It may hold a password: the message does not repeat it.
-  db: z.string().refine(isDatabaseUrl, `--db must be ${DATABASE_URL_FORM}.`).optional(),
+  db: z.string().superRefine((url, context) => {
+    const fault = faultOfDatabaseUrl(url);
+    if (fault) context.addIssue(`--db ${fault}.`);
+  }).optional(),
 });
 
 function parse(args: readonly string[]) {
