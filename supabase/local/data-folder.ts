@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { StackError } from "./stack-error.ts";
+import { reason, StackError } from "./stack-error.ts";
 
 /**
  * The folder that holds all a stack keeps, locked for this process. The operating system lets go of the lock when the
@@ -22,11 +22,7 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
     await Deno.mkdir(path, { recursive: true });
     file = await Deno.open(lockPath(path), { create: true, read: true, write: true });
   } catch (error) {
-    throw new StackError(
-      `The data folder ${path} cannot be written (${
-        reason(error)
-      }): set PHOENIX_DATA_DIR to another.`,
-    );
+    throw unusable(path, error);
   }
   if (!await file.tryLock(true)) {
     const pid = (await Deno.readTextFile(lockPath(path))).trim();
@@ -40,13 +36,18 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
   return { path, unlock: () => file.close() };
 }
 
-/** Whether a stack runs on this folder now. */
+/**
+ * Whether a stack runs on this folder now.
+ *
+ * @throws StackError when that cannot be told, as of another user's folder
+ */
 export async function isLocked(folder: string): Promise<boolean> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(lockPath(resolve(folder)), { read: true, write: true });
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw unusable(resolve(folder), error);
   }
   const free = await file.tryLock(true);
   file.close();
@@ -56,16 +57,24 @@ export async function isLocked(folder: string): Promise<boolean> {
 /**
  * Makes a folder within, or takes the one that is there, so that no other user of the machine can look into it: what users have
  * sent passes through Redis, QStash and the logs.
+ *
+ * @throws StackError when it cannot be made
  */
 export function makePrivateFolder(path: string): void {
-  Deno.mkdirSync(path, { recursive: true });
-  Deno.chmodSync(path, 0o700);
+  try {
+    Deno.mkdirSync(path, { recursive: true });
+    Deno.chmodSync(path, 0o700);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+function unusable(path: string, error: unknown): StackError {
+  return new StackError(
+    `The data folder ${path} cannot be used (${reason(error)}): set PHOENIX_DATA_DIR to another.`,
+  );
 }
 
 function lockPath(folder: string): string {
   return join(folder, "stack.lock");
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -19,6 +19,7 @@ export class StackLog {
   readonly #files = new Map<string, Deno.FsFile>();
   readonly #encoder = new TextEncoder();
 
+  /** @throws StackError when the folder cannot be made */
   constructor(private readonly folder: string, private readonly sink: LogSink = () => {}) {
     makePrivateFolder(folder);
   }

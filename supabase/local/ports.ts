@@ -1,4 +1,4 @@
-import { StackError } from "./stack-error.ts";
+import { reason, StackError } from "./stack-error.ts";
 
 const HOST = "127.0.0.1";
 
@@ -7,13 +7,18 @@ const HOST = "127.0.0.1";
 const LOWEST = 15_000;
 const HIGHEST = 32_000;
 
-/** Whether a server could listen on this port of the loopback interface now. */
+/**
+ * Whether a server could listen on this port of the loopback interface now.
+ *
+ * @throws what the operating system says, where nobody's listening is what stands in the way
+ */
 export function isPortFree(port: number): boolean {
   try {
     Deno.listen({ hostname: HOST, port }).close();
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
   }
 }
 
@@ -38,6 +43,10 @@ const handedOut = new Set<number>();
  */
 export function choosePort(wanted: number | undefined, remedy: string): number {
   if (!wanted) return freePort();
-  if (isPortFree(wanted)) return wanted;
+  try {
+    if (isPortFree(wanted)) return wanted;
+  } catch (error) {
+    throw new StackError(`Port ${wanted} cannot be used (${reason(error)}): ${remedy}.`);
+  }
   throw new StackError(`Port ${wanted} is in use: stop what listens there, or ${remedy}.`);
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { lockDataFolder } from "./data-folder.ts";
+import { type DataFolder, lockDataFolder } from "./data-folder.ts";
 import { keepDoorbell } from "./doorbell.ts";
 import { type LogSink, StackLog } from "./log.ts";
 import { choosePort, freePort } from "./ports.ts";
@@ -68,7 +68,7 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const startedAt = performance.now();
   const folder = await lockDataFolder(options.dataDir);
-  const log = new StackLog(join(folder.path, "logs"), options.log);
+  const log = openLog(folder, options.log);
   const services = new Map<ServiceName, Service>();
 
   let stopping: Promise<void> | undefined;
@@ -109,6 +109,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
   } catch (error) {
     await stop();
+    throw error;
+  }
+}
+
+function openLog(folder: DataFolder, sink: LogSink | undefined): StackLog {
+  try {
+    return new StackLog(join(folder.path, "logs"), sink);
+  } catch (error) {
+    folder.unlock();
     throw error;
   }
 }

@@ -71,8 +71,29 @@ test("a file where the data folder should be", async () => {
   await using folder = await tempFolder();
   await Deno.writeTextFile(`${folder.path}/file`, "");
   const boot = startStack(fixtureOptions(`${folder.path}/file`));
-  await expect(boot).rejects.toThrow(/cannot be written .*PHOENIX_DATA_DIR/);
+  await expect(boot).rejects.toThrow(/cannot be used .*PHOENIX_DATA_DIR/);
 });
+
+test("a file where the logs should be", async () => {
+  await using folder = await tempFolder();
+  await Deno.writeTextFile(`${folder.path}/logs`, "");
+  const boot = () => startStack(fixtureOptions(folder.path));
+  await expect(boot()).rejects.toThrow(/logs cannot be used .*PHOENIX_DATA_DIR/);
+  // The folder is free again, which a lock left behind would deny.
+  await expect(boot()).rejects.toThrow(/logs cannot be used/);
+});
+
+test.runIf(Deno.uid() === 0)(
+  "a link to a folder that the user postgres cannot get to",
+  async () => {
+    await using folder = await tempFolder();
+    await Deno.mkdir(`${folder.path}/closed/data`, { recursive: true });
+    await Deno.chmod(`${folder.path}/closed`, 0o700);
+    await Deno.symlink(`${folder.path}/closed/data`, `${folder.path}/link`);
+    const boot = startStack(fixtureOptions(`${folder.path}/link`));
+    await expect(boot).rejects.toThrow(/cannot enter .*\/closed: set PHOENIX_DATA_DIR/);
+  },
+);
 
 test.runIf(Deno.uid() === 0)("a folder that the user postgres cannot enter", async () => {
   await using folder = await tempFolder();

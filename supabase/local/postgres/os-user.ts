@@ -33,14 +33,17 @@ export async function findOsUser(): Promise<OsUser | undefined> {
  * @throws StackError naming the folder that stands in the way
  */
 export async function assertReachable(path: string, user: OsUser, remedy: string): Promise<void> {
-  for (let folder = dirname(path);; folder = dirname(folder)) {
-    const { mode, uid, gid } = await Deno.stat(folder);
-    const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
-    if (mode !== null && !(mode & bit)) {
-      throw new StackError(
-        `The user ${user.name}, as whom root runs PostgreSQL, cannot enter ${folder}: ${remedy}.`,
-      );
+  // Behind a symbolic link lie folders that the path does not name.
+  for (const start of [dirname(path), await Deno.realPath(dirname(path))]) {
+    for (let folder = start;; folder = dirname(folder)) {
+      const { mode, uid, gid } = await Deno.stat(folder);
+      const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
+      if (mode !== null && !(mode & bit)) {
+        throw new StackError(
+          `The user ${user.name}, as whom root runs PostgreSQL, cannot enter ${folder}: ${remedy}.`,
+        );
+      }
+      if (folder === dirname(folder)) break;
     }
-    if (folder === dirname(folder)) return;
   }
 }
