@@ -6,6 +6,7 @@ import { installPeers } from "./harness/install-peers.ts";
 import type { Measure } from "./harness/measure.ts";
 import { type Options, readOptions, usage, UsageError } from "./harness/options.ts";
 import { toTable } from "./harness/table.ts";
+import { tryTargets } from "./harness/targets.ts";
 import { suites } from "./suites.ts";
 
 const abort = new AbortController();
@@ -43,6 +44,7 @@ async function main(): Promise<number> {
   if (options === "list") {
     return say(suites.map(({ name, measures }) => [name, ...measures].join("  ")).join("\n"));
   }
+  await tryTargets(options);
   const measures = await measureAll(options);
   say(toTable(measures));
   if (options.quick) say("\nQuick sizes: whether it runs, not how fast.");

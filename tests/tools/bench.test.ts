@@ -3,9 +3,11 @@ import type { Suite } from "../bench/harness/bench.ts";
 import { figure, median, percentile, ratio } from "../bench/harness/measure.ts";
 import { readOptions, UsageError } from "../bench/harness/options.ts";
 import { verdict } from "../bench/harness/table.ts";
+import { tryTargets } from "../bench/harness/targets.ts";
 import { benchReactors } from "../bench/reactors.ts";
 import { suites } from "../bench/suites.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 const suite = (name: string, ...measures: string[]): Suite => ({
   name,
@@ -51,6 +53,21 @@ test("a name that means nothing and a number that is none are refused", () => {
   expect(() => chosen("publish,drian")).toThrow(new UsageError("There is no drian: see --list."));
   expect(() => readOptions(["--runs", "many"], [])).toThrow(UsageError);
   expect(() => readOptions(["--fast"], [])).toThrow(UsageError);
+});
+
+test("a file that cannot be written is refused before anything is measured, and none is left behind", async () => {
+  await using folder = await tempFolder();
+  const there = `${folder.path}/there.json`;
+  await Deno.writeTextFile(there, "kept");
+  await tryTargets({ json: there, chart: `${folder.path}/new.svg` });
+  expect(await Deno.readTextFile(there)).toBe("kept");
+  expect([...Deno.readDirSync(folder.path)].map(({ name }) => name)).toEqual(["there.json"]);
+  const refused = expect.objectContaining({ message: expect.stringContaining("--chart") });
+  for (const chart of [folder.path, `${folder.path}/missing/new.svg`]) {
+    const attempt = tryTargets({ json: undefined, chart });
+    await expect(attempt).rejects.toBeInstanceOf(UsageError);
+    await expect(attempt).rejects.toEqual(refused);
+  }
 });
 
 test("a median lies in the middle, a percentile in proportion between its neighbours", () => {
