@@ -10,14 +10,22 @@ import { playValidation } from "./validation.ts";
 async function main(): Promise<number> {
   const timeline = new Timeline();
   const dataDir = await Deno.makeTempDir({ prefix: "phoenix-demo-" });
-  let stack: Stack | undefined;
-  const stop = async () => {
-    await stack?.stop();
-    stack = undefined;
-    await Deno.remove(dataDir, { recursive: true });
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => stop().finally(() => Deno.exit(130)));
+  let booting: Promise<Stack> | undefined;
+  let stopping: Promise<void> | undefined;
+  const stop = () =>
+    stopping ??= (async () => {
+      // A boot is waited for, or it would go on in a folder that is gone.
+      await booting?.then((stack) => stack.stop(), () => {});
+      await Deno.remove(dataDir, { recursive: true });
+    })();
+  let interrupted = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      interrupted = true;
+      // What breaks while all of it is being stopped is no news, and supabase-js would write it.
+      console.error = () => {};
+      stop().finally(() => Deno.exit(130));
+    });
   }
 
   try {
@@ -25,7 +33,9 @@ async function main(): Promise<number> {
     console.log(
       "\n  Booting Postgres, REST, Auth, the functions, QStash and Redis on free ports …",
     );
-    stack = await startStack({ dataDir, serviceEnv: { qstash: { QSTASH_TIME_SCALE: "15" } } });
+    booting = startStack({ dataDir, serviceEnv: { qstash: { QSTASH_TIME_SCALE: "15" } } });
+    const stack = await booting;
+    if (interrupted) return 130;
     console.log(`  Ready after ${(stack.bootMs / 1000).toFixed(1)} s: ${stack.env.API_URL}`);
     if (!stack.has("redis-server")) {
       console.log("  No redis-server on this machine: memory serves instead.");
@@ -39,7 +49,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     console.error(error instanceof StackError ? error.message : error);
-    return 1;
+    return interrupted ? 130 : 1;
   } finally {
     await stop();
   }
