@@ -5,15 +5,15 @@ import { tempFolder } from "../support/temp-folder.ts";
 
 const secrets = { databasePassword: "a password", vaultKey: "0".repeat(64) };
 
-async function modeOf(path: string): Promise<number> {
-  return (await Deno.stat(path)).mode! & 0o7777;
+async function modeOf(path: string): Promise<string> {
+  return ((await Deno.stat(path)).mode! & 0o7777).toString(8);
 }
 
-test.runIf(Deno.uid() === 0).each([[0o1777, 0o1777], [0o2750, 0o2751]])(
-  "of a folder's mode (%s) only the way through for the server's user changes",
+test.runIf(Deno.uid() === 0).each([["1777", "1777"], ["2750", "2751"]])(
+  "of a folder's mode %s only the way through for the server's user changes: %s",
   async (before, after) => {
     await using folder = await tempFolder();
-    await Deno.chmod(folder.path, before);
+    await Deno.chmod(folder.path, Number.parseInt(before, 8));
     await prepareCluster(folder.path, secrets);
     expect(await modeOf(folder.path)).toBe(after);
   },
