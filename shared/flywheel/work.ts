@@ -126,6 +126,10 @@ function foldStream(
   careful = false,
 ): Result {
   const { user_id, attempts, version, state, behind, events } = stream;
+  // Nothing that appends leaves such a stream. Should one be there all the same, nobody must be busy with it for ever.
+  if (behind > 0 && events.length === 0) {
+    return failed(reactors, lease, stream, "the log does not have the stream's next event");
+  }
   const isWhole = events.length === behind;
   const context = contextOf(lease, user_id);
   const folded = fold(reactors, {

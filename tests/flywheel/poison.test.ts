@@ -333,3 +333,18 @@ describe("an event that fails", () => {
     expect((await delay(user)).attempts).toBe(0);
   });
 });
+
+test("a stream whose events are not in the log waits ever longer, and keeps nobody busy", async () => {
+  const [user] = await soundUsers(1) as [string];
+  await drain(database, [counting]);
+  await base.admin`
+    update flywheel.streams set version = version + 1, available_at = now() where user_id = ${user}
+  `;
+  expect(await drain(database, [counting])).toMatchObject({ processed: 0, failed: 1 });
+  const [stream] = await base.admin`
+    select attempts, available_at > now() + interval '5 seconds' as waits
+    from flywheel.streams where user_id = ${user}
+  `;
+  expect(stream).toEqual({ attempts: 1, waits: true });
+  await base.admin`select flywheel.erase_user(${user}, 'a test')`;
+});
