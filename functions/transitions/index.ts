@@ -79,7 +79,10 @@ for (
   ] as const
 ) {
   app.post(path, async (context) => {
-    const body = await secretOrSigned(context, services, callbackBytes);
+    const body = await secretOrSigned(context, services, {
+      maxBytes: callbackBytes,
+      doorbell: false,
+    });
     const delivery = validate(deliveryQuery, context.req.query());
     await hear(database, delivery, validate(callback, body));
     return context.json({ delivery_id: delivery.delivery_id });

@@ -101,7 +101,8 @@ async function deliverDue(
       }
     }
     // QStash is away: more would fare no better.
-    if (attempts.every(({ outcome }) => outcome === "postponed")) return;
+    const tried = attempts.filter(({ delivery }) => delivery.secret !== null);
+    if (tried.length > 0 && tried.every(({ outcome }) => outcome === "postponed")) return;
   }
 }
 

@@ -5,8 +5,10 @@ immutable
 parallel safe
 set search_path = ''
 return case
-  when jsonb_typeof(value) = 'number' and value::double precision between least_value and most_value
-    then floor(value::double precision * 100 + 0.5)
+  when jsonb_typeof(value) <> 'number' then null
+  -- What is so small reads as 0 in JavaScript, while to cast it is an error.
+  when abs(value::numeric) < 2.4703e-324 then case when 0 between least_value and most_value then 0 end
+  when value::double precision between least_value and most_value then floor(value::double precision * 100 + 0.5)
 end;
 
 comment on function flywheel.hundredths_in(jsonb, double precision, double precision) is

@@ -7,7 +7,7 @@ set search_path = ''
 as $$
   select
     case
-      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 0 and d.days::numeric <= 366 then d.days::double precision
+      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 1e-9 and d.days::numeric <= 366 then d.days::double precision
       else 30
     end * interval '1 day'
   from flywheel.settings as s

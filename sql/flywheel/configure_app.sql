@@ -29,9 +29,23 @@ begin
   elsif secret is not null then
     perform vault.update_secret(kept, signing_secret);
   end if;
+
+  -- What QStash would not take, perhaps for that address, is tried again as long as somebody waits for it.
+  update flywheel.deliveries as d
+  set available_at = clock_timestamp(), failed_at = null, failure = null
+  where d.app = configure_app.app
+    and d.failed_at is not null
+    and d.published_at is null
+    and (
+      d.kind = 'notification'
+      or exists (
+        select from public.phoenix_transitions as t
+        where t.user_id = d.user_id and t.transition_id = d.transition_id and t.status = 'requested'
+      )
+    );
   return signing_secret;
 end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that QStash refused are tried again. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';

@@ -14,11 +14,11 @@ as $$
     processed_total = w.processed_total + leave.processed
   where w.token = leave.token;
 
-  -- Whoever leaves work behind rings for the next worker.
+  -- Whoever leaves work behind rings for the next worker: who was rung just now may have found no slot free.
   select (
     exists (select from flywheel.streams as s where s.available_at <= statement_timestamp())
     or exists (select from flywheel.replays as r where r.finished_at is null and r.stopped_at is null)
-  ) and flywheel.ring()
+  ) and flywheel.ring(regardless => true)
 $$;
 
 comment on function flywheel.leave(uuid, bigint) is

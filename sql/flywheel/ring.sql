@@ -1,4 +1,4 @@
-create function flywheel.ring()
+create function flywheel.ring(regardless boolean default false)
 returns boolean
 language plpgsql
 security definer
@@ -14,7 +14,7 @@ begin
   -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
   select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
   from flywheel.doorbell as d, flywheel.settings as s;
-  if quiet_until > extract(epoch from clock_timestamp()) then
+  if quiet_until > extract(epoch from clock_timestamp()) and not regardless then
     perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
   end if;
@@ -29,7 +29,7 @@ begin
   from (
     select b.only_row
     from flywheel.doorbell as b, flywheel.settings as s
-    where b.rung_at <= clock_timestamp() - s.ring_interval
+    where regardless or b.rung_at <= clock_timestamp() - s.ring_interval
     for no key update of b skip locked
   ) as due
   where d.only_row = due.only_row;
@@ -75,5 +75,5 @@ begin
 end
 $$;
 
-comment on function flywheel.ring() is
-  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval. Returns whether it rang.';
+comment on function flywheel.ring(boolean) is
+  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval, unless it is to ring regardless of that. Returns whether it rang.';

@@ -1783,7 +1783,7 @@ comment on column flywheel.doorbell.only_row is 'Keeps the table to one row.';
 comment on column flywheel.doorbell.rung_at is 'The last ring.';
 
 -- flywheel/ring.sql
-create function flywheel.ring()
+create function flywheel.ring(regardless boolean default false)
 returns boolean
 language plpgsql
 security definer
@@ -1799,7 +1799,7 @@ begin
   -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
   select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
   from flywheel.doorbell as d, flywheel.settings as s;
-  if quiet_until > extract(epoch from clock_timestamp()) then
+  if quiet_until > extract(epoch from clock_timestamp()) and not regardless then
     perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
   end if;
@@ -1814,7 +1814,7 @@ begin
   from (
     select b.only_row
     from flywheel.doorbell as b, flywheel.settings as s
-    where b.rung_at <= clock_timestamp() - s.ring_interval
+    where regardless or b.rung_at <= clock_timestamp() - s.ring_interval
     for no key update of b skip locked
   ) as due
   where d.only_row = due.only_row;
@@ -1860,8 +1860,8 @@ begin
 end
 $$;
 
-comment on function flywheel.ring() is
-  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval. Returns whether it rang.';
+comment on function flywheel.ring(boolean) is
+  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval, unless it is to ring regardless of that. Returns whether it rang.';
 
 -- flywheel/ring_on_append.sql
 create function flywheel.ring_on_append()
@@ -2171,12 +2171,26 @@ begin
   elsif secret is not null then
     perform vault.update_secret(kept, signing_secret);
   end if;
+
+  -- What QStash would not take, perhaps for that address, is tried again as long as somebody waits for it.
+  update flywheel.deliveries as d
+  set available_at = clock_timestamp(), failed_at = null, failure = null
+  where d.app = configure_app.app
+    and d.failed_at is not null
+    and d.published_at is null
+    and (
+      d.kind = 'notification'
+      or exists (
+        select from public.phoenix_transitions as t
+        where t.user_id = d.user_id and t.transition_id = d.transition_id and t.status = 'requested'
+      )
+    );
   return signing_secret;
 end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that QStash refused are tried again. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';
 
 -- flywheel/enqueue_delivery.sql
 create function flywheel.enqueue_delivery(
@@ -3345,8 +3359,10 @@ immutable
 parallel safe
 set search_path = ''
 return case
-  when jsonb_typeof(value) = 'number' and value::double precision between least_value and most_value
-    then floor(value::double precision * 100 + 0.5)
+  when jsonb_typeof(value) <> 'number' then null
+  -- What is so small reads as 0 in JavaScript, while to cast it is an error.
+  when abs(value::numeric) < 2.4703e-324 then case when 0 between least_value and most_value then 0 end
+  when value::double precision between least_value and most_value then floor(value::double precision * 100 + 0.5)
 end;
 
 comment on function flywheel.hundredths_in(jsonb, double precision, double precision) is
@@ -4283,11 +4299,11 @@ as $$
     processed_total = w.processed_total + leave.processed
   where w.token = leave.token;
 
-  -- Whoever leaves work behind rings for the next worker.
+  -- Whoever leaves work behind rings for the next worker: who was rung just now may have found no slot free.
   select (
     exists (select from flywheel.streams as s where s.available_at <= statement_timestamp())
     or exists (select from flywheel.replays as r where r.finished_at is null and r.stopped_at is null)
-  ) and flywheel.ring()
+  ) and flywheel.ring(regardless => true)
 $$;
 
 comment on function flywheel.leave(uuid, bigint) is
@@ -5401,7 +5417,7 @@ set search_path = ''
 as $$
   select
     case
-      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 0 and d.days::numeric <= 366 then d.days::double precision
+      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 1e-9 and d.days::numeric <= 366 then d.days::double precision
       else 30
     end * interval '1 day'
   from flywheel.settings as s
@@ -5487,7 +5503,7 @@ grant execute on function
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
-  flywheel.ring(),
+  flywheel.ring(boolean),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),
   flywheel.settings_history(),

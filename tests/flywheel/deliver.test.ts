@@ -74,9 +74,23 @@ function startQstash(): Qstash {
 
 /** Tells an app of a transition: returns what became of its delivery. */
 async function deliverTo(target_app: string) {
-  await base.admin`select flywheel.configure_app(${target_app}, 'http://127.0.0.1:9/')`;
+  await configure(target_app);
+  const user_id = await ask(target_app);
+  await deliver();
+  return await deliveryOf(user_id);
+}
+
+const configure = (app: string) =>
+  base.admin`select flywheel.configure_app(${app}, 'http://127.0.0.1:9/')`;
+
+/** A transition of a new user: returns whose. */
+async function ask(target_app: string): Promise<string> {
   const user_id = crypto.randomUUID();
   await requestTransition(database, user_id, transitionRequest.parse({ target_app }));
+  return user_id;
+}
+
+async function deliver(): Promise<void> {
   const env = readEnv({
     SUPABASE_URL: "http://127.0.0.1:9",
     SUPABASE_DB_URL: base.url,
@@ -84,6 +98,9 @@ async function deliverTo(target_app: string) {
     QSTASH_TOKEN: "a token",
   });
   await createDeliverer({ database, env })(() => {});
+}
+
+async function deliveryOf(user_id: string) {
   const [row] = await base.admin`
     select delivery_id, published_at, failed_at from flywheel.deliveries where user_id = ${user_id}
   `;
@@ -126,4 +143,26 @@ test.each([400, 413, 422] as const)(
 test("what QStash cannot take for now stays", async () => {
   qstash.statuses.set("phoenix_rise_transitions", 500);
   expect(await deliverTo("rise")).toMatchObject({ published_at: null, failed_at: null });
+});
+
+test("what QStash refused is tried again once the app is configured anew", async () => {
+  qstash.statuses.set("phoenix_letters_transitions", 400);
+  await configure("letters");
+  const user = await ask("letters");
+  await deliver();
+  expect(await deliveryOf(user)).toMatchObject({ published_at: null });
+  qstash.statuses.delete("phoenix_letters_transitions");
+  await configure("letters");
+  await deliver();
+  expect(await deliveryOf(user)).toMatchObject({ published_at: expect.any(Date), failed_at: null });
+});
+
+test("an app whose secret is lost holds up no other app", async () => {
+  await configure("letters");
+  await configure("cv");
+  await base.admin`delete from vault.secrets where name = 'phoenix_delivery_secret_letters'`;
+  for (let n = 0; n < 60; n++) await ask("letters");
+  const user = await ask("cv");
+  await deliver();
+  expect(await deliveryOf(user)).toMatchObject({ published_at: expect.any(Date) });
 });

@@ -148,6 +148,20 @@ describe("a worker that leaves", () => {
     expect(await heardBy(user)).toEqual(["test.happened", "transition_écosystème"]);
   });
 
+  test("rings though somebody rang just now: whom that called may have found no slot", async () => {
+    await published("hand over");
+    const worker = await workOnce();
+    await base.admin`update flywheel.settings set ring_interval = '10 seconds'`;
+    await base.admin`update flywheel.doorbell set rung_at = now()`;
+    try {
+      expect(await worker.leave()).toBe(true);
+    } finally {
+      await base.admin`update flywheel.settings set ring_interval = default`;
+    }
+    await drain(database, reactors);
+    await silence();
+  });
+
   test("does not ring where nothing is due: everything is folded, or leased by somebody else", async () => {
     await published("tell");
     expect(await (await workOnce()).leave()).toBe(false);

@@ -5,7 +5,14 @@ import { lease } from "../../shared/flywheel/lease.ts";
 import { work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { drain, type Event, tell } from "../support/flywheel.ts";
+import {
+  drain,
+  type Event,
+  event as eventOf,
+  publish,
+  publishText,
+  tell,
+} from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -242,4 +249,40 @@ test("the rollups equal the log at every moment while publishers, workers and me
     select sum(count)::int as events from flywheel.current_rollups where figure = 'event'
   `;
   expect(counted!.events).toBeGreaterThanOrEqual(1000);
+});
+
+test.each(["1e-350", "-1e-350", "1e-310", "1e-5"])(
+  "an amount of %s is counted as it reads, and stands in nobody's way",
+  async (amount) => {
+    const user = crypto.randomUUID();
+    const paid = (text: string) =>
+      publishText(
+        database,
+        `{"user_id":"${user}","event_type":"subscription.activated","app_source":"aube","payload":{"amount_eur":${text}}}`,
+      );
+    await publish(database, eventOf(user, { app_source: "aube" }));
+    expect((await paid(amount)).accepted).toBe(1);
+    await drain(database, [nudges]);
+    expect(await wrong()).toEqual([]);
+    await database`select flywheel.erase_user(${user}, 'a test')`;
+    expect(await database`select from public.phoenix_events where user_id = ${user}`).toEqual([]);
+    expect(await wrong()).toEqual([]);
+  },
+);
+
+test("what was paid before the first day of 1970 is counted on its day", async () => {
+  const user = crypto.randomUUID();
+  const more = {
+    app_source: "cv",
+    event_type: "subscription.activated",
+    payload: { amount_eur: 5 },
+  };
+  await publish(
+    database,
+    eventOf(user, { app_source: "cv", timestamp: "1970-01-01T10:00:00.000Z" }),
+  );
+  await drain(database, [nudges]);
+  await publish(database, eventOf(user, { ...more, timestamp: "1969-12-01T10:00:00.000Z" }));
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
 });

@@ -15,12 +15,20 @@ test("a signature dated ahead is refused a second time for as long as it counts"
   const once = createOnce(undefined);
   const app = createApp("bell");
   app.post("/", async (context) => context.json(await secretOrSigned(context, { env, once })));
+  app.post(
+    "/deaf",
+    async (context) =>
+      context.json(await secretOrSigned(context, { env, once }, { doorbell: false })),
+  );
   const signedAt = Math.floor(Date.now() / 1000) + 290;
   const signature = doorbellSignature(secret, body, signedAt);
-  const ring = async (signature: string) => {
+  const ring = async (signature: string, path = "/bell") => {
     const headers = { "x-phoenix-signature": signature };
-    return (await app.request("/bell", { method: "POST", body, headers })).status;
+    return (await app.request(path, { method: "POST", body, headers })).status;
   };
+
+  expect(await ring(signature, "/bell/deaf"), "where the doorbell has nothing to say")
+    .toBeGreaterThanOrEqual(401);
 
   expect(await ring(signature)).toBe(200);
   vi.setSystemTime((signedAt + 299) * 1000);

@@ -26,10 +26,10 @@ export function countRevenue(
     const [from, to, key] = [was[many - 1], is[many - 1], String(many)];
     moveUser(add, { figure: "products", key }, from, to);
     for (const [day, cents, payments] of from === to ? [] : paid) {
-      addPayments(add, key, from && Math.min(day, from), -cents, -payments);
-      addPayments(add, key, to && Math.min(day, to), cents, payments);
+      addPayments(add, key, earlier(day, from), -cents, -payments);
+      addPayments(add, key, earlier(day, to), cents, payments);
     }
-    if (payment) addPayments(add, key, to && Math.min(payment[0], to), payment[1], 1);
+    if (payment) addPayments(add, key, earlier(payment[0], to), payment[1], 1);
   }
   const [, second] = is;
   const mayMove = ([day]: Paid[number]) => second === undefined || day > second;
@@ -42,6 +42,10 @@ function lastDaysOfProducts(presence: Presence): number[] {
     .filter((each) => products.has(each[0]))
     .map((each) => each[2])
     .sort((a, b) => b - a);
+}
+
+function earlier(day: number, last: number | undefined): number | undefined {
+  return last === undefined ? undefined : Math.min(day, last);
 }
 
 function addPayments(

@@ -12,20 +12,21 @@ import { HttpError } from "./error.ts";
 const tolerance = 300;
 
 /**
- * Lets in who has a secret key, or who has signed the request: the database's doorbell (`x-phoenix-signature`) or QStash
- * (`upstash-signature`).
+ * Lets in who has a secret key, or who has signed the request: QStash (`upstash-signature`), for this very address, or the database's
+ * doorbell (`x-phoenix-signature`), which names none.
  *
- * @param maxBytes of the body; most signed calls are small
+ * @param options.maxBytes of the body; most signed calls are small
+ * @param options.doorbell whether the doorbell is heard here
  * @returns the body as it reads
  * @throws HttpError 401 where the signature is forged, too old, or was used before
  */
 export async function secretOrSigned(
   context: Context<AppEnv>,
   { env, once }: Pick<Services, "env" | "once">,
-  maxBytes = 65_536,
+  { maxBytes = 65_536, doorbell: isHeard = true }: { maxBytes?: number; doorbell?: boolean } = {},
 ): Promise<unknown> {
   const { text, value } = await readJson(context, maxBytes);
-  const doorbell = context.req.header("x-phoenix-signature");
+  const doorbell = isHeard ? context.req.header("x-phoenix-signature") : undefined;
   const qstash = context.req.header("upstash-signature");
   if (doorbell === undefined && qstash === undefined) {
     await callerOf(context, "secret");
