@@ -65,7 +65,7 @@ begin
   if appended < sent then
     raise sqlstate 'PT409';
   end if;
-  return appended > 0;
+  return true;
 exception
   when unique_violation or sqlstate 'PT409' then
     return false;
