@@ -1,11 +1,6 @@
 import { minute } from "./duration.ts";
-import {
-  currentStep,
-  furthestStep,
-  type Journey,
-  type JourneyStep,
-  journeySteps,
-} from "./reactors/journey.ts";
+import { type JourneyStep, journeySteps } from "./journey-steps.ts";
+import { currentStep, furthestStep, type Journey } from "./reactors/journey.ts";
 import type { Settings } from "./settings.ts";
 
 /** A journey as Aube's `tracer_parcours_utilisateur` tells it, in its words. */

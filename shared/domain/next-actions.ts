@@ -1,13 +1,8 @@
 import type { App } from "./apps.ts";
+import type { JourneyStep } from "./journey-steps.ts";
 import type { State } from "./reactor.ts";
 import { readActivity, timesSince } from "./reactors/activity.ts";
-import {
-  chosenAt,
-  currentStep,
-  hasChosen,
-  type JourneyStep,
-  readJourney,
-} from "./reactors/journey.ts";
+import { chosenAt, currentStep, hasChosen, readJourney } from "./reactors/journey.ts";
 import { readProfile } from "./reactors/profile.ts";
 import { feelsLow, readWellbeing } from "./reactors/wellbeing.ts";
 import type { Settings } from "./settings.ts";

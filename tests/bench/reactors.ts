@@ -7,7 +7,7 @@ import { fold, type State } from "../../shared/domain/fold.ts";
 import type { StoredEvent } from "../../shared/domain/events/envelope.ts";
 import { recognise } from "../../shared/domain/events/known-event.ts";
 import type { Context, Reactor, ReactorEvent } from "../../shared/domain/reactor.ts";
-import { journeySteps } from "../../shared/domain/reactors/journey.ts";
+import { journeySteps } from "../../shared/domain/journey-steps.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { defaultSettings } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { journeySteps } from "../../shared/domain/journey-steps.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -21,15 +22,7 @@ const day = 86_400_000;
 const flywheel = "flywheel";
 const now = Date.now();
 
-const steps = [
-  "exploration_commencée",
-  "valeurs_explorées",
-  "compétences_révélées",
-  "tests_psychométriques_complétés",
-  "recommandations_générées",
-  "validation_ia_effectuée",
-  "métier_choisi",
-];
+const steps = journeySteps.slice(0, -1);
 
 /** What users of every app do: a type, its app and its payload. */
 const deed: fc.Arbitrary<Event> = fc.oneof(

@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { journeySteps } from "../../shared/domain/journey-steps.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { murmur3 } from "../../shared/domain/murmur3.ts";
 import type { TestDatabase } from "./database.ts";
@@ -9,15 +10,7 @@ const DAY = 86_400_000;
 /** What somebody might call a job who means no good. */
 export const HOSTILE_JOB = `</table><script>document.title = "owned"</script>\u001b[31m & Co`;
 
-const steps = [
-  "exploration_commencée",
-  "valeurs_explorées",
-  "compétences_révélées",
-  "tests_psychométriques_complétés",
-  "recommandations_générées",
-  "validation_ia_effectuée",
-  "métier_choisi",
-];
+const steps = journeySteps.slice(0, -1);
 
 /** Ten weeks of 150 users, handled by the flywheel, the same each time but for the date, and what came of four experiments. */
 export async function writeHistory(base: TestDatabase): Promise<void> {

@@ -1,20 +1,7 @@
 import { asKnown, type KnownEvent } from "../events/known-event.ts";
+import { type JourneyStep, journeySteps } from "../journey-steps.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 import { readProfile } from "./profile.ts";
-
-/** The steps of an exploration with Aube, in the order that Aube proposes. */
-export const journeySteps = [
-  "exploration_commencée",
-  "valeurs_explorées",
-  "compétences_révélées",
-  "tests_psychométriques_complétés",
-  "recommandations_générées",
-  "validation_ia_effectuée",
-  "métier_choisi",
-  "transition_écosystème",
-] as const;
-
-export type JourneyStep = (typeof journeySteps)[number];
 
 /** When a step was completed. */
 interface Completion {

@@ -1,5 +1,5 @@
+import type { JourneyStep } from "../journey-steps.ts";
 import type { NudgeType } from "../nudge-types.ts";
-import type { JourneyStep } from "./journey.ts";
 
 /** What a user reads, in French. */
 export interface Wording {

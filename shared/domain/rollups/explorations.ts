@@ -1,24 +1,13 @@
+import { journeySteps } from "../journey-steps.ts";
 import { type CountedEvent, dayOf, weekOf } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
 import { moveUser } from "./presence.ts";
-
-/** The steps of an exploration with Aube. */
-const steps = [
-  "exploration_commencée",
-  "valeurs_explorées",
-  "compétences_révélées",
-  "tests_psychométriques_complétés",
-  "recommandations_générées",
-  "validation_ia_effectuée",
-  "métier_choisi",
-  "transition_écosystème",
-] as const;
 
 const begins = 0;
 const completes = 6;
 
 export interface ExplorationMemory {
-  /** When each step was first reached, microseconds since 1970, in the order of {@link steps}. */
+  /** When each step was first reached, microseconds since 1970, in the order of {@link journeySteps}. */
   readonly reached?: readonly (number | null)[];
   /** When the user last began an exploration, and last chose a job. */
   readonly begun?: number;
@@ -37,7 +26,7 @@ export function countExploration(
   const chosen = step === completes ? latest(memory.chosen, event.at) : memory.chosen;
   countUse(memory, { begun, chosen }, add);
 
-  const before = memory.reached ?? steps.map(() => null);
+  const before = memory.reached ?? journeySteps.map(() => null);
   const known = before[step] ?? Infinity;
   const reached = event.at < known ? before.with(step, event.at) : before;
   if (reached !== before) {
@@ -53,8 +42,8 @@ export function countExploration(
 
 /** Which step an event completes, or -1. Asking for a transition is none; taking it is. */
 function stepOf({ event_type, payload }: CountedEvent): number {
-  const step = (steps as readonly string[]).indexOf(event_type);
-  if (step !== steps.length - 1) return step;
+  const step = (journeySteps as readonly string[]).indexOf(event_type);
+  if (step !== journeySteps.length - 1) return step;
   return isTaken(payload.status) || payload.status === "completed" ? step : -1;
 }
 
@@ -111,12 +100,14 @@ function countFunnel(reached: readonly (number | null)[], count: 1 | -1, add: Ad
     const since = path[index - 1]?.at;
     const seconds = step === begins || since === undefined ? undefined : secondsBetween(since, at);
     add(
-      { figure: "step", day: week, key: steps[step]! },
+      { figure: "step", day: week, key: journeySteps[step]! },
       { count, ...(seconds !== undefined && { seconds }) },
     );
   });
   const hasChosen = path.some(({ step }) => step >= completes);
-  if (!hasChosen) add({ figure: "exit", day: week, key: steps[path.at(-1)!.step]! }, { count });
+  if (!hasChosen) {
+    add({ figure: "exit", day: week, key: journeySteps[path.at(-1)!.step]! }, { count });
+  }
 }
 
 function secondsBetween(from: number, to: number): number {

@@ -2,14 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { day, minute } from "../../../shared/domain/duration.ts";
 import { progressOf, reportJourney } from "../../../shared/domain/journey-report.ts";
-import { journeySteps, readJourney } from "../../../shared/domain/reactors/journey.ts";
+import { type JourneyStep, journeySteps } from "../../../shared/domain/journey-steps.ts";
+import { readJourney } from "../../../shared/domain/reactors/journey.ts";
 import { defaultSettings } from "../../../shared/domain/settings.ts";
 import { Story } from "../../support/story.ts";
 
-type Step = (typeof journeySteps)[number];
-
 /** Takes steps with Aube, each so many minutes after the one before. */
-function given(...steps: [step: Step, minutesLater?: number, payload?: Record<string, unknown>][]) {
+function given(
+  ...steps: [step: JourneyStep, minutesLater?: number, payload?: Record<string, unknown>][]
+) {
   const story = new Story();
   for (const [step, minutesLater = 0, payload = {}] of steps) {
     take(story, step, minutesLater, payload);
@@ -17,7 +18,12 @@ function given(...steps: [step: Step, minutesLater?: number, payload?: Record<st
   return story;
 }
 
-function take(story: Story, step: Step, minutesLater = 0, payload: Record<string, unknown> = {}) {
+function take(
+  story: Story,
+  step: JourneyStep,
+  minutesLater = 0,
+  payload: Record<string, unknown> = {},
+) {
   story.passes(minutesLater * minute);
   const required = step === "métier_choisi" ? { métier: "Data Scientist" } : {};
   story.happens(step, "aube", { payload: { ...required, ...payload } });
@@ -142,7 +148,7 @@ describe("progress", () => {
     (step, percent) => {
       expect(progressOf(readJourney(given([step]).state))).toBe(percent);
       const all = journeySteps.slice(0, journeySteps.indexOf(step) + 1);
-      expect(progressOf(readJourney(given(...all.map((each): [Step] => [each])).state)))
+      expect(progressOf(readJourney(given(...all.map((each): [JourneyStep] => [each])).state)))
         .toBe(percent);
     },
   );
@@ -156,7 +162,7 @@ describe("steps", () => {
   test("out of order are told in the order of their times", () => {
     const story = new Story();
     const at = (minutes: number) => story.now - 60 * minute + minutes * minute;
-    const happen = (step: Step, minutes: number) =>
+    const happen = (step: JourneyStep, minutes: number) =>
       story.happens(step, "aube", { timestamp: at(minutes), payload: {} });
     happen("compétences_révélées", 20);
     happen("exploration_commencée", 0);
@@ -180,7 +186,7 @@ describe("steps", () => {
     const shuffled = fc.array(step, { maxLength: 12 }).chain((steps) =>
       fc.tuple(fc.constant(steps), fc.shuffledSubarray(steps, { minLength: steps.length }))
     );
-    const report = (steps: { step: Step; minutes: number; durée: number | undefined }[]) => {
+    const report = (steps: { step: JourneyStep; minutes: number; durée: number | undefined }[]) => {
       const story = new Story();
       for (const { step, minutes, durée } of steps) {
         story.happens(step, "aube", {
@@ -230,17 +236,17 @@ describe("steps", () => {
 
   test("of a new exploration give the same report however late its start arrives", () => {
     const base = new Story().now;
-    const first: [Step, number][] = [
+    const first: [JourneyStep, number][] = [
       ["exploration_commencée", 0],
       ["valeurs_explorées", 5],
       ["métier_choisi", 10],
     ];
-    const second: [Step, number][] = [
+    const second: [JourneyStep, number][] = [
       ["exploration_commencée", 100],
       ["valeurs_explorées", 103],
       ["compétences_révélées", 107],
     ];
-    const report = (steps: [Step, number][]) => {
+    const report = (steps: [JourneyStep, number][]) => {
       const story = new Story();
       for (const [step, minutes] of steps) {
         story.happens(step, "aube", {
@@ -272,14 +278,14 @@ describe("steps", () => {
 
   test("told of late give the same report, whether they were before a new start or after it", () => {
     const base = new Story().now - day;
-    const steps: [Step, number][] = [
+    const steps: [JourneyStep, number][] = [
       ["exploration_commencée", 0],
       ["compétences_révélées", 5],
       ["métier_choisi", 10],
       ["exploration_commencée", 100],
       ["valeurs_explorées", 103],
     ];
-    const report = (order: readonly [Step, number][]) => {
+    const report = (order: readonly [JourneyStep, number][]) => {
       const story = new Story();
       for (const [step, minutes] of order) {
         story.happens(step, "aube", {

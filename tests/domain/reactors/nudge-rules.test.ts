@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { day, hour } from "../../../shared/domain/duration.ts";
 import { nextActions } from "../../../shared/domain/next-actions.ts";
-import { journeySteps } from "../../../shared/domain/reactors/journey.ts";
+import { journeySteps } from "../../../shared/domain/journey-steps.ts";
 import { defaultSettings } from "../../../shared/domain/settings.ts";
 import { Story, typesOf } from "../../support/story.ts";
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { day, hour, minute } from "../../../shared/domain/duration.ts";
 import { nudgeTypes } from "../../../shared/domain/nudge-types.ts";
-import { journeySteps } from "../../../shared/domain/reactors/journey.ts";
+import { journeySteps } from "../../../shared/domain/journey-steps.ts";
 import { wordings } from "../../../shared/domain/reactors/nudge-wordings.ts";
 import { nudges } from "../../../shared/domain/reactors/nudges.ts";
 import { Story, typesOf } from "../../support/story.ts";

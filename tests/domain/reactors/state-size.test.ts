@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { hour } from "../../../shared/domain/duration.ts";
-import { journeySteps } from "../../../shared/domain/reactors/journey.ts";
+import { journeySteps } from "../../../shared/domain/journey-steps.ts";
 import { Story } from "../../support/story.ts";
 
 const long = (n: number) => `${n} ${"é".repeat(480)}`;
