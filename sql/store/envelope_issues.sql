@@ -12,7 +12,7 @@ begin
     from jsonb_array_elements(events) with ordinality as e (event, place)
     cross join lateral (
       select
-        coalesce(event ->> 'app_source', event ->> 'source_app') as app_sent,
+        coalesce(nullif(event -> 'app_source', 'null'), event -> 'source_app') as app_sent,
         coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
         coalesce(event ->> 'user_id', publishers[place]::text) as owner_sent,
         case
@@ -21,7 +21,9 @@ begin
         end as flaw
     ) as f
     cross join lateral (
-      select case when starts_with(f.app_sent, 'phoenix_') then substr(f.app_sent, 9) else f.app_sent end as app
+      select
+        regexp_replace(f.app_sent #>> '{}', '^phoenix_', '') as app,
+        regexp_replace(event ->> 'source_app', '^phoenix_', '') as source_app
     ) as a
     cross join lateral (
       select
@@ -38,18 +40,18 @@ begin
                   then 'event_type=must be letters, digits and _ in parts joined by a dot'
               end,
               case
-                when jsonb_typeof(coalesce(event -> 'app_source', event -> 'source_app')) is distinct from 'string'
+                when jsonb_typeof(f.app_sent) is distinct from 'string'
                   then 'app_source=is required and must be text'
                 when a.app !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(a.app) > 50
                   then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
                 when a.app = 'flywheel'
                   then 'app_source=is the flywheel''s own: nobody publishes in its name'
-                when event -> 'app_source' <> event -> 'source_app'
+                when a.app <> a.source_app
                   then 'source_app=differs from app_source'
               end,
               case
                 when jsonb_typeof(f.payload) <> 'object' then 'payload=must be an object'
-                when event -> 'payload' <> event -> 'data' then 'data=differs from payload'
+                when f.payload <> nullif(event -> 'data', 'null') then 'data=differs from payload'
               end,
               case
                 when jsonb_typeof(event -> 'metadata') not in ('object', 'null') then 'metadata=must be an object'

@@ -7,10 +7,14 @@ as $$
 declare
   personal regclass;
   erased bigint;
+  had_stream boolean;
   rows_by_table jsonb := '{}';
 begin
-  -- The stream first, as everywhere: nobody appends or commits while the rest goes.
-  perform from flywheel.streams as s where s.user_id = erase_user.user_id for update;
+  -- The stream first, as everywhere: nobody appends or commits while the rest goes, nor begins a stream that is not there yet.
+  insert into flywheel.streams as s (user_id) values (erase_user.user_id)
+  on conflict on constraint streams_pkey do update set version = s.version
+  -- An updated row has a predecessor.
+  returning s.xmax <> 0 into had_stream;
 
   perform flywheel.uncount_user(erase_user.user_id);
 
@@ -28,6 +32,9 @@ begin
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
     get diagnostics erased = row_count;
+    if personal = 'flywheel.streams'::regclass and not had_stream then
+      erased := 0;
+    end if;
     rows_by_table := rows_by_table || jsonb_build_object(personal::text, erased);
   end loop;
 

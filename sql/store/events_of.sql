@@ -22,8 +22,8 @@ begin
       detail = case when jsonb_array_length(events) = 0 then 'no_events' else 'too_many_events' end;
   end if;
   -- What counts is the text, without the spaces that jsonb writes after commas and colons, which no publisher has to send: first
-  -- what is cheap to know, then without those that stand in texts, which count.
-  if pg_column_size(events) > settings.max_batch_bytes / 2
+  -- what is cheap to know, a control character being six of text and one of jsonb, then without those that stand in texts, which count.
+  if pg_column_size(events) > settings.max_batch_bytes / 6
     and octet_length(events::text) > settings.max_batch_bytes
     and (
       octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes

@@ -11,13 +11,15 @@ return json_build_object(
     'message', 'The event was refused.',
     'issues', (
       select json_agg(
-        json_build_object('field', split_part(i.issue, '=', 1), 'message', substr(i.issue, strpos(i.issue, '=') + 1))
+        json_build_object('field', left(i.issue, -1 - length(m.message)), 'message', m.message)
         order by i.place
       )
       from unnest(issues) with ordinality as i (issue, place)
+      -- A field may be called anything.
+      cross join lateral (select split_part(i.issue, '=', -1) as message) as m
     )
   )
 );
 
 comment on function flywheel.refusal(text[]) is
-  'The result of a publication whose envelope or payload was refused, with its issues, given as field=message.';
+  'The result of a publication whose envelope or payload was refused, with its issues, given as field=message; messages are ours and have no "=".';

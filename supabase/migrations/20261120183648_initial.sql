@@ -429,7 +429,7 @@ begin
     from jsonb_array_elements(events) with ordinality as e (event, place)
     cross join lateral (
       select
-        coalesce(event ->> 'app_source', event ->> 'source_app') as app_sent,
+        coalesce(nullif(event -> 'app_source', 'null'), event -> 'source_app') as app_sent,
         coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
         coalesce(event ->> 'user_id', publishers[place]::text) as owner_sent,
         case
@@ -438,7 +438,9 @@ begin
         end as flaw
     ) as f
     cross join lateral (
-      select case when starts_with(f.app_sent, 'phoenix_') then substr(f.app_sent, 9) else f.app_sent end as app
+      select
+        regexp_replace(f.app_sent #>> '{}', '^phoenix_', '') as app,
+        regexp_replace(event ->> 'source_app', '^phoenix_', '') as source_app
     ) as a
     cross join lateral (
       select
@@ -455,18 +457,18 @@ begin
                   then 'event_type=must be letters, digits and _ in parts joined by a dot'
               end,
               case
-                when jsonb_typeof(coalesce(event -> 'app_source', event -> 'source_app')) is distinct from 'string'
+                when jsonb_typeof(f.app_sent) is distinct from 'string'
                   then 'app_source=is required and must be text'
                 when a.app !~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' or length(a.app) > 50
                   then 'app_source=must be a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most'
                 when a.app = 'flywheel'
                   then 'app_source=is the flywheel''s own: nobody publishes in its name'
-                when event -> 'app_source' <> event -> 'source_app'
+                when a.app <> a.source_app
                   then 'source_app=differs from app_source'
               end,
               case
                 when jsonb_typeof(f.payload) <> 'object' then 'payload=must be an object'
-                when event -> 'payload' <> event -> 'data' then 'data=differs from payload'
+                when f.payload <> nullif(event -> 'data', 'null') then 'data=differs from payload'
               end,
               case
                 when jsonb_typeof(event -> 'metadata') not in ('object', 'null') then 'metadata=must be an object'
@@ -1137,19 +1139,48 @@ as $$
 declare
   users uuid[] := array(select distinct i.user_id from unnest(incoming) as i where i.issues = '{}');
   accepted bigint := (select count(*) from unnest(verdicts) as v where v.status = 'accepted');
+  refusal text;
   actual bigint;
 begin
-  if cardinality(users) <> 1 or not pg_input_is_valid(expected::text, 'bigint') then
+  if cardinality(users) > 1
+    or (case when jsonb_typeof(expected) = 'number' then expected::numeric % 1 <> 0 else true end)
+  then
     raise exception using
       errcode = 'PT400',
-      message = 'expected_version must be a whole number, and goes with valid events of one user.',
+      message = 'expected_version must be a whole number, and goes with events of one user.',
       detail = 'invalid_expected_version';
   end if;
 
-  select s.version - accepted into actual from flywheel.streams as s where s.user_id = users[1];
-
   -- Whoever repeats a call whose answer was lost finds the stream ahead by their own events, and changes nothing.
-  if accepted > 0 and actual <> expected::bigint then
+  if accepted = 0 then
+    return;
+  end if;
+
+  select format('events[%s].%s', r.place - 1, r.reason) into refusal
+  from (
+    select
+      i.place,
+      case
+        when i.issues <> '{}' then regexp_replace(i.issues[1], '=([^=]*)$', ' \1')
+        when verdicts[i.place].status = 'rejected' then 'event_id stands for an event with another content'
+      end as reason
+    from unnest(incoming) with ordinality as i (
+      user_id, event_id, has_id, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", event_hash, issues, place
+    )
+  ) as r
+  where r.reason is not null
+  order by r.place
+  limit 1;
+  if refusal is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = format('With expected_version all events are taken or none: %s.', refusal),
+      detail = 'invalid_events';
+  end if;
+
+  select s.version - accepted into actual from flywheel.streams as s where s.user_id = users[1];
+  if actual <> expected::numeric then
     raise exception using
       errcode = 'PT409',
       message = format('The stream is at version %s, not %s.', actual, expected),
@@ -1159,7 +1190,7 @@ end
 $$;
 
 comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.verdict[], jsonb) is
-  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it.';
+  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it, and PT422 where only some of what was sent is taken.';
 
 -- store/refusal.sql
 create function flywheel.refusal(issues text[])
@@ -1175,16 +1206,18 @@ return json_build_object(
     'message', 'The event was refused.',
     'issues', (
       select json_agg(
-        json_build_object('field', split_part(i.issue, '=', 1), 'message', substr(i.issue, strpos(i.issue, '=') + 1))
+        json_build_object('field', left(i.issue, -1 - length(m.message)), 'message', m.message)
         order by i.place
       )
       from unnest(issues) with ordinality as i (issue, place)
+      -- A field may be called anything.
+      cross join lateral (select split_part(i.issue, '=', -1) as message) as m
     )
   )
 );
 
 comment on function flywheel.refusal(text[]) is
-  'The result of a publication whose envelope or payload was refused, with its issues, given as field=message.';
+  'The result of a publication whose envelope or payload was refused, with its issues, given as field=message; messages are ours and have no "=".';
 
 -- store/answer.sql
 create function flywheel.answer(
@@ -1259,8 +1292,8 @@ begin
       detail = case when jsonb_array_length(events) = 0 then 'no_events' else 'too_many_events' end;
   end if;
   -- What counts is the text, without the spaces that jsonb writes after commas and colons, which no publisher has to send: first
-  -- what is cheap to know, then without those that stand in texts, which count.
-  if pg_column_size(events) > settings.max_batch_bytes / 2
+  -- what is cheap to know, a control character being six of text and one of jsonb, then without those that stand in texts, which count.
+  if pg_column_size(events) > settings.max_batch_bytes / 6
     and octet_length(events::text) > settings.max_batch_bytes
     and (
       octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes
@@ -1308,7 +1341,7 @@ begin
     else flywheel.append(incoming, settings.dedup_window)
   end;
 
-  if sent ? 'expected_version' then
+  if jsonb_typeof(sent) = 'object' and sent ? 'expected_version' then
     perform flywheel.expect_version(incoming, verdicts, sent -> 'expected_version');
   end if;
 
@@ -1317,7 +1350,7 @@ end
 $$;
 
 comment on function flywheel.publish(text, uuid, jsonb) is
-  'Publishes one event or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, with the code in the error''s detail.';
+  'Publishes one event or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';
 
 -- store/publish_timely.sql
 create function flywheel.publish_timely(events text)
@@ -1689,10 +1722,14 @@ as $$
 declare
   personal regclass;
   erased bigint;
+  had_stream boolean;
   rows_by_table jsonb := '{}';
 begin
-  -- The stream first, as everywhere: nobody appends or commits while the rest goes.
-  perform from flywheel.streams as s where s.user_id = erase_user.user_id for update;
+  -- The stream first, as everywhere: nobody appends or commits while the rest goes, nor begins a stream that is not there yet.
+  insert into flywheel.streams as s (user_id) values (erase_user.user_id)
+  on conflict on constraint streams_pkey do update set version = s.version
+  -- An updated row has a predecessor.
+  returning s.xmax <> 0 into had_stream;
 
   perform flywheel.uncount_user(erase_user.user_id);
 
@@ -1710,6 +1747,9 @@ begin
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
     get diagnostics erased = row_count;
+    if personal = 'flywheel.streams'::regclass and not had_stream then
+      erased := 0;
+    end if;
     rows_by_table := rows_by_table || jsonb_build_object(personal::text, erased);
   end loop;
 

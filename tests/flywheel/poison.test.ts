@@ -283,11 +283,21 @@ test("a payload that the catalogue refuses, published past it, is set aside at o
   const events = [
     { user_id: user, event_type: "mood.logged", app_source: "rise", payload: { mood_score: 99 } },
     { user_id: user, event_type: "test.happened", app_source: "rise", payload: {} },
+    // The name of the field is cut where half a character would be left.
+    {
+      user_id: user,
+      event_type: "cv.generated",
+      app_source: "cv",
+      payload: { [`score_${"😀".repeat(120)}`]: 5 },
+    },
   ];
   await database`select flywheel.publish(${JSON.stringify({ events })})`;
   await drain(database, [counting]);
   const story = await storyOf(base.admin, user);
-  expect(story.processed).toBe(2);
+  expect(story.processed).toBe(3);
+  expect(story.events[2]!.ai_processing_error).toMatch(
+    /^refused: payload\["score_(😀)+\ufffd?… must be /u,
+  );
   expect(story.events[0]!.ai_processing_error).toMatch(/^refused: .*mood_score must be /);
   expect(story.events[1]!.ai_processing_error).toBeNull();
 });

@@ -34,6 +34,9 @@ afterEach(async () => {
 
 const good = { event_type: "letter.generated", app_source: "letters" };
 
+/** What goes a way of its own, where its user always said when things happened. */
+const timely = { ...good, timestamp: new Date().toISOString() };
+
 /** An event as JSON text; `more` is JSON text for what JavaScript cannot write. */
 function textOf(event: Record<string, unknown>, more = ""): string {
   const text = JSON.stringify(event);
@@ -111,6 +114,15 @@ describe("A body that is not JSON the store can hold is refused whole with 400:"
     await refusedByRpc(body, "secret");
   });
 
+  test.each(["\\u0000", "\\ud800", "\\uDfff"])(
+    "%s under a key that comes twice",
+    async (escape) => {
+      const body = textOf(timely, `"payload":{"a":"${escape}","a":"x"}`);
+      expect(refusalOf(await post(body, other)).status).toBe(400);
+      await refusedByRpc(body, other);
+    },
+  );
+
   test("the field that holds it is named", async () => {
     const answer = await post(textOf({ ...good, payload: { list: [1, { text: "\0" }] } }));
     expect(refusalOf(answer)).toEqual({
@@ -151,6 +163,13 @@ describe("A publication that is too large is refused whole with 413:", () => {
     const chunks = Array.from({ length: 32 }, () => new Uint8Array(65_536).fill(32));
     const body = ReadableStream.from(chunks);
     expect(refusalOf(await post(body))).toMatchObject({ status: 413, code: "body_too_large" });
+  });
+
+  test("one whose control characters are short in the database alone", async () => {
+    const body = textOf({ ...good, payload: { text: "\u0001".repeat(200_000) } });
+    expect(body.length).toBeGreaterThan(1_048_576);
+    expect(refusalOf(await post(body))).toMatchObject({ status: 413, code: "body_too_large" });
+    await refusedByRpc(body);
   });
 
   test.each([
@@ -197,9 +216,6 @@ describe("An event that breaks the envelope's rules is refused with 422 and the 
     "a payload nested 33 levels deep": [{ payload: nested }, "event"],
     "metadata nested 33 levels deep": [{ metadata: nested }, "event"],
   };
-
-  // The events of a user who always said when they happened go a way of their own.
-  const timely = { ...good, timestamp: inMinutes(0) };
 
   test.each(Object.entries(events))("%s", async (_, [wrong, field]) => {
     for (const [as, right] of [[user, good], [other, timely]] as const) {

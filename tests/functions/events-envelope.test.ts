@@ -62,6 +62,25 @@ describe("An envelope means the same", () => {
     expect(await publishOne(event)).toEqual({ event_id: first.event_id, status: "duplicate" });
   });
 
+  test("with a value under one of two names, and null or the same under the other", async () => {
+    const said = { event_type: "goal.set", payload: { goal: "two names" }, app_source: "rise" };
+    const { event_id } = await publishOne(said);
+    const { payload, app_source } = said;
+    for (
+      const names of [
+        { payload: null, data: payload },
+        { payload, data: null },
+        { payload, data: payload },
+        { app_source: null, source_app: app_source },
+        { app_source, source_app: null },
+        { app_source, source_app: "phoenix_rise" },
+        { app_source: "phoenix_rise", source_app: app_source },
+      ]
+    ) {
+      expect(await publishOne({ ...said, ...names })).toEqual({ event_id, status: "duplicate" });
+    }
+  });
+
   test("with and without the prefix phoenix_ of its app", async () => {
     const event = { event_type: "cv.optimized", payload: { cv_id: "prefix" } };
     const first = await publishOne({ ...event, app_source: "phoenix_cv" });
@@ -156,3 +175,41 @@ test("A timestamp is refused that lies before the year 1 in UTC, and not at its 
   expect(publicationOf(await at("0001-01-01T14:00:00+14:00"))).toMatchObject({ accepted: 1 });
   expect(publicationOf(await at("0001-01-01T00:00:00.000Z"))).toMatchObject({ duplicates: 1 });
 });
+
+test.each<[string, Record<string, unknown>, string | RegExp]>([
+  ["whose name holds a sign of ours", { "score_=x": 5 }, 'payload["score_=x"]'],
+  [
+    "whose long name ends in half a character",
+    { [`score_${"😀".repeat(120)}`]: 5 },
+    /^payload\["score_(😀)+\ufffd?…$/u,
+  ],
+  [
+    "whose long name ends in a whole character",
+    { [`score_a${"😀".repeat(120)}`]: 5 },
+    /^payload\["score_a(😀)+\ufffd?…$/u,
+  ],
+])(
+  "A payload is refused for a field %s, and what came with it is taken",
+  async (_, payload, field) => {
+    const sound = {
+      app_source: "cv",
+      event_type: "cv.generated",
+      payload: { id: crypto.randomUUID() },
+    };
+    const { results } = publicationOf(
+      await publish({ events: [sound, { ...sound, payload }] }),
+    );
+    expect(results).toMatchObject([
+      { status: "accepted" },
+      {
+        status: "rejected",
+        error: {
+          issues: [{
+            field: typeof field === "string" ? field : expect.stringMatching(field),
+            message: "must be a number from 0 to 1",
+          }],
+        },
+      },
+    ]);
+  },
+);

@@ -240,6 +240,45 @@ describe("erasing a user", () => {
     expect(await base.admin`select from public.phoenix_events where user_id = ${user}`).toEqual([]);
   });
 
+  test("holds up a first publication, which has no stream yet to wait for", async () => {
+    const user = crypto.randomUUID();
+    let published: Promise<unknown> | undefined;
+    await base.superuser.begin(async (sql) => {
+      await sql`lock table public.phoenix_transitions in share mode`;
+      const erasing = database`select flywheel.erase_user(${user}, 'a test')`.execute();
+      const waits = (query: string) =>
+        eventually(async () => {
+          const waiting = await base.superuser`
+            select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock' and query like ${`%${query}%`}
+          `;
+          return waiting.length === 1;
+        });
+      await waits("erase_user");
+      published = publish(base.connect(), event(user, { payload: { n: 1 } }));
+      await waits("flywheel.publish");
+      void erasing;
+    });
+    expect(await published).toMatchObject({ accepted: 1 });
+    await publish(database, event(user, { payload: { n: 2 } }));
+    expect(
+      await base.admin`
+        select e.version::int, s.version::int as head
+        from public.phoenix_events as e
+        join flywheel.streams as s using (user_id)
+        where e.user_id = ${user}
+        order by e.version
+      `,
+    ).toEqual([{ version: 1, head: 2 }, { version: 2, head: 2 }]);
+  });
+
+  test("whom nobody knows deletes nothing", async () => {
+    const [row] = await database`
+      select flywheel.erase_user(${crypto.randomUUID()}, 'a test') as rows
+    `;
+    expect(Object.values(row!.rows).every((count) => count === 0)).toBe(true);
+  });
+
   test("exporting first takes all of it along, table by table", async () => {
     const user = await somebody();
     const [row] = await database`select flywheel.export_user(${user}) as data`;

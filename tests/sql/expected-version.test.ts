@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { event, publish } from "../support/flywheel.ts";
+import { type Event, event, publish, publishText } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -74,9 +74,53 @@ test("a publisher who did not hear the answer may repeat the call: it is answere
   expect(again).toMatchObject({ accepted: 0, duplicates: 1 });
 });
 
+test("with it all events are taken or none, and which of them is refused is told", async () => {
+  const user = newId();
+  const event_id = newId();
+  await publish(database, event(user, { event_id, payload: { n: 1 } }));
+  const wrong: [Event, string][] = [
+    [
+      event(user, { timestamp: "yesterday" }),
+      "events[1].timestamp must be an ISO 8601 date and time",
+    ],
+    [
+      event(user, { event_id, payload: { n: 9 } }),
+      "events[1].event_id stands for an event with another content",
+    ],
+  ];
+  for (const [one, reason] of wrong) {
+    await expect(
+      publish(database, [event(user, { payload: { n: 2 } }), one], { expected_version: 1 }),
+    )
+      .rejects.toMatchObject({
+        code: "PT422",
+        detail: "invalid_events",
+        message: `With expected_version all events are taken or none: ${reason}.`,
+      });
+    expect(await versionOf(user)).toBe(1);
+    const alone = await publish(database, [one], { expected_version: 1 });
+    expect(alone, "by itself it is answered as without").toMatchObject({
+      accepted: 0,
+      rejected: 1,
+    });
+  }
+});
+
+test("it may be written as any number is", async () => {
+  const user = newId();
+  const body = JSON.stringify({ events: [event(user)], expected_version: 0 });
+  const { accepted } = await publishText(database, body.replace(/0}$/, "0.0}"));
+  expect(accepted).toBe(1);
+});
+
+test("a text in a list of events is an event that is none, whatever it says", async () => {
+  const events = JSON.stringify([event(newId()), event(newId()), "expected_version"]);
+  const [row] = await database`select flywheel.publish(${events}) as publication`;
+  expect(row!.publication).toMatchObject({ accepted: 2, rejected: 1 });
+});
+
 test.each([
   ["events of several users", () => [event(newId()), event(newId())], 0],
-  ["no valid event", () => [{ nonsense: true }], 0],
   ["what is no whole number", () => [event(newId())], "one"],
   ["half a number", () => [event(newId())], 0.5],
 ])("it does not go with %s", async (_, events, expected_version) => {

@@ -21,7 +21,9 @@ export function fieldAt(path: readonly PropertyKey[]): string {
     if (typeof step === "number") field += `[${step}]`;
     else if (identifier.test(String(step))) field += `.${String(step)}`;
     else field += `[${JSON.stringify(String(step))}]`;
-    if (field.length > maximumFieldLength) return `${field.slice(0, maximumFieldLength)}…`;
+    if (field.length > maximumFieldLength) {
+      return `${field.slice(0, maximumFieldLength).toWellFormed()}…`;
+    }
   }
   return field;
 }

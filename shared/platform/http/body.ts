@@ -84,7 +84,7 @@ function flawOf(root: unknown): Issue | undefined {
           : next.field
           ? `${next.field}.${key}`
           : key;
-        stack.push({ value: child, field: path.slice(0, 200), depth: depth + 1 });
+        stack.push({ value: child, field: path.slice(0, 200).toWellFormed(), depth: depth + 1 });
       }
     }
   }
