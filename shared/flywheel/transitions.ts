@@ -2,12 +2,11 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { type App, apps } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
-import type { State } from "../domain/reactor.ts";
-import { profile, readProfile } from "../domain/reactors/profile.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
-import { inMs, type SettingsChange, settingsOver } from "../domain/settings.ts";
+import { inMs } from "../domain/settings.ts";
 import { transitionStatuses } from "../domain/transition.ts";
 import { asUser, type Database } from "../platform/database.ts";
+import { readLatestProfile } from "./user.ts";
 
 /** What an app can do with a transition. */
 export const transitionSteps = ["accepted", "completed", "rejected"] as const;
@@ -79,8 +78,9 @@ export async function requestTransition(
   userId: string,
   { source_app, target_app, context: said }: TransitionRequest,
 ): Promise<Transition> {
-  const { states, lifetimeMs } = await readWhatIsKnown(database, userId);
-  const context = contextFor(target_app, readProfile(states), said);
+  const { profile, settings } = await readLatestProfile(database, userId);
+  const context = contextFor(target_app, profile, said);
+  const lifetimeMs = inMs(settings.transitions.lifetime_days);
   const [row] = await database<Transition[]>`
     select ${columns(database)}
     from flywheel.request_transition(
@@ -92,27 +92,6 @@ export async function requestTransition(
     )
   `;
   return row!;
-}
-
-/** What the reactors remember of a user, as far as these would have folded it so, and how long a transition waits. */
-async function readWhatIsKnown(
-  database: Database,
-  userId: string,
-): Promise<{ states: State; lifetimeMs: number }> {
-  const [row] = await database<
-    { settings: SettingsChange[]; shape: string | null; state: State | null }[]
-  >`
-    select h.settings, st.shape, st.state
-    from flywheel.settings_history() as h (settings)
-    left join flywheel.states as st on st.user_id = ${userId}
-  `;
-  const { settings, shape, state } = row!;
-  const isFresh = shape?.split(" ").includes(`${profile.name}@${profile.version}`);
-  const { transitions } = settingsOver(settings)(Infinity);
-  return {
-    states: isFresh ? state ?? {} : {},
-    lifetimeMs: inMs(transitions.lifetime_days),
-  };
 }
 
 /**

@@ -1,13 +1,21 @@
 import type { GlobalContext } from "../domain/dashboard.ts";
-import type { State } from "../domain/reactor.ts";
+import type { StoredEvent } from "../domain/events/envelope.ts";
+import { recognise } from "../domain/events/known-event.ts";
+import type { Reactor, State } from "../domain/reactor.ts";
 import { activity } from "../domain/reactors/activity.ts";
 import { journey } from "../domain/reactors/journey.ts";
-import { profile } from "../domain/reactors/profile.ts";
+import {
+  foldProfile,
+  type Profile,
+  profile,
+  profileTypes,
+  readProfile,
+} from "../domain/reactors/profile.ts";
 import { wellbeing } from "../domain/reactors/wellbeing.ts";
 import { type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 
-/** What is remembered of a user; `stale` where other reactors than these folded it, until a worker has folded it anew. */
+/** What is remembered of a user; `stale` where other reactors than these folded it, or a replay does, until it has been folded anew. */
 export type Memory =
   | { kind: "fresh"; states: State; settings: Settings }
   | { kind: "stale" }
@@ -18,17 +26,64 @@ const sources = [profile, activity, wellbeing, journey];
 
 /** Reads what the reactors remember of a user, and has it folded anew where that is stale. */
 export async function readMemory(database: Database, userId: string): Promise<Memory> {
-  const [row] = await database<
-    { read: { shape: string | null; state: State; settings: SettingsChange[] } | null }[]
-  >`select flywheel.read_state(${userId}) as read`;
-  if (!row?.read) return { kind: "unknown" };
-  const { shape, state, settings } = row.read;
-  const folded = new Set(shape?.split(" "));
-  if (shape !== null && sources.some(({ name, version }) => !folded.has(`${name}@${version}`))) {
+  const [row] = await database<{ read: StateRead | null }[]>`
+    select flywheel.read_state(${userId}) as read
+  `;
+  const { read } = row!;
+  if (!read) return { kind: "unknown" };
+  if (read.is_behind) return { kind: "stale" };
+  if (read.shape !== null && !sources.every((source) => isOf(source, read.shape))) {
     await database`select flywheel.refold(${userId})`;
     return { kind: "stale" };
   }
-  return { kind: "fresh", states: state, settings: settingsOver(settings)(Infinity) };
+  return { kind: "fresh", states: read.state, settings: settingsOver(read.settings)(Infinity) };
+}
+
+/** What `flywheel.read_state()` answers. */
+interface StateRead {
+  shape: string | null;
+  state: State;
+  version: number;
+  head: number;
+  is_behind: boolean;
+  settings: SettingsChange[];
+}
+
+/** Whether a state is of a reactor of this very version. */
+function isOf({ name, version }: Reactor, shape: string | null): boolean {
+  return shape !== null && shape.split(" ").includes(`${name}@${version}`);
+}
+
+/**
+ * A user's profile with all that has been published, whether a worker has come to it or not: who asks for a transition has often just
+ * told what it is about.
+ */
+export async function readLatestProfile(
+  database: Database,
+  userId: string,
+): Promise<{ profile: Profile; settings: Settings }> {
+  const [row] = await database<{ read: StateRead | null; settings: SettingsChange[] }[]>`
+    select flywheel.read_state(${userId}) as read, flywheel.settings_history() as settings
+  `;
+  const { read, settings } = row!;
+  const isFresh = read !== null && isOf(profile, read.shape);
+  const known = isFresh ? readProfile(read.state) : profile.initial;
+  const version = isFresh ? read.version : 0;
+  const events = version === (read?.head ?? 0) ? [] : await database<StoredEvent[]>`
+    select
+      version::int, event_id, event_type, app_source, payload, correlation_id,
+      floor(extract(epoch from "timestamp") * 1000)::float8 as "timestamp",
+      floor(extract(epoch from received_at) * 1000)::float8 as received_at,
+      false as set_aside
+    from public.phoenix_events
+    where user_id = ${userId} and version > ${version} and event_type = any (${profileTypes})
+    order by version
+  `;
+  const latest = events.reduce((known, event) => {
+    const recognised = recognise(event);
+    return recognised.kind === "known" ? foldProfile(known, recognised.event) : known;
+  }, known);
+  return { profile: latest, settings: settingsOver(settings)(Infinity) };
 }
 
 /** What a dashboard says of everybody. */

@@ -8,6 +8,10 @@ as $$
   select json_build_object(
     'shape', st.shape,
     'state', coalesce(st.state, '{}'),
+    'version', s.processed_version,
+    'head', s.version,
+    -- What was folded before is being folded again.
+    'is_behind', s.processed_version < s.counted_version,
     'settings', flywheel.settings_history()
   )
   from flywheel.streams as s
@@ -17,4 +21,4 @@ as $$
 $$;
 
 comment on function flywheel.read_state(uuid) is
-  'What the reactors remember of a user: { shape, state, settings: flywheel.settings_history() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
+  'What the reactors remember of a user: { shape, state, version: how far that is folded, head: of how many events, is_behind: whether it was folded further before, settings: flywheel.settings_history() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';

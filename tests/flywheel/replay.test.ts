@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { reactors } from "../../shared/domain/reactors/all.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
 import {
   replayProgress,
   reprocess,
@@ -7,6 +9,8 @@ import {
   reprocessRequest,
   stopReplays,
 } from "../../shared/flywheel/replay.ts";
+import { readMemory } from "../../shared/flywheel/user.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { counting, drain, event, publish, storyOf } from "../support/flywheel.ts";
@@ -61,6 +65,20 @@ describe("a replay", () => {
     expect(await storyOf(base.admin, other)).toMatchObject({ processed: 5 });
     expect(await drain(database, [counting])).toMatchObject({ users: 1, processed: 5, nudges: 0 });
     expect(await storiesOf([user, other])).toEqual(before);
+  });
+
+  test("leaves no page that shows less than there was, meanwhile", async () => {
+    const [user] = await folded(1, 5, reactors) as [string];
+    await base.admin`update flywheel.settings set lease_events = 2`;
+    await ask({ user_id: user });
+    const kind = async () => (await readMemory(database, user)).kind;
+    const kinds = [await kind()];
+    const shape = shapeOfWork(reactors);
+    for (let leased; (leased = await lease(database, shape));) {
+      await work(database, reactors, shape, leased);
+      kinds.push(await kind());
+    }
+    expect(kinds).toEqual(["stale", "stale", "stale", "fresh"]);
   });
 
   test("since a time is of those who had events since then, from their first event", async () => {

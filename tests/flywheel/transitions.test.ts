@@ -74,7 +74,7 @@ describe("a transition that is asked for again", () => {
   });
 });
 
-test("a transition carries what the flywheel knows, as far as these reactors remembered it, for as long as the settings say", async () => {
+test("a transition carries what the flywheel knows, whoever remembers it, for as long as the settings say", async () => {
   const user_id = crypto.randomUUID();
   const chosen = { métier: "Designer UX" };
   await publish(
@@ -87,8 +87,35 @@ test("a transition carries what the flywheel knows, as far as these reactors rem
   expect(transition.context).toMatchObject({ métier_choisi: "Designer UX", ...said });
   expect(Number(transition.expires_at) - Number(transition.requested_at)).toBe(24 * 3600 * 1000);
 
-  await base.admin`update flywheel.states set shape = 'profile@0' where user_id = ${user_id}`;
-  expect((await ask(user_id, { context: said })).context).toEqual(said);
+  for (
+    const undo of [
+      () => base.admin`update flywheel.states set shape = 'profile@0' where user_id = ${user_id}`,
+      () => base.admin`select flywheel.reprocess(${user_id})`,
+    ]
+  ) {
+    await undo();
+    const again = await ask(user_id, { context: said });
+    expect(again, "it is the same").toEqual(transition);
+  }
+});
+
+test("a transition carries what its user has just said, though nobody has folded it yet", async () => {
+  const user_id = crypto.randomUUID();
+  const say = (fields: object) =>
+    publish(database, event(user_id, { app_source: "aube", ...fields }));
+  await say({ event_type: "compétences_révélées", payload: { compétences: ["Python"] } });
+  await drain(database, reactors);
+  await say({
+    event_type: "métier_choisi",
+    payload: { métier: "Data Scientist", score_ia_résistance: 0.72 },
+  });
+  expect((await ask(user_id, { context: { note: "à la main" } })).context).toEqual({
+    métier_choisi: "Data Scientist",
+    transition_narrative: "Reconversion vers Data Scientist validée par Phoenix Aube",
+    ia_resistance_score: 0.72,
+    compétences_à_valoriser: ["Python"],
+    note: "à la main",
+  });
 });
 
 const choosing = { event_type: "métier_choisi", app_source: "aube", payload: { métier: "Coach" } };

@@ -1,3 +1,4 @@
+import type { EventType } from "../events/catalogue.ts";
 import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { namesOf } from "../events/profile.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
@@ -46,21 +47,40 @@ export interface Profile {
   readonly anxiety_level?: number;
   /** Where a comparison with an offer showed that the user may grow. */
   readonly gaps?: readonly string[];
+  /** When each of these was said, milliseconds since 1970: what comes late of before is history. A job has its own times. */
+  readonly said_at?: Readonly<Partial<Record<keyof Said, number>>>;
 }
+
+/** What is said of a user at some time. */
+type Said = Omit<Profile, "validations" | "choix" | "said_at">;
+
+/** The types of the events that tell of a user. */
+export const profileTypes = [
+  "exploration_commencée",
+  "valeurs_explorées",
+  "compétences_révélées",
+  "tests_psychométriques_complétés",
+  "mood.logged",
+  "recommandations_générées",
+  "validation_ia_effectuée",
+  "métier_choisi",
+  "mirror_match.performed",
+] as const satisfies readonly EventType[];
 
 /** How much a profile keeps of any list, and of any text in characters. */
 export const kept = { items: 20, jobs: 5, interest: 50, text: 100, narrative: 300 } as const;
 
 /** Folds an event into a profile. What is said later replaces what was said before; what is left out stays. */
 export function foldProfile(profile: Profile, event: KnownEvent): Profile {
+  const { timestamp } = event;
   switch (event.event_type) {
     case "exploration_commencée":
-      return merge(profile, { motivations: texts(event.payload.motivations) });
+      return merge(profile, timestamp, { motivations: texts(event.payload.motivations) });
     case "valeurs_explorées":
-      return merge(profile, { valeurs: names(event.payload.valeurs) });
+      return merge(profile, timestamp, { valeurs: names(event.payload.valeurs) });
     case "compétences_révélées": {
       const { payload } = event;
-      return merge(profile, {
+      return merge(profile, timestamp, {
         compétences: names([
           ...payload.compétences ?? [],
           ...payload.compétences_transférables ?? [],
@@ -71,16 +91,16 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
     }
     case "tests_psychométriques_complétés": {
       const { personality_insights, big_five, riasec, anxiety_level } = event.payload;
-      return merge(profile, {
+      return merge(profile, timestamp, {
         big_five: traits(big_five ?? personality_insights?.big_five),
         riasec: interests(riasec ?? personality_insights?.riasec),
         anxiety_level,
       });
     }
     case "mood.logged":
-      return merge(profile, { anxiety_level: event.payload.anxiety_level });
+      return merge(profile, timestamp, { anxiety_level: event.payload.anxiety_level });
     case "recommandations_générées":
-      return merge(profile, {
+      return merge(profile, timestamp, {
         recommandations: (event.payload.recommandations ?? []).flatMap((recommendation) => {
           const [métier] = namesOf([recommendation]);
           if (métier === undefined) return [];
@@ -90,25 +110,16 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
     case "validation_ia_effectuée":
       return foldValidation(profile, event.payload);
     case "métier_choisi": {
-      const { payload, timestamp } = event;
-      const before = profile.choix;
-      const isSame = before !== undefined && isSameJob(before.métier, payload.métier);
-      // What comes late of a choice before this one is history.
-      if (before && !isSame && timestamp < (before.again_at ?? before.at)) return profile;
-      const known = knownOf(profile, cut(payload.métier));
-      return merge(profile, {
-        choix: {
-          ...known,
-          ...jobOf(payload.métier, payload),
-          at: isSame ? Math.min(before.at, timestamp) : timestamp,
-          ...(isSame && { again_at: Math.max(before.again_at ?? before.at, timestamp) }),
-        },
+      const { payload } = event;
+      const choix = choose(profile, jobOf(payload.métier, payload), timestamp);
+      if (!choix) return profile;
+      return merge({ ...profile, choix }, timestamp, {
         compétences_à_valoriser: texts(payload.compétences_à_valoriser),
         skills_to_highlight: texts(payload.skills_to_highlight),
       });
     }
     case "mirror_match.performed":
-      return merge(profile, { gaps: texts(event.payload.gaps) });
+      return merge(profile, timestamp, { gaps: texts(event.payload.gaps) });
     default:
       return profile;
   }
@@ -117,7 +128,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 3,
+  version: 4,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
@@ -155,17 +166,36 @@ function foldValidation(profile: Profile, said: Validation): Profile {
       said.ia_resistance_score,
     ia_narrative: said.ia_narrative,
   });
-  const others = (profile.validations ?? []).filter((each) => each.métier !== job.métier);
-  return merge(profile, {
+  const { choix, validations = [] } = profile;
+  const others = validations.filter((each) => !isSameJob(each.métier, métier));
+  return {
+    ...profile,
     validations: [...others, job].slice(-kept.jobs),
-    choix: profile.choix?.métier === job.métier ? { ...profile.choix, ...job } : undefined,
-  });
+    ...(choix && isSameJob(choix.métier, métier) &&
+      { choix: { ...choix, ...job, métier: choix.métier } }),
+  };
+}
+
+/** The choice of a job, with what is known of it; undefined where it comes late of a choice before the last one, which is history. */
+function choose(profile: Profile, said: Job, at: number): Choice | undefined {
+  const before = profile.choix;
+  const known = { ...knownOf(profile, said.métier), ...said };
+  if (!before) return { ...known, at };
+  const last = before.again_at ?? before.at;
+  if (!isSameJob(before.métier, said.métier)) return at < last ? undefined : { ...known, at };
+  return {
+    ...known,
+    ...before,
+    ...(at >= last && said),
+    at: Math.min(before.at, at),
+    again_at: Math.max(last, at),
+  };
 }
 
 /** What was found out about a job before the user chose it; what Aube estimated last counts. */
-function knownOf(profile: Profile, métier: string): Job {
-  const about = (jobs: readonly Job[] = []) => jobs.find((job) => job.métier === métier);
-  return { ...about(profile.recommandations), ...about(profile.validations), métier };
+function knownOf(profile: Profile, métier: string): Omit<Job, "métier"> {
+  const about = (jobs: readonly Job[] = []) => jobs.find((job) => isSameJob(job.métier, métier));
+  return { ...about(profile.recommandations), ...about(profile.validations) };
 }
 
 interface Rating {
@@ -184,18 +214,21 @@ function jobOf(métier: string, rating: Rating): Job {
   };
 }
 
-/** The profile with what was said; what was not said, or said empty, changes nothing. */
+/** The profile with what was said at a time; what was not said, or said empty, changes nothing, nor does what was said before. */
 function merge(
   profile: Profile,
-  said: { readonly [Key in keyof Profile]: Profile[Key] | null | undefined },
+  at: number,
+  said: { readonly [Key in keyof Said]: Said[Key] | null | undefined },
 ): Profile {
-  let merged: Profile | undefined;
+  let merged = profile;
   for (const key in said) {
-    const value = said[key as keyof Profile];
+    const field = key as keyof Said;
+    const value = said[field];
     if (value == null || (Array.isArray(value) && value.length === 0)) continue;
-    merged = { ...merged ?? profile, [key]: value };
+    if (at < (profile.said_at?.[field] ?? -Infinity)) continue;
+    merged = { ...merged, [field]: value, said_at: { ...merged.said_at, [field]: at } };
   }
-  return merged ?? profile;
+  return merged;
 }
 
 function names(things: Parameters<typeof namesOf>[0]): string[] {

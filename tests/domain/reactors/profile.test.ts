@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { day } from "../../../shared/domain/duration.ts";
-import { kept, readProfile } from "../../../shared/domain/reactors/profile.ts";
+import { catalogueSchemas } from "../../../shared/domain/events/catalogue.ts";
+import { kept, profileTypes, readProfile } from "../../../shared/domain/reactors/profile.ts";
 import { Story } from "../../support/story.ts";
 
 function given(...events: [event_type: string, payload: Record<string, unknown>, app?: string][]) {
@@ -9,7 +10,8 @@ function given(...events: [event_type: string, payload: Record<string, unknown>,
   for (const [event_type, payload, app = "aube"] of events) {
     story.happens(event_type, app, { payload });
   }
-  return readProfile(story.state);
+  const { said_at: _, ...profile } = readProfile(story.state);
+  return profile;
 }
 
 describe("a profile", () => {
@@ -106,6 +108,58 @@ describe("a profile", () => {
     expect(readProfile(story.state).choix).toEqual({ at: story.now, métier: "Coach" });
     choose("coach", story.now - 2 * day);
     expect(readProfile(story.state).choix?.at, "when it was first").toBe(story.now - 2 * day);
+  });
+
+  test("keeps what is known of a job that is chosen again, or written otherwise", () => {
+    const rated = { score_compatibilité: 0.87, score_ia_résistance: 0.72 };
+    expect(
+      given(
+        ["recommandations_générées", { recommandations: [{ métier: "Data scientist", ...rated }] }],
+        ["métier_choisi", { métier: "Data Scientist" }],
+        ["métier_choisi", { métier: "DATA SCIENTIST", score_compatibilité: 0.9 }],
+        ["recommandations_générées", { recommandations: ["Coach"] }],
+        ["validation_ia_effectuée", { métier: "data scientist", ia_narrative: "Résiste bien." }],
+        ["métier_choisi", { métier: "Data Scientist" }],
+      ).choix,
+    ).toMatchObject({
+      métier: "Data Scientist",
+      score_compatibilité: 0.9,
+      score_ia_résistance: 0.72,
+      ia_narrative: "Résiste bien.",
+    });
+  });
+
+  test("is what was said last, however late what was said before is told of", () => {
+    const story = new Story();
+    const say = (event_type: string, payload: Record<string, unknown>, timestamp: number) =>
+      story.happens(event_type, "aube", { timestamp, payload });
+    say("valeurs_explorées", { valeurs: ["autonomie"] }, story.now);
+    say("mood.logged", { mood_score: 8, anxiety_level: 0.1 }, story.now);
+    say("valeurs_explorées", { valeurs: ["argent"] }, story.now - day);
+    say(
+      "tests_psychométriques_complétés",
+      { anxiety_level: 0.9, riasec: ["Social"] },
+      story.now - day,
+    );
+    expect(readProfile(story.state)).toMatchObject({
+      valeurs: ["autonomie"],
+      anxiety_level: 0.1,
+      riasec: ["Social"],
+    });
+  });
+
+  test("is of no event that is not of its types", () => {
+    for (const [event_type, { examples = [] }] of Object.entries(catalogueSchemas())) {
+      const tells = examples.map((payload) => {
+        const story = new Story();
+        const before = readProfile(story.state);
+        story.happens(event_type, "aube", { payload: payload as Record<string, unknown> });
+        return readProfile(story.state) !== before;
+      });
+      expect(tells.includes(true), event_type).toBe(
+        (profileTypes as readonly string[]).includes(event_type),
+      );
+    }
   });
 
   test("takes an estimate that comes after the choice for the chosen job", () => {
