@@ -1,11 +1,10 @@
-import type postgres from "postgres";
 import { z } from "zod";
 import { type App, apps } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs } from "../domain/settings.ts";
 import { transitionStatuses } from "../domain/transition.ts";
-import { asUser, type Database } from "../platform/database.ts";
+import type { Database } from "../platform/database.ts";
 import { readLatestProfile } from "./user.ts";
 
 /** What an app can do with a transition. */
@@ -97,35 +96,32 @@ export async function requestTransition(
 /**
  * Transitions, newest first; `next` is null on the last page.
  *
- * @param userId whose, as that user may see them; undefined for everybody's
+ * @param userId whose; undefined for everybody's
  */
 export async function listTransitions(
-  database: Database,
+  sql: Database,
   userId: string | undefined,
   query: TransitionsQuery,
 ): Promise<{ transitions: Transition[]; next: string | null }> {
-  const list = (sql: postgres.ISql) =>
-    sql<Transition[]>`
-      select ${columns(sql)}
-      from public.phoenix_transitions
-      where true
-        ${userId === undefined ? sql`` : sql`and user_id = ${userId}`}
-        ${query.target_app === undefined ? sql`` : sql`and target_app = ${query.target_app}`}
-        ${query.status === undefined ? sql`` : sql`and status = ${query.status}`}
-        ${
-      query.before === undefined ? sql`` : sql`
-        and (requested_at, transition_id) < (
-          select b.requested_at, b.transition_id
-          from public.phoenix_transitions as b
-          where b.transition_id = ${query.before}
-        )`
-    }
-      order by requested_at desc, transition_id desc
-      limit ${query.limit + 1}
-    `;
-  const rows = userId === undefined
-    ? await list(database)
-    : await asUser(database, { sub: userId }, list);
+  const isTheirs = userId === undefined ? sql`` : sql`and user_id = ${userId}`;
+  const rows = await sql<Transition[]>`
+    select ${columns(sql)}
+    from public.phoenix_transitions
+    where true
+      ${isTheirs}
+      ${query.target_app === undefined ? sql`` : sql`and target_app = ${query.target_app}`}
+      ${query.status === undefined ? sql`` : sql`and status = ${query.status}`}
+      ${
+    query.before === undefined ? sql`` : sql`
+      and (requested_at, transition_id) < (
+        select requested_at, transition_id
+        from public.phoenix_transitions
+        where transition_id = ${query.before} ${isTheirs}
+      )`
+  }
+    order by requested_at desc, transition_id desc
+    limit ${query.limit + 1}
+  `;
   const transitions = rows.slice(0, query.limit);
   return {
     transitions,
@@ -154,7 +150,7 @@ export async function stepTransition(
   return row;
 }
 
-function columns(sql: postgres.ISql) {
+function columns(sql: Database) {
   return sql`
     transition_id, user_id, source_app, target_app, context, status, requested_at, notified_at, accepted_at,
     completed_at, rejected_at, expired_at, expires_at, reason

@@ -26,24 +26,6 @@ export function connect(url: string): Database {
   });
 }
 
-/** Runs queries as a signed-in user, under row-level security, in one transaction. */
-export function asUser<T>(
-  database: Database,
-  claims: { sub: string },
-  run: (sql: postgres.TransactionSql) => Promise<T>,
-): Promise<T> {
-  return database.begin("read only", async (sql) => {
-    await sql`
-      select
-        set_config('role', 'authenticated', true),
-        set_config('request.jwt.claims', ${
-      JSON.stringify({ ...claims, role: "authenticated" })
-    }, true)
-    `;
-    return await run(sql);
-  }) as Promise<T>;
-}
-
 /** What the database refused on purpose: an error whose code is PT and an HTTP status. */
 export interface Refusal {
   status: number;

@@ -161,6 +161,26 @@ describe("the fingerprint of a payload", () => {
   });
 });
 
+test.each([
+  ["zeros at the end of a fraction", `[1.50,-0.0,1.05,10.00,100,0.10]`, `[1.5,0,1.05,10,100,0.1]`],
+  [
+    "nothing of a text that looks like numbers",
+    `["1.50","a \\" 2.0,",1.0]`,
+    `["1.50","a \\" 2.0,",1]`,
+  ],
+  ["a letter and its accent", `{"e\u0301":"e\u0301"}`, `{"é":"é"}`],
+  [
+    "no escape and the accent behind it",
+    `["\\n\u0301e\u0301","\\u001e\u0301","\\\\\u0301"]`,
+    `["\\n\u0301é","\\u001e\u0301","\\\\\u0301"]`,
+  ],
+])("canonical JSON puts together %s", async (_, value, canonical) => {
+  const [row] = await base.admin`
+    select flywheel.canonical_json(${value}::text::jsonb)::text as got, (${canonical}::text::jsonb)::text as expected
+  `;
+  expect(row!.got).toBe(row!.expected);
+});
+
 describe("of a key in several spellings", () => {
   const spelling = fc.oneof(
     fc.constantFrom("métier", "A\u030a", "\u212b", "a\u0301\u0323", "a\u0323\u0301", "_a"),
