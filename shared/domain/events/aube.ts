@@ -116,6 +116,7 @@ export const aubeEvents = {
     context: optional(transitionContext, "What the next app should know."),
     contexte: optional(transitionContext, "The same, under its French name."),
     transition_context: optional(transitionContext, "The same, as Aube's documents name it."),
+    contexte_transition: optional(transitionContext, "The same, as Aube's documents name it, too."),
   }, {
     title: "Ecosystem transition",
     description: "The user moves on to another Phoenix app, which receives the context.",

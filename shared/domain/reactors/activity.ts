@@ -43,9 +43,9 @@ export function lastTimeIn(app: App, activity: Activity): number | undefined {
   return activity[app]?.at(-1);
 }
 
-/** How many of an app's last times, three at most, lie after a time. */
+/** How many of an app's last times, three at most, are not before a time: what is told together has one time. */
 export function timesSince(activity: Activity, app: App, since: number): number {
   let times = 0;
-  for (const at of activity[app] ?? []) if (at > since) times++;
+  for (const at of activity[app] ?? []) if (at >= since) times++;
   return times;
 }

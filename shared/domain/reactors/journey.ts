@@ -1,4 +1,4 @@
-import { asKnown, type KnownEvent } from "../events/known-event.ts";
+import { asKnown, type EventOf, type KnownEvent } from "../events/known-event.ts";
 import { type JourneyStep, journeySteps } from "../journey-steps.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 import { readProfile } from "./profile.ts";
@@ -26,6 +26,8 @@ export interface Journey {
   readonly since?: number;
   /** When the last of its events was received, milliseconds since 1970. */
   readonly heard_at?: number;
+  /** The transitions that Aube asked for in it, the last ones. */
+  readonly asked?: readonly string[];
 }
 
 type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
@@ -36,11 +38,13 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 3,
+  version: 4,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
-    return { state: isStep(known) && completes(known) ? fold(state, known) : state };
+    if (!isStep(known)) return { state };
+    if (known.event_type !== "transition_écosystème") return { state: fold(state, known) };
+    return { state: isTaken(known, state) ? fold(state, known) : hear(state, known) };
   },
 };
 
@@ -88,11 +92,30 @@ function isStep(event: KnownEvent): event is StepEvent {
   return steps.has(event.event_type);
 }
 
-/** A transition is a step once it has been taken; asking for one, or its failure, is not. */
-function completes(event: StepEvent): boolean {
-  if (event.event_type !== "transition_écosystème") return true;
-  const { status } = event.payload;
-  return !status || status === "accepted" || status === "completed";
+/**
+ * A transition is a step once it has been taken, where Aube asked for it in this exploration; asking for one, or its failure, is not.
+ * An event that names neither an app nor a status asks for nothing, and says by itself that the user moved on.
+ */
+function isTaken(
+  { app_source, payload }: EventOf<"transition_écosystème">,
+  { asked = [] }: Journey,
+): boolean {
+  const { status, transition_id, target_app, app_cible } = payload;
+  if (!status) return !target_app && !app_cible;
+  return (status === "accepted" || status === "completed") &&
+    (app_source !== "flywheel" || asked.includes(String(transition_id)));
+}
+
+/** How many transitions Aube may have asked for, one to each app, before the first of them is forgotten. */
+const mostAsked = 6;
+
+/** The flywheel tells what Aube has asked for. */
+function hear(
+  journey: Journey,
+  { app_source, payload: { status, source_app, transition_id } }: EventOf<"transition_écosystème">,
+): Journey {
+  if (app_source !== "flywheel" || status !== "requested" || source_app !== "aube") return journey;
+  return { ...journey, asked: [...journey.asked ?? [], String(transition_id)].slice(-mostAsked) };
 }
 
 function fold(journey: Journey, event: StepEvent): Journey {
@@ -113,7 +136,7 @@ function fold(journey: Journey, event: StepEvent): Journey {
     return { ...journey, steps, since: begunAgain.at };
   }
   const isAnew = event.event_type === "exploration_commencée" &&
-    event.timestamp > (leftAt(journey) ?? Infinity);
+    event.timestamp >= (leftAt(journey) ?? Infinity);
 
   const { steps, ...rest } = isOther
     ? { steps: {} }

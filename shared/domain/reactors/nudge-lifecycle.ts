@@ -2,9 +2,9 @@ import { holdout } from "../experiment.ts";
 import type { Effect } from "../effect.ts";
 import type { KnownEvent } from "../events/known-event.ts";
 import type { NudgeType } from "../nudge-types.ts";
-import type { ReactorEvent } from "../reactor.ts";
+import type { Context, ReactorEvent } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
-import { isTargetOf, targetOf } from "./nudge-rules.ts";
+import { isPointless, isTargetOf, targetOf } from "./nudge-rules.ts";
 
 /** A nudge that something may still become of. Times in milliseconds since 1970. */
 export interface OpenNudge {
@@ -64,7 +64,11 @@ export function follow(
  * Ends the open nudges that an event is the target of: one that was clicked is converted, one that nobody has seen yet
  * pointless. A held-out nudge converts as it stands. One that was seen and not followed stays as it is.
  */
-export function meetTargets(open: readonly OpenNudge[], event: ReactorEvent): Outcome {
+export function meetTargets(
+  open: readonly OpenNudge[],
+  event: ReactorEvent,
+  context: Pick<Context, "states" | "settings">,
+): Outcome {
   if (!open.some(({ nudge_type }) => isTargetOf(nudge_type, event))) return { open, effects: [] };
   const effects: Effect[] = [];
   const left = open.filter((nudge) => {
@@ -77,7 +81,7 @@ export function meetTargets(open: readonly OpenNudge[], event: ReactorEvent): Ou
       effects.push(...change(nudge, "converted", { event_type }));
       return false;
     }
-    if (nudge.shown) return true;
+    if (nudge.shown || !isPointless(nudge.nudge_type, event, context)) return true;
     effects.push(...change(nudge, "cancelled", { reason: `${event_type} came first` }));
     return false;
   });

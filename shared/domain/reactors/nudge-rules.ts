@@ -24,6 +24,8 @@ interface NudgeRule {
   readonly target_app: App;
   /** Whether what just happened calls for it; absent where only a timer or another event does. */
   fits?(situation: Situation): boolean;
+  /** Whether it is about the chosen job: what the user did before they chose it is no answer. */
+  readonly isOfChoice?: true;
   /** Whether an event is what the nudge leads to; absent where any activity in the target app is. */
   isTarget?(event: ReactorEvent): boolean;
 }
@@ -51,10 +53,12 @@ const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   },
   aube_to_cv: {
     target_app: "cv",
+    isOfChoice: true,
     fits: (situation) => hasChosenWithout("cv", situation),
   },
   aube_to_letters: {
     target_app: "letters",
+    isOfChoice: true,
     fits: (situation) => hasChosenWithout("letters", situation),
   },
   letters_to_cv: {
@@ -107,6 +111,16 @@ export function targetOf(type: NudgeType): App {
 export function isTargetOf(type: NudgeType, event: ReactorEvent): boolean {
   const { target_app, isTarget } = rules[type];
   return isTarget ? isTarget(event) : appOf(event) === target_app;
+}
+
+/** Whether a nudge that nobody has seen yet is pointless with an event that it leads to: not where that was long ago, and is told of now. */
+export function isPointless(
+  type: NudgeType,
+  event: ReactorEvent,
+  { states, settings: { nudges: settings } }: Pick<Context, "states" | "settings">,
+): boolean {
+  const chosen = rules[type].isOfChoice ? chosenAt(states) : undefined;
+  return event.timestamp >= (chosen ?? event.received_at - inMs(settings.recent_days));
 }
 
 /** The nudge that invites a user to an app which did not take them over. */

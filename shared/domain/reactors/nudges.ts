@@ -48,7 +48,7 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 4,
+  version: 5,
   initial: { open: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
   react(before, event, context) {
@@ -59,7 +59,7 @@ export const nudges: Reactor<NudgesState> = {
       return { state: { ...before, open, dismissed: count(before.dismissed, dismissed) } };
     }
 
-    const { open, effects } = meetTargets(before.open, event);
+    const { open, effects } = meetTargets(before.open, event, context);
     let state = withdraw(open.length < before.open.length ? { ...before, open } : before, event);
 
     const app_source = appOf(event);
@@ -103,7 +103,7 @@ export const nudges: Reactor<NudgesState> = {
   },
 };
 
-function isExploring({ states }: Context): boolean {
+function isExploring({ states }: Pick<Context, "states">): boolean {
   return currentStep(readJourney(states)) !== undefined;
 }
 
@@ -134,11 +134,16 @@ function planCompensation(
   const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
   if (app_source !== "flywheel" || !type) return state;
   const isOver = payload.status === "rejected" || payload.status === "expired";
-  const asked = chosenAt(states) ?? received_at - inMs(settings.transitions.lifetime_days);
-  const isThere = timesSince(readActivity(states), targetOf(type), asked) > 0;
-  // One that is superseded has another transition to the same app in its place.
-  if (!isOver || isThere || payload.reason === superseded) return plan(state, type, undefined);
   const source = slug(payload.source_app);
+  const chosen = chosenAt(states);
+  const asked = chosen ?? received_at - inMs(settings.transitions.lifetime_days);
+  const isThere = timesSince(readActivity(states), targetOf(type), asked) > 0;
+  // Whoever explores anew has given up the job that Aube handed them over with.
+  const isGivenUp = source === "aube" && chosen === undefined && isExploring({ states });
+  // One that is superseded has another transition to the same app in its place.
+  if (!isOver || isThere || isGivenUp || payload.reason === superseded) {
+    return plan(state, type, undefined);
+  }
   return plan(state, type, {
     ...origin,
     at: received_at,
@@ -204,7 +209,7 @@ function nudgeOf(
   const variant = variantOf(user_id, type, settings);
   const words = wordings[type][variant] ?? Object.values(wordings[type])[0]!;
   const wording: Wording = words({
-    métier: readProfile(states).choix?.métier,
+    métier: chosenAt(states) === undefined ? undefined : readProfile(states).choix?.métier,
     step: currentStep(readJourney(states)),
   });
   const { app_source, causation_id, correlation_id } = origin;

@@ -118,7 +118,8 @@ function moveOn(
   const isRequest = payload.transition_id == null &&
     (payload.status ?? "requested") === "requested";
   if (!isRequest || target === undefined || target === source) return { state };
-  const said = payload.context ?? payload.contexte ?? payload.transition_context ?? {};
+  const said = payload.context ?? payload.contexte ?? payload.transition_context ??
+    payload.contexte_transition ?? {};
   const { effect, handover } = make(target, source, said, event.received_at, context);
   const saysNothingNew = Object.keys(said).length === 0 ||
     handover.context === state.handovers[target]?.context;

@@ -317,23 +317,30 @@ describe("steps", () => {
 });
 
 describe("the last step", () => {
+  const transition_id = "c2a3b1de-54a8-5f0e-9a3e-6f3f3f0f6a01";
+  /** The flywheel tells of a transition. */
+  const tell = (story: Story, status: string, source_app = "aube") =>
+    story.happens("transition_écosystème", "flywheel", {
+      payload: { transition_id, source_app, target_app: "cv", status },
+    });
+
   test.each(["requested", "notified", "rejected", "expired"])(
     "is not taken by a transition that is %s",
     (status) => {
       const story = given(["métier_choisi"]);
-      story.happens("transition_écosystème", "flywheel", {
-        payload: { target_app: "cv", status },
-      });
+      tell(story, "requested");
+      tell(story, status);
       expect(progressOf(readJourney(story.state))).toBe(85);
     },
   );
 
-  test.each(["accepted", "completed", undefined])(
+  test.each(["accepted", "completed"])(
     "is taken by a transition that is %s, and costs the user no minute",
     (status) => {
       const story = given(["exploration_commencée"], ["métier_choisi", 5]);
       story.passes(30 * minute);
-      story.happens("transition_écosystème", "flywheel", { payload: { target_app: "cv", status } });
+      tell(story, "requested");
+      tell(story, status);
       expect(reportOf(story)).toMatchObject({
         progression: { temps_par_étape: { métier_choisi: 5 } },
         durée_totale_minutes: 5,
@@ -342,4 +349,35 @@ describe("the last step", () => {
       expect(progressOf(readJourney(story.state))).toBe(100);
     },
   );
+
+  test("is not taken by a transition of an exploration before this one", () => {
+    const story = given(["exploration_commencée"], ["métier_choisi", 5]);
+    tell(story, "requested");
+    tell(story, "accepted");
+    take(story, "exploration_commencée", 60);
+    tell(story, "completed");
+    expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
+  });
+
+  test("is not taken by a transition that another app asked for", () => {
+    const story = given(["exploration_commencée"], ["valeurs_explorées", 5]);
+    tell(story, "requested", "cv");
+    tell(story, "accepted", "cv");
+    expect(reportOf(story).statut_actuel).toBe("valeurs_explorées");
+  });
+
+  test("is not taken by an event that asks for a transition, but by one that asks for nothing", () => {
+    const story = given(["métier_choisi"]);
+    story.happens("transition_écosystème", "aube", { payload: { target_app: "cv" } });
+    expect(progressOf(readJourney(story.state))).toBe(85);
+    story.happens("transition_écosystème", "aube", { payload: {} });
+    expect(progressOf(readJourney(story.state))).toBe(100);
+  });
+});
+
+test("what is told together, and has one time, counts in the order in which it was told", () => {
+  const story = new Story();
+  const steps = ["exploration_commencée", "métier_choisi", "exploration_commencée"] as const;
+  for (const step of steps) take(story, step);
+  expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
 });

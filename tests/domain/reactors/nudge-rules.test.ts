@@ -316,6 +316,18 @@ describe("a transition that an app rejects, or lets expire,", () => {
     }
   });
 
+  test("is not made up for where the user explores anew", () => {
+    const story = new Story();
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    for (const nudge of story.nudges) story.does("shown", nudge);
+    story.passes(3 * day);
+    story.happens("exploration_commencée", "aube");
+    const before = story.nudges.length;
+    story.happens("transition_écosystème", "flywheel", transition("cv", "rejected"));
+    story.passes(0);
+    expect(story.nudges).toHaveLength(before);
+  });
+
   test("at night is made up for in the morning", () => {
     const story = new Story();
     story.passes(13 * hour);

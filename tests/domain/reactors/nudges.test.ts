@@ -17,6 +17,35 @@ function nudged(settings?: unknown) {
 }
 
 describe("a nudge that the user has not seen", () => {
+  test("is not cancelled by what was long ago and is told of only now", () => {
+    const { story } = nudged();
+    story.happens("cv.uploaded", "cv", { timestamp: story.now - 31 * day });
+    expect(story.outcomes).toEqual([]);
+    story.happens("cv.uploaded", "cv", { timestamp: story.now - 29 * day });
+    expect(story.outcomes).toEqual(["cancelled letters_to_cv"]);
+  });
+
+  test("is not cancelled by what came before the choice that it is about", () => {
+    const story = new Story();
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    expect(typesOf(story.nudges)).toContain("aube_to_cv");
+    story.happens("cv.uploaded", "cv", { timestamp: story.now - day });
+    expect(story.outcomes).toEqual([]);
+    story.happens("cv.generated", "cv");
+    expect(story.outcomes).toContain("cancelled aube_to_cv");
+  });
+
+  test("is cancelled by what was told together with what it is about", () => {
+    const story = new Story();
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    story.happens("cv.uploaded", "cv");
+    expect(story.outcomes).toContain("cancelled aube_to_cv");
+    story.passes(3 * day);
+    const before = story.nudges.length;
+    story.happens("valeurs_explorées", "aube");
+    expect(typesOf(story.nudges.slice(before))).not.toContain("aube_to_cv");
+  });
+
   test("is cancelled by what it would have led to, and the event tells why", () => {
     const { story, nudge } = nudged();
     story.happens("cv.uploaded", "cv");
