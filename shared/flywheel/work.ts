@@ -42,6 +42,12 @@ export interface WorkCalls {
   folded?: () => void;
 }
 
+/**
+ * Beyond so many events a user is committed apart. What happened before what is counted already, or was overtaken, is counted from the
+ * user's log, which takes its time then; meanwhile nobody else's stream is locked.
+ */
+const longHistory = 10_000;
+
 /** Folds a lease's streams and commits what came of it. */
 export async function work(
   database: Database,
@@ -50,36 +56,71 @@ export async function work(
   leased: Lease,
   { between, folded }: WorkCalls = {},
 ): Promise<Worked> {
-  const outcomes: Outcome[] = [];
-  const draft = new Draft();
-  try {
-    for (const text of leased.streams) {
-      await between?.();
-      const stream = readStream(text);
-      const result = foldStream(reactors, leased, stream);
-      outcomes.push(outcomeOf(stream, result));
-      draft.add(result);
+  const together: Part = { texts: [], outcomes: [], draft: new Draft() };
+  const parts = [together];
+  for (const text of leased.streams) {
+    await between?.();
+    const stream = readStream(text);
+    const result = foldStream(reactors, leased, stream);
+    const part = result.version > longHistory
+      ? { texts: [], outcomes: [], draft: new Draft() }
+      : together;
+    if (part !== together) parts.push(part);
+    part.texts.push(text);
+    part.outcomes.push(outcomeOf(stream, result));
+    try {
+      part.draft?.add(result);
+    } catch (error) {
+      if (!(error instanceof Unwritable)) throw error;
+      part.draft = undefined;
     }
-    folded?.();
-    return { outcomes, committed: await commit(database, leased, shape, draft) };
+  }
+  folded?.();
+  const worked: Worked[] = [];
+  for (const part of parts) {
+    if (part.texts.length > 0) {
+      worked.push(...await commitPart(database, reactors, shape, leased, part, between));
+    }
+  }
+  return {
+    outcomes: worked.flatMap(({ outcomes }) => outcomes),
+    committed: {
+      users: worked.flatMap(({ committed }) => committed.users),
+      overtaken: worked.reduce((sum, { committed }) => sum + committed.overtaken, 0),
+      nudges: worked.reduce((sum, { committed }) => sum + committed.nudges, 0),
+      transitions: worked.reduce((sum, { committed }) => sum + committed.transitions, 0),
+    },
+  };
+}
+
+/** Streams that are committed together. */
+interface Part {
+  readonly texts: string[];
+  readonly outcomes: Outcome[];
+  /** Undefined where somebody's outcome cannot be written. */
+  draft: Draft | undefined;
+}
+
+async function commitPart(
+  database: Database,
+  reactors: readonly Reactor[],
+  shape: string,
+  leased: Lease,
+  { texts, outcomes, draft }: Part,
+  between: WorkCalls["between"],
+): Promise<Worked[]> {
+  try {
+    if (draft) return [{ outcomes, committed: await commit(database, leased, shape, draft) }];
   } catch (error) {
     if (!(error instanceof Unwritable)) throw error;
   }
   // Somebody's outcome cannot be written: each alone then, so that nobody else suffers for it.
   const alone: Worked[] = [];
-  for (const text of leased.streams) {
+  for (const text of texts) {
     await between?.();
     alone.push(await workAlone(database, reactors, shape, leased, readStream(text)));
   }
-  return {
-    outcomes: alone.flatMap(({ outcomes }) => outcomes),
-    committed: {
-      users: alone.flatMap(({ committed }) => committed.users),
-      overtaken: alone.reduce((sum, { committed }) => sum + committed.overtaken, 0),
-      nudges: alone.reduce((sum, { committed }) => sum + committed.nudges, 0),
-      transitions: alone.reduce((sum, { committed }) => sum + committed.transitions, 0),
-    },
-  };
+  return alone;
 }
 
 /** Folds one stream with care, then just its first event, and says of that event that it failed where even this is refused. */

@@ -5,6 +5,7 @@ import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { counting, drain, type Event, event, pass, publish, storyOf } from "../support/flywheel.ts";
 import { startWorker } from "../support/worker.ts";
 
@@ -350,4 +351,30 @@ test("a lease that has to wait gives up what it holds, tries again, and takes wh
   over.resolve();
   await holding;
   expect((await leasing)?.users).toContain(user);
+});
+
+test("a user with a long history is committed apart, and holds up nobody who was leased along", async () => {
+  const [long, other] = [crypto.randomUUID(), await userWithEvents(1)];
+  await base.admin`
+    insert into public.phoenix_events
+      (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+    select ${long}, n, gen_random_uuid(), 'test.happened', 'cv', '{}', now(), uuid_send(gen_random_uuid())
+    from generate_series(1, 10001) as n
+  `;
+  await base.admin`
+    insert into flywheel.streams (user_id, version, processed_version, counted_version, available_at, pending_since)
+    values (${long}, 10001, 10000, 10000, now(), now())
+  `;
+  await base.admin`insert into flywheel.states values (${long}, ${shape}, '{}')`;
+  const leased = (await lease(database, shape))!;
+  expect(leased.users.toSorted()).toEqual([long, other].toSorted());
+
+  let working: Promise<unknown> | undefined;
+  await base.admin.begin(async (sql) => {
+    await sql`select from flywheel.streams where user_id = ${long} for update`;
+    working = work(database, reactors, shape, leased);
+    await eventually(async () => (await storyOf(base.admin, other)).processed === 1);
+  });
+  await working;
+  expect((await storyOf(base.admin, long)).processed).toBe(10_001);
 });
