@@ -126,6 +126,7 @@
 \ir analytics/phoenix_user_journey.sql
 \ir analytics/phoenix_ecosystem_analytics.sql
 \ir analytics/recent_time.sql
+\ir analytics/is_held_out.sql
 \ir analytics/phoenix_nudge_opportunities.sql
 \ir analytics/phoenix_analyst.sql
 \ir access/flywheel.sql

@@ -20,6 +20,8 @@ import { readJson } from "../../shared/platform/http/body.ts";
 import { HttpError } from "../../shared/platform/http/error.ts";
 import { secretOrSigned } from "../../shared/platform/http/signature.ts";
 import { validate } from "../../shared/platform/http/validate.ts";
+import { withinLimit } from "../../shared/platform/http/within-limit.ts";
+import { createRateLimiter } from "../../shared/platform/rate-limit.ts";
 import { openServices } from "../../shared/platform/services.ts";
 
 const services = openServices("transitions");
@@ -29,6 +31,13 @@ const app = createApp("transitions");
 const kibibyte = 1_024;
 /** QStash quotes the app's answer, up to a mebibyte of it, in base64. */
 const callbackBytes = 2_048 * kibibyte;
+
+/** Transitions that a user asks for by hand: each is delivered to an app. */
+const asking = createRateLimiter(services.redis, {
+  name: "transitions",
+  limit: 60,
+  windowMs: 60_000,
+}, services);
 
 /** Whose transition a call is about: a user's own, or with a secret key whose the body says. */
 function ownerOf(caller: Caller, named: string | undefined): string | undefined {
@@ -41,7 +50,10 @@ function ownerOf(caller: Caller, named: string | undefined): string | undefined 
 
 app.post("/", async (context) => {
   const caller = await callerOf(context, "user", "secret");
-  const { value } = await readJson(context, 64 * kibibyte);
+  const [{ value }] = await Promise.all([
+    readJson(context, 64 * kibibyte),
+    caller.kind === "user" && withinLimit(context, asking, caller.userId),
+  ]);
   const request = validate(transitionRequest, value);
   const owner = ownerOf(caller, request.user_id);
   if (owner === undefined) {

@@ -44,6 +44,16 @@ begin
   ) as c
   where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
 
+  -- Of what nobody did any more nothing is left, least of all what an erased user said.
+  delete from flywheel.rollups as r
+  using (
+    select distinct p.figure, p.day, p.app_source, p.key
+    from flywheel.pending_rollups as p
+    where p.increment_id = any (ids)
+  ) as c
+  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key
+    and r.count = 0 and r.users = 0 and r.total = 0 and coalesce(cardinality(r.seconds), 0) = 0;
+
   delete from flywheel.rollup_increments as i where i.increment_id = any (ids);
   return cardinality(ids);
 end

@@ -4019,6 +4019,16 @@ begin
   ) as c
   where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
 
+  -- Of what nobody did any more nothing is left, least of all what an erased user said.
+  delete from flywheel.rollups as r
+  using (
+    select distinct p.figure, p.day, p.app_source, p.key
+    from flywheel.pending_rollups as p
+    where p.increment_id = any (ids)
+  ) as c
+  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key
+    and r.count = 0 and r.users = 0 and r.total = 0 and coalesce(cardinality(r.seconds), 0) = 0;
+
   delete from flywheel.rollup_increments as i where i.increment_id = any (ids);
   return cardinality(ids);
 end
@@ -5472,6 +5482,27 @@ $$;
 comment on function flywheel.recent_time() is
   'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without one that could be allowed. Whether the rest of the settings is allowed only the reactors can tell.';
 
+-- analytics/is_held_out.sql
+create function flywheel.is_held_out(user_id uuid, nudge_type text, since timestamptz)
+returns boolean
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select exists (
+    select
+    from public.phoenix_nudges_sent as n
+    where n.user_id = is_held_out.user_id
+      and n.nudge_type = is_held_out.nudge_type
+      and n.sent_at > is_held_out.since
+      and n.held_out
+  )
+$$;
+
+comment on function flywheel.is_held_out(uuid, text, timestamptz) is
+  'Whether a nudge of that type was decided on since and is held out, which row-level security does not let its user see.';
+
 -- analytics/phoenix_nudge_opportunities.sql
 create view public.phoenix_nudge_opportunities
 with (security_invoker = true)
@@ -5500,7 +5531,11 @@ where not exists (
     and n.nudge_type = o.nudge_type
     and n.nudge_type in ('letters_to_cv', 'cv_to_letters')
     and n.sent_at > (select r.since from recent as r)
-);
+)
+  -- To whom it is not shown that a nudge is held out, it is not shown by a row here either.
+  and not (
+    current_user = 'authenticated' and flywheel.is_held_out(o.user_id, o.nudge_type, (select r.since from recent as r))
+  );
 
 comment on view public.phoenix_nudge_opportunities is
   'Who would be nudged between CV and Letters by what they did in the last 30 days (settings: nudges.recent_days), and has had no nudge of that type in them, not even one held out: letters_to_cv for activity in Letters and none in CV; cv_to_letters for three activities in CV or more and none in Letters. The flywheel itself nudges when something happens, at most so many a week; here stands who is left. Signing in, paying and giving feedback are no activity.';
@@ -5689,7 +5724,7 @@ grant select on public.phoenix_ecosystem_analytics to authenticated, service_rol
 -- access/phoenix_nudge_opportunities.sql
 revoke all on public.phoenix_nudge_opportunities from anon, authenticated, service_role;
 grant select on public.phoenix_nudge_opportunities to authenticated, service_role, phoenix_analyst;
-grant execute on function flywheel.recent_time() to authenticated, service_role, phoenix_analyst;
+grant execute on function flywheel.recent_time(), flywheel.is_held_out(uuid, text, timestamptz) to authenticated, service_role, phoenix_analyst;
 
 -- access/get_phoenix_ecosystem_stats.sql
 revoke all on function public.get_phoenix_ecosystem_stats(integer) from public, anon, authenticated, service_role;

@@ -182,6 +182,23 @@ describe("POST transitions", () => {
     });
   });
 
+  test("is had so often a minute by a user, and as often as it likes by a backend", async () => {
+    const asker = await stack.signUp();
+    const ask = (as: TestUser | "secret") =>
+      call("POST", "transitions", {
+        as,
+        json: { target_app: "cv", ...(as === "secret" && { user_id: asker.user_id }) },
+      });
+    const answers = await Promise.all(Array.from({ length: 70 }, () => ask(asker)));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThanOrEqual(10);
+    expect(refusalOf(refused[0]!)).toMatchObject({ code: "too_many_requests" });
+    expect(Number(refused[0]!.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(70 - refused.length);
+    expect((await ask("secret")).status).toBe(201);
+  });
+
   test("refuses a body beyond 64 KiB", async () => {
     const json = { target_app: "cv", context: { autre: "é".repeat(65_536) } };
     const answer = await call("POST", "transitions", { as: user, json });

@@ -148,6 +148,7 @@ describe("what is granted", () => {
     `;
     const of = (role: Role) => granted.filter((each) => each.role === role).map(({ name }) => name);
     const behindViews = [
+      "flywheel.is_held_out",
       "flywheel.nudge_experiments",
       "flywheel.recent_time",
       "flywheel.two_proportion_p_value",
@@ -239,6 +240,26 @@ describe("a signed-in user", () => {
       "select user_id, nudge_type from public.phoenix_nudge_opportunities",
     );
     expect(rows).toEqual([{ user_id: me, nudge_type: "letters_to_cv" }]);
+  });
+
+  test("is not told by an opportunity that a nudge is held out", async () => {
+    const seen = await base.superuser.begin(async (sql) => {
+      await sql`
+        insert into public.phoenix_nudges_sent (
+          user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message, cta_label, cta_url, expires_at
+        )
+        values (
+          ${me}, gen_random_uuid(), 'letters_to_cv', 'letters', 'cv', 'holdout', '', '', '', '', now() + interval '1 day'
+        )
+      `;
+      const claims = JSON.stringify({ sub: me, role: "authenticated" });
+      await sql`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', ${claims}, true)`;
+      const rows = await sql`select user_id from public.phoenix_nudge_opportunities`;
+      await sql`reset role`;
+      await sql`delete from public.phoenix_nudges_sent where user_id = ${me} and held_out`;
+      return rows;
+    });
+    expect([...seen]).toEqual([]);
   });
 
   test("sees in phoenix_ecosystem_analytics their own events, as if there were no others", async () => {
