@@ -17,7 +17,7 @@ const whole = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+$/;
 /**
  * Reads `50s`, `1d10h30m` and the like.
  *
- * @returns milliseconds, or `undefined` where the text is no duration.
+ * @returns whole milliseconds, or `undefined` where the text is no duration.
  */
 export function parseDuration(text: string): number | undefined {
   const compact = text.trim();
@@ -26,5 +26,5 @@ export function parseDuration(text: string): number | undefined {
   for (const [, value, unit] of compact.matchAll(part)) {
     milliseconds += Number(value) * unitMilliseconds[unit as Unit];
   }
-  return milliseconds;
+  return Math.round(milliseconds);
 }

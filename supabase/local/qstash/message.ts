@@ -2,6 +2,12 @@ import { z } from "zod";
 
 export const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 
+/** The longest time ahead, in milliseconds: a year, as in QStash's paid plans. */
+export const longestDelay = 365 * 86_400_000;
+
+/** Milliseconds. */
+export const Duration = z.number().max(longestDelay, "is longer than a year");
+
 const Delivery = z.object({
   method: z.enum(methods),
   /** What the destination is sent besides QStash's own headers; canonical names. */
@@ -9,10 +15,9 @@ const Delivery = z.object({
   retries: z.int(),
   /** An `Upstash-Retry-Delay` expression; `null` for the default backoff. */
   retryDelay: z.string().nullable(),
-  /** Milliseconds; `null` for the server's limit. */
-  timeout: z.number().nullable(),
-  /** Milliseconds. */
-  delay: z.number(),
+  /** `null` for the server's limit. */
+  timeout: Duration.nullable(),
+  delay: Duration,
 });
 
 const Callback = Delivery.extend({ url: z.string() });
@@ -22,8 +27,7 @@ const FlowControl = z.object({
   key: z.string(),
   parallelism: z.int().nullable(),
   rate: z.int().nullable(),
-  /** Milliseconds. */
-  period: z.number(),
+  period: Duration,
 });
 export type FlowControl = z.infer<typeof FlowControl>;
 

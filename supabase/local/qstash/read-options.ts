@@ -1,9 +1,12 @@
 import { z } from "zod";
+import type { Instant } from "./clock.ts";
 import { parseDuration } from "./duration.ts";
 import { canonicalHeaderName } from "./header-names.ts";
 import {
   type Callback,
+  Duration,
   type FlowControl,
+  longestDelay,
   type MessageOptions,
   methods,
   type Redaction,
@@ -27,9 +30,11 @@ const duration = z.string().transform((text, context) => {
   if (milliseconds !== undefined) return milliseconds;
   context.addIssue({ code: "custom", message: "is not a duration such as 50s or 1d10h30m" });
   return z.NEVER;
-});
+}).pipe(Duration);
 
-const wholeNumber = z.string().regex(/^\d+$/, "is not a whole number").transform(Number);
+const wholeNumber = z.string().regex(/^\d+$/, "is not a whole number").transform(Number).pipe(
+  z.int("is too large"),
+);
 
 const DeliveryHeaders = z.object({
   "upstash-method": z.string().toUpperCase().pipe(z.enum(methods)).default("POST"),
@@ -52,6 +57,18 @@ const PublishHeaders = DeliveryHeaders.extend({
   "upstash-redact-fields": z.string().default(""),
 });
 
+const limit = wholeNumber.refine((count) => count > 0, "is not positive").nullable().default(null);
+
+const FlowControlLimits = z.object({
+  parallelism: limit,
+  rate: limit,
+  period: z.string().transform((text) => /^\d+$/.test(text) ? `${text}s` : text).pipe(duration)
+    .refine((milliseconds) => milliseconds > 0, "is not positive").default(1000),
+}).refine(
+  ({ parallelism, rate }) => parallelism !== null || rate !== null,
+  "names neither parallelism nor rate",
+);
+
 function checked<T>(schema: z.ZodType<T>, headers: Headers): T {
   const result = schema.safeParse(Object.fromEntries(headers));
   if (result.success) return result.data;
@@ -65,8 +82,15 @@ function checked<T>(schema: z.ZodType<T>, headers: Headers): T {
  *
  * @throws RequestError 400 where a header's value is invalid.
  */
-export function readPublishOptions(headers: Headers): PublishOptions {
+export function readPublishOptions(headers: Headers, now: Instant): PublishOptions {
   const read = checked(PublishHeaders, headers);
+  const notBefore = read["upstash-not-before"];
+  if (notBefore !== null && notBefore > now + longestDelay) {
+    throw new RequestError(
+      400,
+      "invalid Upstash-Not-Before header: is more than a year ahead (it counts seconds)",
+    );
+  }
   const retries = read["upstash-retries"] ?? defaultRetries;
   return {
     options: {
@@ -80,7 +104,7 @@ export function readPublishOptions(headers: Headers): PublishOptions {
       labels: list(read["upstash-label"]),
       redaction: readRedaction(list(read["upstash-redact-fields"])),
     },
-    notBefore: read["upstash-not-before"],
+    notBefore,
     deduplicationId: read["upstash-deduplication-id"],
     contentBasedDeduplication: read["upstash-content-based-deduplication"] === "true",
   };
@@ -142,28 +166,18 @@ export function readDestination(destination: string, what = "destination"): stri
 
 function readFlowControl(key: string | undefined, value: string): FlowControl | null {
   if (key === undefined) return null;
-  const limits = new Map(
-    list(value).map((limit) => {
-      const [name = "", amount = ""] = limit.split("=").map((text) => text.trim());
+  const limits = FlowControlLimits.safeParse(Object.fromEntries(
+    list(value).map((pair) => {
+      const [name = "", amount = ""] = pair.split("=").map((text) => text.trim());
       return [name, amount];
     }),
+  ));
+  if (limits.success) return { key, ...limits.data };
+  const { path, message } = limits.error.issues[0]!;
+  throw new RequestError(
+    400,
+    `invalid Upstash-Flow-Control-Value header: ${[...path, message].join(" ")}`,
   );
-  const parallelism = limit(limits.get("parallelism"));
-  const rate = limit(limits.get("rate"));
-  const period = limits.get("period") ?? "1s";
-  const milliseconds = parseDuration(/^\d+$/.test(period) ? `${period}s` : period);
-  if (!milliseconds || (parallelism === null && rate === null)) {
-    throw new RequestError(400, "invalid Upstash-Flow-Control-Value header");
-  }
-  return { key, parallelism, rate, period: milliseconds };
-}
-
-function limit(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  if (!/^[1-9]\d*$/.test(text)) {
-    throw new RequestError(400, "invalid Upstash-Flow-Control-Value header");
-  }
-  return Number(text);
 }
 
 function readRedaction(fields: string[]): Redaction {

@@ -62,6 +62,7 @@ export function createQStash(
 ): QStash {
   const store = openStore(databasePath, { current: currentSigningKey, next: nextSigningKey });
   const clock = createClock(store.settings.clockOrigin(), timeScale);
+  store.setAsideUnreadable(clock.now());
   const publish = createPublish({ store, clock });
   const deliverer = createDeliverer({ store, clock, publish, fetch, maxTimeout, maxParallelism });
   const scheduler = createScheduler({ store, clock, publish, onPublished: deliverer.wake });

@@ -40,6 +40,27 @@ describe("a request", () => {
     expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
   });
 
+  test.each([
+    ["Not-Before", "1796000000000", "is more than a year ahead"],
+    ["Not-Before", "99999999999999999999", "is too large"],
+    ["Delay", "200000000d", "is longer than a year"],
+    ["Retries", "10000000000000000", "is too large"],
+    ["Flow-Control-Value", "rate=20000000000000000", "rate is too large"],
+    ["Flow-Control-Value", "rate=1,period=200000000d", "period is longer than a year"],
+    ["Flow-Control-Value", "rate=1,period=0.1ms", "period is not positive"],
+  ])("to publish with Upstash-%s: %s is refused with the reason", async (name, value, reason) => {
+    const response = await call(qstash.url, "POST", "/v2/publish/http://127.0.0.1:1", {
+      headers: {
+        "Upstash-Flow-Control-Key": "k",
+        "Upstash-Flow-Control-Value": "rate=1",
+        [`Upstash-${name}`]: value,
+      },
+    });
+    expect(response.status).toBe(400);
+    const { error } = await response.json();
+    expect(error).toContain(`invalid Upstash-${name} header: ${reason}`);
+  });
+
   test("for what does not exist is answered 404", async () => {
     for (
       const path of ["/v2/messages/msg_x", "/v2/dlq/1-0", "/v2/schedules/scd_x", "/v2/queues/q"]

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import {
@@ -17,6 +18,7 @@ async function prepareDatabase() {
   const folder = await Deno.makeTempDir({ prefix: "qstash-" });
   const processes: Deno.ChildProcess[] = [];
   return {
+    path: `${folder}/qstash.db`,
     async start() {
       const { child, ...running } = await startProcess(`${folder}/qstash.db`, processes);
       function end(signal: Deno.Signal): Promise<Deno.CommandStatus> {
@@ -154,6 +156,47 @@ describe.concurrent("after the process is killed", () => {
     const second = await database.start();
     expect(await (await call(second.url, "GET", "/v2/keys")).json()).toEqual(rotated);
   });
+});
+
+test("what cannot be read is set aside with the reason, and the rest goes on", async () => {
+  await using database = await prepareDatabase();
+  await using destination = startDestination();
+  const first = await database.start();
+  const queue = first.client.queue({ queueName: "paused" });
+  await queue.upsert({ paused: true });
+  const url = `${destination.url}/queued`;
+  const { messageId: late } = await queue.enqueue({ url, body: "late" });
+  const { messageId: untiring } = await queue.enqueue({ url, body: "untiring" });
+  await queue.enqueue({ url, body: "kept" });
+  for (const scheduleId of ["untiring", "kept"]) {
+    await first.client.schedules.create({ scheduleId, destination: url, cron: "0 0 29 2 1" });
+  }
+  await first.end("SIGTERM");
+  const file = new DatabaseSync(database.path);
+  file.exec(`
+    update messages set not_before = 1796000000000000000 where message_id = '${late}';
+    update messages set options = json_set(options, '$.retries', 10000000000000000)
+    where message_id = '${untiring}';
+    update schedules set options = json_set(options, '$.retries', 10000000000000000)
+    where schedule_id = 'untiring';
+  `);
+  file.close();
+
+  const second = await database.start();
+  await second.client.queue({ queueName: "paused" }).resume();
+  await eventually(() => destination.to("/queued").length === 1);
+  expect(destination.to("/queued")[0]?.body).toBe("kept");
+  await eventually(async () =>
+    (await (await call(second.url, "GET", "/v2/messages")).json()).messages.length === 0
+  );
+  const { logs } = await second.client.logs({ filter: { state: "FAILED" } });
+  expect(Object.fromEntries(logs.map(({ messageId, error }) => [messageId, error]))).toEqual({
+    [late]: expect.stringContaining("cannot be read: not_before"),
+    [untiring]: expect.stringContaining("cannot be read: options.retries"),
+  });
+  expect((await second.client.schedules.list()).map(({ scheduleId }) => scheduleId)).toEqual([
+    "kept",
+  ]);
 });
 
 describe.concurrent("the process", () => {

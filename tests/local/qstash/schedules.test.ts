@@ -142,6 +142,7 @@ describe("a schedule", () => {
     [{ "Upstash-Cron": "* * * * * *" }, "invalid cron"],
     [{ "Upstash-Cron": "CRON_TZ=Mars/Olympus * * * * *" }, "invalid cron"],
     [{ "Upstash-Cron": never, "Upstash-Schedule-Id": "a/b" }, "invalid schedule id"],
+    [{ "Upstash-Cron": never, "Upstash-Retries": "10000000000000000" }, "Upstash-Retries"],
   ])("with %o is refused", async (headers, message) => {
     const response = await call(qstash.url, "POST", `/v2/schedules/${destination.url}`, {
       headers: headers as HeadersInit,

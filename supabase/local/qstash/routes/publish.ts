@@ -29,6 +29,7 @@ export function publishRoutes(context: RouteContext): Hono {
   ) {
     const { options, notBefore, deduplicationId, contentBasedDeduplication } = readPublishOptions(
       validHeaders(headers),
+      context.clock.now(),
     );
     const message: NewMessage = {
       url: readDestination(destination),

@@ -37,7 +37,7 @@ export function scheduleRoutes({ store, clock, scheduler }: RouteContext): Hono 
       url: readDestination(destinationAfter("/v2/schedules/", c.req.raw)),
       queue: queue === null ? null : validName(queue, "queue name"),
       callerIp: callerIp(c.req.raw),
-      options: readPublishOptions(headers).options,
+      options: readPublishOptions(headers, now).options,
       body: await c.req.raw.bytes(),
       createdAt: now,
       nextAt: nextCronTime(cron, now),

@@ -33,7 +33,12 @@ export function openDatabase(path: string): Database {
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   function prepared(sql: string) {
     let statement = statements.get(sql);
-    if (!statement) statements.set(sql, statement = database.prepare(sql));
+    if (!statement) {
+      statement = database.prepare(sql);
+      // Of an integer that no number holds, reading would throw, and take the rows beside it along.
+      statement.setReadBigInts(true);
+      statements.set(sql, statement);
+    }
     return statement;
   }
 
@@ -41,8 +46,11 @@ export function openDatabase(path: string): Database {
   return {
     execute: (sql) => database.exec(sql),
     run: (sql, parameters = {}) => Number(prepared(sql).run(parameters).changes),
-    first: (sql, parameters = {}) => prepared(sql).get(parameters),
-    all: (sql, parameters = {}) => prepared(sql).all(parameters),
+    first(sql, parameters = {}) {
+      const row = prepared(sql).get(parameters);
+      return row && withNumbers(row);
+    },
+    all: (sql, parameters = {}) => prepared(sql).all(parameters).map(withNumbers),
     transaction(work) {
       if (inTransaction) return work();
       database.exec("begin immediate");
@@ -60,6 +68,13 @@ export function openDatabase(path: string): Database {
     },
     close: () => database.close(),
   };
+}
+
+function withNumbers(row: Row): Row {
+  for (const [column, value] of Object.entries(row)) {
+    if (typeof value === "bigint") row[column] = Number(value);
+  }
+  return row;
 }
 
 /** Messages carry users' data: no other user of the machine may read the file, nor the log that takes its mode from it. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Instant } from "../clock.ts";
 import { MessageOptions } from "../message.ts";
-import { type Database, json } from "./database.ts";
+import { type Database, json, type Row } from "./database.ts";
 
 const schema = `
   create table if not exists schedules (
@@ -53,6 +53,8 @@ const ScheduleRow = z.object({
 
 export type Schedule = z.infer<typeof ScheduleRow>;
 
+export const readSchedule = (row: Row): Schedule => ScheduleRow.parse(row);
+
 export type NewSchedule = Pick<
   Schedule,
   "scheduleId" | "cron" | "url" | "queue" | "callerIp" | "options" | "body" | "createdAt" | "nextAt"
@@ -83,17 +85,17 @@ export function createScheduleStore(database: Database) {
       const row = database.first("select * from schedules where schedule_id = :scheduleId", {
         scheduleId,
       });
-      return row && ScheduleRow.parse(row);
+      return row && readSchedule(row);
     },
 
     list(): Schedule[] {
       return database.all("select * from schedules order by created_at, schedule_id")
-        .map((row) => ScheduleRow.parse(row));
+        .map(readSchedule);
     },
 
     due(now: Instant): Schedule[] {
       return database.all("select * from schedules where next_at <= :now order by next_at", { now })
-        .map((row) => ScheduleRow.parse(row));
+        .map(readSchedule);
     },
 
     nextDue(): Instant | undefined {

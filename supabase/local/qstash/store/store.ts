@@ -1,3 +1,4 @@
+import type { Instant } from "../clock.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createDeadLetterStore, type DeadLetterStore } from "./dead-letters.ts";
 import { createDeduplicationStore, type DeduplicationStore } from "./deduplications.ts";
@@ -7,6 +8,7 @@ import { createMessageStore, type MessageStore } from "./messages.ts";
 import { createQueueStore, type QueueStore } from "./queues.ts";
 import { createScheduleStore, type ScheduleStore } from "./schedules.ts";
 import { createSettingStore, type SettingStore, type SigningKeys } from "./settings.ts";
+import { setAsideUnreadable } from "./unreadable.ts";
 
 /** Everything the server must not forget, in one SQLite file. */
 export interface Store extends Pick<Database, "transaction" | "close"> {
@@ -18,6 +20,7 @@ export interface Store extends Pick<Database, "transaction" | "close"> {
   flowControls: FlowControlStore;
   logs: LogStore;
   settings: SettingStore;
+  setAsideUnreadable(now: Instant): void;
 }
 
 export function openStore(path: string, configuredKeys: SigningKeys): Store {
@@ -33,5 +36,6 @@ export function openStore(path: string, configuredKeys: SigningKeys): Store {
     flowControls: createFlowControlStore(database),
     logs: createLogStore(database),
     settings: createSettingStore(database, configuredKeys),
+    setAsideUnreadable: (now) => setAsideUnreadable(database, now),
   };
 }
