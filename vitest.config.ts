@@ -1,4 +1,7 @@
 import { defineConfig } from "vitest/config";
+import { callLoopbackDirectly } from "./supabase/local/loopback.ts";
+
+callLoopbackDirectly();
 
 const shared = {
   pool: "forks",

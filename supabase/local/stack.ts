@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type DataFolder, lockDataFolder } from "./data-folder.ts";
 import { keepDoorbell } from "./doorbell.ts";
+import { callLoopbackDirectly } from "./loopback.ts";
 import { type LogSink, StackLog } from "./log.ts";
 import { choosePort, freePort } from "./ports.ts";
 import { bootstrap } from "./postgres/bootstrap.ts";
@@ -67,6 +68,7 @@ export interface Stack {
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const startedAt = performance.now();
+  callLoopbackDirectly();
   const folder = await lockDataFolder(options.dataDir);
   const log = openLog(folder, options.log);
   const services = new Map<ServiceName, Service>();

@@ -160,6 +160,18 @@ test("without redis-server, memory serves and the start says so", async () => {
   expect((await program.outcome).code).toBe(0);
 });
 
+test("a proxy in the environment is not asked for what is on this machine", async () => {
+  await using folder = await tempFolder();
+  const program = run("start", {
+    PHOENIX_DATA_DIR: `${folder.path}/data`,
+    HTTP_PROXY: "http://127.0.0.1:1",
+    NO_PROXY: "example.com",
+  });
+  await booted(program);
+  program.kill("SIGTERM");
+  expect((await program.outcome).code).toBe(0);
+});
+
 test("status without a stack says so and exits 1", async () => {
   await using folder = await tempFolder();
   const { code, stdout, stderr } = await status(`${folder.path}/nothing`);
