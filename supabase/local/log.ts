@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { makePrivateFolder } from "./data-folder.ts";
+import { reason } from "./stack-error.ts";
 
 /** One line that a service of the stack wrote, or that the stack wrote about itself. */
 export interface LogLine {
@@ -27,7 +28,11 @@ export class StackLog {
   write(service: string, text: string): void {
     this.sink({ service, text });
     const line = `${new Date().toISOString()} ${service} | ${text}\n`;
-    this.#file(service)?.writeSync(this.#encoder.encode(line));
+    try {
+      this.#file(service)?.writeSync(this.#encoder.encode(line));
+    } catch (error) {
+      this.#leaveOut(error);
+    }
   }
 
   close(): void {
@@ -37,6 +42,15 @@ export class StackLog {
   }
 
   #closed = false;
+  #leavesOut = false;
+
+  /** A full disk costs the line, not the stack, and is told once: every line that follows would tell it again. */
+  #leaveOut(error: unknown): void {
+    if (this.#leavesOut) return;
+    this.#leavesOut = true;
+    const text = `what cannot be written to ${this.folder} is left out (${reason(error)})`;
+    this.sink({ service: "stack", text });
+  }
 
   #file(service: string): Deno.FsFile | undefined {
     if (this.#closed) return undefined;

@@ -31,3 +31,14 @@ test("what boots that were cut short have left is gone, and disturbs no later on
   expect(await readdir(folder.path)).toEqual(["postgres"]);
   expect(await readdir(`${folder.path}/postgres`)).toContain("vault.key");
 });
+
+test("a full disk is no reason to delete what is on it", async () => {
+  await using folder = await tempFolder();
+  const cluster = await prepareCluster(folder.path, secrets);
+  const { explainFailure } = cluster.service(1, "postgresql://127.0.0.1:1/postgres");
+  expect(
+    explainFailure?.([
+      'FATAL:  could not write lock file "postmaster.pid": No space left on device',
+    ]),
+  ).toMatch(/cannot be started \(FATAL: .*No space left on device\): make room .*nothing is lost/);
+});

@@ -159,9 +159,11 @@ function defineService(
     native: true,
     explainFailure: (lines) => {
       const reason = lines.findLast((line) => /FATAL|PANIC|could not|error/i.test(line)) ??
-        lines.at(-1);
-      return `The database in ${folder} cannot be started (${reason ?? "no reason given"}): ` +
-        "restore the folder, or delete the data folder to begin anew.";
+        lines.at(-1) ?? "no reason given";
+      const remedy = lines.some((line) => line.includes("No space left on device"))
+        ? "make room for it, nothing is lost."
+        : "restore the folder, or delete the data folder to begin anew.";
+      return `The database in ${folder} cannot be started (${reason}): ${remedy}`;
     },
   };
 }
