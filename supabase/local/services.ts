@@ -4,9 +4,10 @@ import { makePrivateFolder } from "./data-folder.ts";
 import type { GatewayConfig } from "./gateway/config.ts";
 import { databaseUrl, hasRedis, type StackPlan } from "./plan.ts";
 import { findRedisServer, redisServerArguments } from "./redis/find-redis.ts";
+import { isServing } from "./redis/is-serving.ts";
 import type { StackEnv } from "./stack-env.ts";
 import { denoEnv, denoProgram } from "./supervisor/deno-program.ts";
-import type { ServiceDefinition } from "./supervisor/service.ts";
+import { causeIn, type ServiceDefinition } from "./supervisor/service.ts";
 
 /** The processes of a stack. `redis` is the REST front of `redis-server`; `net` sends what `net.http_post()` queues. */
 export type ServiceName =
@@ -35,6 +36,7 @@ export function defineServices(
     secretKey: env.SECRET_KEY,
     signingKey: secrets.signingKey,
   };
+  const qstashFile = join(plan.dataDir, "qstash.sqlite");
   const definitions: ServiceDefinition[] = [
     denoService(
       "net",
@@ -58,18 +60,26 @@ export function defineServices(
       },
       () => answers(gatewayConfig.functionsOrigin),
     ),
-    denoService(
-      "qstash",
-      "qstash/main.ts",
-      {
-        QSTASH_PORT: String(ports.qstash),
-        QSTASH_TOKEN: env.QSTASH_TOKEN,
-        QSTASH_CURRENT_SIGNING_KEY: env.QSTASH_CURRENT_SIGNING_KEY,
-        QSTASH_NEXT_SIGNING_KEY: env.QSTASH_NEXT_SIGNING_KEY,
-        QSTASH_DATABASE: join(plan.dataDir, "qstash.sqlite"),
+    {
+      ...denoService(
+        "qstash",
+        "qstash/main.ts",
+        {
+          QSTASH_PORT: String(ports.qstash),
+          QSTASH_TOKEN: env.QSTASH_TOKEN,
+          QSTASH_CURRENT_SIGNING_KEY: env.QSTASH_CURRENT_SIGNING_KEY,
+          QSTASH_NEXT_SIGNING_KEY: env.QSTASH_NEXT_SIGNING_KEY,
+          QSTASH_DATABASE: qstashFile,
+        },
+        () => isOk(`${env.QSTASH_URL}/health`),
+      ),
+      explainFailure: (lines) => {
+        const reason = causeIn(lines);
+        // SQLite's words for a file that is another's or that has been damaged.
+        if (!reason || !/not a database|malformed/.test(reason)) return undefined;
+        return `QStash's file ${qstashFile} cannot be read (${reason}): restore it, or delete it to begin without its messages.`;
       },
-      () => isOk(`${env.QSTASH_URL}/health`),
-    ),
+    },
     ...(hasRedis(plan) ? redisServices(plan, env) : []),
   ];
   return new Map(
@@ -93,7 +103,7 @@ function redisServices({ dataDir, ports }: StackPlan, env: StackEnv): ServiceDef
       args: redisServerArguments({ port: ports.redis, dataFolder }),
       env: {},
       cwd: dataFolder,
-      isReady: () => accepts(ports.redis),
+      isReady: () => isServing(ports.redis),
       stopSignal: "SIGTERM",
       native: true,
     },
@@ -135,9 +145,4 @@ async function isOk(url: string): Promise<boolean> {
   const response = await fetch(url);
   await response.body?.cancel();
   return response.ok;
-}
-
-async function accepts(port: number): Promise<boolean> {
-  (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-  return true;
 }

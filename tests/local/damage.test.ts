@@ -1,4 +1,7 @@
+import { randomBytes } from "node:crypto";
+import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { findRedisServer } from "../../supabase/local/redis/find-redis.ts";
 import { startStack } from "../../supabase/local/stack.ts";
 import { StackError } from "../../supabase/local/stack-error.ts";
 import { alive, descendants } from "../support/processes.ts";
@@ -53,6 +56,22 @@ test("a database whose control file is cut short", async () => {
     Deno.truncate(`${dataDir}/postgres/global/pg_control`, 100)
   );
   expect(message).toMatch(/database in .* cannot be started .*delete the data folder/);
+});
+
+test("a QStash file that is none", async () => {
+  const message = await bootDamaged((dataDir) =>
+    Deno.writeFile(`${dataDir}/qstash.sqlite`, randomBytes(500))
+  );
+  expect(message).toMatch(/qstash\.sqlite cannot be read .*file is not a database.*delete it/);
+});
+
+test.skipIf(!findRedisServer())("a Redis file whose end is none", async () => {
+  const message = await bootDamaged(async (dataDir) => {
+    const folder = `${dataDir}/redis/appendonlydir`;
+    const name = (await readdir(folder)).find((each) => each.endsWith(".incr.aof"));
+    await Deno.writeFile(`${folder}/${name}`, randomBytes(500), { append: true });
+  });
+  expect(message).toMatch(/^redis-server ended while starting: .*incr\.aof/);
 });
 
 test("secrets that cannot be read", async () => {

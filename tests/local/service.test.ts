@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { isServing } from "../../supabase/local/postgres/connect.ts";
 import { Service } from "../../supabase/local/supervisor/service.ts";
 
-function serviceWithoutAnAnswer(command: string): Service {
+function serviceWithoutAnAnswer(command: string, readyWithinMs = 30_000): Service {
   return new Service(
     {
       name: "silent",
@@ -10,6 +10,7 @@ function serviceWithoutAnAnswer(command: string): Service {
       args: ["-c", command],
       env: {},
       isReady: () => new Promise(() => {}),
+      readyWithinMs,
       stopSignal: "SIGTERM",
     },
     () => {},
@@ -21,6 +22,24 @@ test("a process that ends while it is being asked whether it serves ends the wai
   await expect(serviceWithoutAnAnswer("echo why; exit 1").start()).rejects.toThrow(
     "silent ended while starting: why",
   );
+});
+
+test("of what a process says before it ends, the error counts, not where in the source it was", async () => {
+  const says = [
+    "error: Uncaught Error: this is why",
+    "  throw new Error()",
+    "    at onError (main.ts:16:16)",
+  ];
+  const service = serviceWithoutAnAnswer(`printf '%s\\n' '${says.join("' '")}'; exit 1`);
+  await expect(service.start()).rejects.toThrow(/ended while starting: .*this is why$/);
+});
+
+test("a process that goes on and never serves is not said to have ended", async () => {
+  const service = serviceWithoutAnAnswer(
+    "trap 'echo error: stopped; exit' TERM; echo waiting; while :; do sleep 0.1; done",
+    1_000,
+  );
+  await expect(service.start()).rejects.toThrow("silent did not serve within 1 s: waiting");
 });
 
 test("a service that is being asked whether it serves can be stopped", async () => {

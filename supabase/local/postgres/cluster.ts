@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { kill } from "node:process";
 import { StackError } from "../stack-error.ts";
-import type { ServiceDefinition } from "../supervisor/service.ts";
+import { causeIn, type ServiceDefinition } from "../supervisor/service.ts";
 import { tether } from "../supervisor/tether.ts";
 import { isServing } from "./connect.ts";
 import { findBinaries, type PostgresBinaries } from "./binaries.ts";
@@ -158,8 +158,7 @@ function defineService(
     stopSignal: "SIGINT",
     native: true,
     explainFailure: (lines) => {
-      const reason = lines.findLast((line) => /FATAL|PANIC|could not|error/i.test(line)) ??
-        lines.at(-1) ?? "no reason given";
+      const reason = causeIn(lines) ?? "no reason given";
       const remedy = lines.some((line) => line.includes("No space left on device"))
         ? "make room for it, nothing is lost."
         : "restore the folder, or delete the data folder to begin anew.";

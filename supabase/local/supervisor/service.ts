@@ -16,12 +16,14 @@ export interface ServiceDefinition {
    * which ends the wait.
    */
   isReady: () => Promise<boolean>;
+  /** How long that may take; 30 s without. */
+  readyWithinMs?: number;
   /** How it is asked to stop. */
   stopSignal: Deno.Signal;
   /** A program that is not one of ours and so does not notice when the supervisor is gone. */
   native?: boolean;
-  /** Turns the last lines of a process that ended while starting into a sentence for people. */
-  explainFailure?: (lastLines: string[]) => string;
+  /** Turns the last lines of a process that ended while starting into a sentence for people, where it knows one. */
+  explainFailure?: (lastLines: string[]) => string | undefined;
 }
 
 /** A service as the users of a stack see it. */
@@ -74,7 +76,7 @@ export class Service implements ServiceHandle {
   /**
    * Starts the process and waits until it serves.
    *
-   * @throws StackError when it ends before, or does not serve within 30 s
+   * @throws StackError when it ends before, or does not serve in time
    */
   async start(): Promise<void> {
     if (this.#wanted) return;
@@ -90,10 +92,12 @@ export class Service implements ServiceHandle {
     });
     this.#ended = this.#supervise(firstEnd, serving);
     if (await serving) return;
-    const stopped = !this.#wanted;
+    // What it says when it is stopped is no cause.
+    const failure = this.#wanted
+      ? hopeless ?? new StackError(this.#failure(firstEnded))
+      : new StackError(`${this.name} was stopped while it was starting.`);
     await this.stop();
-    if (stopped) throw new StackError(`${this.name} was stopped while it was starting.`);
-    throw hopeless ?? new StackError(this.#failure(firstEnded));
+    throw failure;
   }
 
   async stop(): Promise<void> {
@@ -174,7 +178,7 @@ export class Service implements ServiceHandle {
   /** @param end of the process, after which nobody needs to ask any more, nor to wait for an answer that may never come */
   async #untilReady(end: Promise<void>): Promise<boolean> {
     const tooLate = Promise.withResolvers<void>();
-    const timer = setTimeout(tooLate.resolve, READY_WITHIN_MS);
+    const timer = setTimeout(tooLate.resolve, this.#readyWithinMs);
     let over = false;
     const givenUp = Promise.race([end, tooLate.promise]).then(() => {
       over = true;
@@ -196,13 +200,17 @@ export class Service implements ServiceHandle {
   }
 
   #failure(ended: boolean): string {
-    const explained = this.definition.explainFailure?.(this.#lastLines);
+    const explained = ended ? this.definition.explainFailure?.(this.#lastLines) : undefined;
     if (explained) return explained;
-    const last = this.#lastLines.at(-1);
+    const cause = causeIn(this.#lastLines);
     const what = ended
       ? "ended while starting"
-      : `did not serve within ${READY_WITHIN_MS / 1000} s`;
-    return `${this.name} ${what}${last ? `: ${last}` : "."}`;
+      : `did not serve within ${this.#readyWithinMs / 1000} s`;
+    return `${this.name} ${what}${cause ? `: ${cause}` : "."}`;
+  }
+
+  get #readyWithinMs(): number {
+    return this.definition.readyWithinMs ?? READY_WITHIN_MS;
   }
 
   async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
@@ -223,6 +231,13 @@ export class Service implements ServiceHandle {
       };
     });
   }
+}
+
+/** Of the last lines of a process the one that most likely says why it failed. */
+export function causeIn(lastLines: readonly string[]): string | undefined {
+  // What is indented says where: the source and the calls that led there.
+  const said = lastLines.filter((line) => !/^\s/.test(line));
+  return said.findLast((line) => /FATAL|PANIC|could not|error/i.test(line)) ?? lastLines.at(-1);
 }
 
 function signalIfAlive(process: Deno.ChildProcess, signal: Deno.Signal): void {
