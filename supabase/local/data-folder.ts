@@ -24,7 +24,7 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
   } catch (error) {
     throw unusable(path, error);
   }
-  if (!await file.tryLock(true)) {
+  if (!await lockSoon(file)) {
     const pid = (await Deno.readTextFile(lockPath(path))).trim();
     file.close();
     throw new StackError(
@@ -34,6 +34,16 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
   await file.truncate();
   await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
   return { path, unlock: () => file.close() };
+}
+
+/** Takes the lock, unless somebody holds it longer than the moment that isLocked() does. */
+async function lockSoon(file: Deno.FsFile): Promise<boolean> {
+  const deadline = performance.now() + 200;
+  while (!await file.tryLock(true)) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return true;
 }
 
 /**
@@ -49,7 +59,8 @@ export async function isLocked(folder: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw unusable(resolve(folder), error);
   }
-  const free = await file.tryLock(true);
+  // Shared with all who ask at the same time.
+  const free = await file.tryLock(false);
   file.close();
   return !free;
 }

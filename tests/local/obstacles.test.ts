@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { isLocked } from "../../supabase/local/data-folder.ts";
+import { isLocked, lockDataFolder } from "../../supabase/local/data-folder.ts";
 import { choosePort } from "../../supabase/local/ports.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
@@ -21,4 +21,24 @@ test("a folder whose lock cannot be read is not said to be without a stack", asy
   expect(await isLocked(folder.path)).toBe(false);
   await Deno.mkdir(`${folder.path}/stack.lock`);
   await expect(isLocked(folder.path)).rejects.toThrow(/cannot be .*PHOENIX_DATA_DIR/);
+});
+
+test("many who ask at once whether a stack runs are not taken for one", async () => {
+  await using folder = await tempFolder();
+  (await lockDataFolder(folder.path)).unlock();
+  for (let round = 0; round < 20; round++) {
+    const answers = await Promise.all(Array.from({ length: 5 }, () => isLocked(folder.path)));
+    expect(answers).not.toContain(true);
+  }
+});
+
+test("who asks whether a stack runs does not keep one from starting", async () => {
+  await using folder = await tempFolder();
+  (await lockDataFolder(folder.path)).unlock();
+  const asker = await Deno.open(`${folder.path}/stack.lock`);
+  expect(await asker.tryLock(false)).toBe(true);
+  setTimeout(() => asker.close(), 50);
+  const stack = await lockDataFolder(folder.path);
+  expect(await isLocked(folder.path)).toBe(true);
+  stack.unlock();
 });
