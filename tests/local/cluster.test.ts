@@ -1,6 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { prepareCluster } from "../../supabase/local/postgres/cluster.ts";
+import { prepareCluster, SUPERUSER } from "../../supabase/local/postgres/cluster.ts";
+import { findOsUser } from "../../supabase/local/postgres/os-user.ts";
+import { freePort } from "../../supabase/local/ports.ts";
+import { Service } from "../../supabase/local/supervisor/service.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 const secrets = { databasePassword: "a password", vaultKey: "0".repeat(64) };
@@ -41,4 +44,26 @@ test("a full disk is no reason to delete what is on it", async () => {
       'FATAL:  could not write lock file "postmaster.pid": No space left on device',
     ]),
   ).toMatch(/cannot be started \(FATAL: .*No space left on device\): make room .*nothing is lost/);
+});
+
+test("a lock file that names another program's process keeps no server from starting", async () => {
+  await using folder = await tempFolder();
+  await prepareCluster(folder.path, secrets);
+  // PostgreSQL minds the processes of its own user only.
+  const osUser = await findOsUser();
+  await using other = new Deno.Command("sleep", {
+    args: ["60"],
+    cwd: "/",
+    ...(osUser ? { uid: osUser.uid, gid: osUser.gid } : {}),
+  }).spawn();
+  const lockFile = `${folder.path}/postgres/postmaster.pid`;
+  await Deno.writeTextFile(lockFile, `${other.pid}\n${folder.path}/postgres\n`, { mode: 0o600 });
+  if (osUser) await Deno.chown(lockFile, osUser.uid, osUser.gid);
+
+  const cluster = await prepareCluster(folder.path, secrets);
+  const port = freePort();
+  const url = `postgresql://${SUPERUSER}:a%20password@127.0.0.1:${port}/postgres`;
+  const server = new Service(cluster.service(port, url), () => {}, () => {});
+  await server.start();
+  await server.stop();
 });

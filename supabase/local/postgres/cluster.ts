@@ -167,14 +167,29 @@ function defineService(
   };
 }
 
-/** Waits for a server that a stack before, cut off without a chance to say goodbye, has left and that is about to stop. */
+/**
+ * Waits for a server that a stack before, cut off without a chance to say goodbye, has left and that is about to stop. Where its
+ * process id is another program's by now, as after the restart of a container, its lock file goes: PostgreSQL would take that
+ * program for the server.
+ */
 async function predecessorGone(folder: string): Promise<void> {
+  const lockFile = join(folder, "postmaster.pid");
   const deadline = performance.now() + 5_000;
-  while (performance.now() < deadline && await exists(join(folder, "postmaster.pid"))) {
-    const pid = Number((await Deno.readTextFile(join(folder, "postmaster.pid"))).split("\n")[0]);
+  while (performance.now() < deadline && await exists(lockFile)) {
+    const pid = Number.parseInt(await Deno.readTextFile(lockFile).catch(() => ""));
     if (!isAlive(pid)) return;
+    if (await isOtherProgram(pid)) return await Deno.remove(lockFile);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+/** Whether a process is surely no PostgreSQL; in doubt, as where its command line cannot be read, it is one. */
+async function isOtherProgram(pid: number): Promise<boolean> {
+  const commandLine = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(async () => {
+    const ps = new Deno.Command("ps", { args: ["-o", "args=", "-p", String(pid)], stderr: "null" });
+    return new TextDecoder().decode((await ps.output()).stdout);
+  }).catch(() => "");
+  return commandLine.trim() !== "" && !commandLine.includes("postgres");
 }
 
 function isAlive(pid: number): boolean {
