@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../../supabase/local/ports.ts";
 import { eventually } from "../support/eventually.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
@@ -86,4 +87,28 @@ test("a new function is served, and one that is deleted is not", async () => {
   await untilSays("late", "here");
   await Deno.remove(`${folder.path}/functions/late`, { recursive: true });
   await eventually(async () => (await ask("late")).status === 404);
+});
+
+test("a function that never comes to an end of booting is told by its name, and the others serve meanwhile", async () => {
+  await using another = await tempFolder();
+  const functionsDir = `${another.path}/functions`;
+  for (const [name, source] of [["hangs", "await new Promise(() => {});"], ["says", ""]] as const) {
+    await Deno.mkdir(`${functionsDir}/${name}`, { recursive: true });
+    await Deno.writeTextFile(`${functionsDir}/${name}/index.ts`, says(source, '"here"'));
+  }
+  const apiPort = freePort();
+  const starting = fixtureStack({
+    functionsDir,
+    apiPort,
+    without: ["postgres", "net", "qstash", "redis-server", "redis"],
+  });
+  const origin = `http://127.0.0.1:${apiPort}/functions/v1`;
+  await eventually(async () => (await (await fetch(`${origin}/says`)).text()) === "here");
+  const hanging = await fetch(`${origin}/hangs`);
+  expect(hanging.status).toBe(503);
+  expect(await hanging.json()).toMatchObject({ code: "BOOT_ERROR" });
+  await using started = await starting;
+  expect(await Deno.readTextFile(`${started.dataDir}/logs/functions.log`)).toContain(
+    "hangs did not serve within 10 s",
+  );
 });

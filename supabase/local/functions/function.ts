@@ -9,6 +9,8 @@ const HOST = fileURLToPath(new URL("./host.ts", import.meta.url));
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read"];
 const MEMORY = "--v8-flags=--max-old-space-size=256";
 
+const BOOT_WITHIN_MS = 10_000;
+
 /** A process that serves a function, and how many requests it has not answered yet. */
 interface Instance {
   readonly service: Service;
@@ -31,13 +33,14 @@ export class EdgeFunction {
   ) {}
 
   /**
-   * Has a request answered by the instance that has the fewest under way.
+   * Has a request answered by the instance that has the fewest under way; where none listens, it waits for those that boot.
    *
    * @param send sends it to an origin
-   * @returns nothing while no instance listens
+   * @returns nothing where no instance listens
    */
-  ask(send: (origin: string) => Promise<Response>): Promise<Response> | undefined {
-    const [first, ...others] = this.#instances.filter(({ origin }) => origin !== undefined);
+  async ask(send: (origin: string) => Promise<Response>): Promise<Response | undefined> {
+    if (this.#listening.length === 0) await this.#reloading;
+    const [first, ...others] = this.#listening;
     if (!first) return undefined;
     const idlest = others.reduce(
       (best, each) => each.underWay < best.underWay ? each : best,
@@ -60,6 +63,10 @@ export class EdgeFunction {
     await this.#reloading;
     await stopAll(this.#instances);
     this.#instances = [];
+  }
+
+  get #listening(): Instance[] {
+    return this.#instances.filter(({ origin }) => origin !== undefined);
   }
 
   async #replace(): Promise<void> {
@@ -87,6 +94,7 @@ export class EdgeFunction {
         ]),
         env: this.env,
         isReady: () => Promise.resolve(instance.origin !== undefined),
+        readyWithinMs: BOOT_WITHIN_MS,
         stopSignal: "SIGTERM",
       },
       (line) => {

@@ -29,10 +29,12 @@ function relayError(status: number, code: string, message: string): Response {
 async function proxy(request: Request): Promise<Response> {
   const url = new URL(request.url);
   const name = url.pathname.split("/")[1] ?? "";
+  // The stack asks here whether the functions serve.
+  if (name === "") await booting;
   const target = functions.get(name);
   if (!target) return relayError(404, "NOT_FOUND", "Requested function was not found");
   try {
-    const answer = target.ask((origin) =>
+    const answer = await target.ask((origin) =>
       fetch(origin + url.pathname + url.search, {
         method: request.method,
         headers: request.headers,
@@ -42,7 +44,7 @@ async function proxy(request: Request): Promise<Response> {
         client: httpClient,
       })
     );
-    if (answer) return await answer;
+    if (answer) return answer;
     return relayError(503, "BOOT_ERROR", `Function ${name} failed to start (please check logs)`);
   } catch (error) {
     if (!request.signal.aborted) console.error(`${name}: the request got no answer: ${error}`);
@@ -92,7 +94,8 @@ watchSources(env.FUNCTIONS_DIR, (changed) => {
     (error) => console.error(error),
   );
 });
-await refresh("all");
+// Those that serve do not wait for one that takes its time.
+const booting = refresh("all");
 
 const server = Deno.serve(
   { hostname: "127.0.0.1", port: env.FUNCTIONS_PORT, onListen: () => {} },
