@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock, Instant } from "./clock.ts";
 import { nextCronTime } from "./cron.ts";
 import type { Publish } from "./publish.ts";
 import type { Schedule } from "./store/schedules.ts";
@@ -23,8 +23,13 @@ export function createScheduler(
     onPublished: () => void;
   },
 ): Scheduler {
+  // Before the first look, the clock may have been anywhere.
+  let lastLook: Instant = Infinity;
   const timer = createTimer(clock, () => {
-    const due = store.schedules.due(clock.now());
+    const now = clock.now();
+    if (now < lastLook) bringForward(now);
+    lastLook = now;
+    const due = store.schedules.due(now);
     for (const schedule of due) store.transaction(() => trigger(schedule));
     if (due.some((schedule) => !schedule.paused)) onPublished();
     return store.schedules.nextDue();
@@ -37,6 +42,14 @@ export function createScheduler(
       store.schedules.recordRun(scheduleId, schedule.nextAt, messageId);
     }
     store.schedules.reschedule(scheduleId, nextCronTime(schedule.cron, clock.now()));
+  }
+
+  /** What was reckoned while the clock was ahead would keep schedules waiting until it is there again. */
+  function bringForward(now: Instant): void {
+    for (const { scheduleId, cron, nextAt } of store.schedules.list()) {
+      const next = nextCronTime(cron, now);
+      if (nextAt > next) store.schedules.reschedule(scheduleId, next);
+    }
   }
 
   timer.wake();

@@ -1,7 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nextCronTime } from "../../../supabase/local/qstash/cron.ts";
+import { createPublish } from "../../../supabase/local/qstash/publish.ts";
+import { readPublishOptions } from "../../../supabase/local/qstash/read-options.ts";
+import { createScheduler } from "../../../supabase/local/qstash/schedule.ts";
+import { openStore } from "../../../supabase/local/qstash/store/store.ts";
 import { eventually } from "../../support/eventually.ts";
-import { call, pause, startDestination, startQStash } from "./harness.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
+import {
+  call,
+  currentSigningKey,
+  nextSigningKey,
+  pause,
+  startDestination,
+  startQStash,
+} from "./harness.ts";
 
 let qstash: Awaited<ReturnType<typeof startQStash>>;
 let destination: ReturnType<typeof startDestination>;
@@ -150,6 +162,48 @@ describe("a schedule", () => {
     expect(response.status).toBe(400);
     expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
   });
+});
+
+test("a schedule does not wait for the time that a clock showed before it was set back", async () => {
+  await using folder = await tempFolder();
+  const store = openStore(`${folder.path}/qstash.db`, {
+    current: currentSigningKey,
+    next: nextSigningKey,
+  });
+  let ahead = 0;
+  const now = () => Date.now() + ahead;
+  const clock = { now, realMillisecondsUntil: (instant: number) => instant - now() };
+  const publish = createPublish({ store, clock });
+  const start = () => createScheduler({ store, clock, publish, onPublished() {} });
+  const createdAt = now();
+  store.schedules.upsert({
+    scheduleId: "each-minute",
+    cron: "* * * * *",
+    url: destination.url,
+    queue: null,
+    callerIp: "127.0.0.1",
+    options: readPublishOptions(new Headers(), createdAt).options,
+    body: new Uint8Array(),
+    createdAt,
+    nextAt: nextCronTime("* * * * *", createdAt),
+  });
+  const waits = () => store.schedules.find("each-minute")!.nextAt - Date.now();
+  const day = 24 * 3_600_000;
+
+  const scheduler = start();
+  ahead = day;
+  await eventually(() => waits() > day - 60_000);
+  ahead = 0;
+  await eventually(() => waits() <= 60_000);
+
+  ahead = day;
+  await eventually(() => waits() > day - 60_000);
+  scheduler.close();
+  ahead = 0;
+  const next = start();
+  await eventually(() => waits() <= 60_000);
+  next.close();
+  store.close();
 });
 
 describe("a cron expression", () => {
