@@ -22,7 +22,7 @@ export function isPortFree(port: number): boolean {
   }
 }
 
-/** A port that is free now and that this process has not handed out before. */
+/** A port that is free now and that nobody in this process was given before. */
 export function freePort(): number {
   for (let attempt = 0; attempt < 1_000; attempt++) {
     const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
@@ -44,7 +44,10 @@ const handedOut = new Set<number>();
 export function choosePort(wanted: number | undefined, remedy: string): number {
   if (!wanted) return freePort();
   try {
-    if (isPortFree(wanted)) return wanted;
+    if (isPortFree(wanted)) {
+      handedOut.add(wanted);
+      return wanted;
+    }
   } catch (error) {
     throw new StackError(`Port ${wanted} cannot be used (${reason(error)}): ${remedy}.`);
   }

@@ -16,6 +16,19 @@ test("a port that is reserved to root is not said to be in use", () => {
   );
 });
 
+test("a port that was asked for is not handed out as a free one", async () => {
+  const ports = async () => {
+    vi.resetModules();
+    return await import("../../supabase/local/ports.ts");
+  };
+  vi.spyOn(Math, "random").mockReturnValueOnce(0.5);
+  const wanted = (await ports()).freePort();
+  const { choosePort, freePort } = await ports();
+  choosePort(wanted, "set PHOENIX_API_PORT to another");
+  vi.spyOn(Math, "random").mockReturnValueOnce(0.5);
+  expect(freePort()).not.toBe(wanted);
+});
+
 test("a folder whose lock cannot be read is not said to be without a stack", async () => {
   await using folder = await tempFolder();
   expect(await isLocked(folder.path)).toBe(false);
