@@ -31,8 +31,13 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
       `A stack already runs on ${path} (process ${pid}): stop it, or set PHOENIX_DATA_DIR to another folder.`,
     );
   }
-  await file.truncate();
-  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  try {
+    await file.truncate();
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  } catch (error) {
+    file.close();
+    throw unusable(path, error);
+  }
   return { path, unlock: () => file.close() };
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { afterEach, expect, test, vi } from "vitest";
 import { isLocked, lockDataFolder } from "../../supabase/local/data-folder.ts";
 import { choosePort } from "../../supabase/local/ports.ts";
@@ -35,6 +36,15 @@ test("a folder whose lock cannot be read is not said to be without a stack", asy
   await Deno.mkdir(`${folder.path}/stack.lock`);
   await expect(isLocked(folder.path)).rejects.toThrow(/cannot be .*PHOENIX_DATA_DIR/);
 });
+
+test.runIf(existsSync("/dev/full"))(
+  "a lock that cannot be written is told in one line",
+  async () => {
+    await using folder = await tempFolder();
+    await Deno.symlink("/dev/full", `${folder.path}/stack.lock`);
+    await expect(lockDataFolder(folder.path)).rejects.toThrow(/cannot be used .*PHOENIX_DATA_DIR/);
+  },
+);
 
 test("many who ask at once whether a stack runs are not taken for one", async () => {
   await using folder = await tempFolder();

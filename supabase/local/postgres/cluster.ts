@@ -114,9 +114,7 @@ async function initialise(
     if (!success) {
       const lines = new TextDecoder().decode(stderr).trim().split("\n");
       throw new StackError(
-        `PostgreSQL could not make its folder ${folder}: ${
-          lines.find((line) => line.includes("error")) ?? lines.at(-1)
-        }`,
+        `PostgreSQL could not make its folder ${folder}: ${causeIn(lines)}`,
       );
     }
     const vaultKeyFile = join(data, "vault.key");
