@@ -81,6 +81,7 @@
 \ir analytics/text_in.sql
 \ir analytics/hundredths_in.sql
 \ir analytics/journey_steps.sql
+\ir analytics/transition_target.sql
 \ir analytics/figures.sql
 \ir analytics/add_figures.sql
 \ir analytics/count_users.sql
@@ -119,6 +120,7 @@
 \ir analytics/step_seconds.sql
 \ir analytics/step_percentiles.sql
 \ir analytics/get_phoenix_ecosystem_stats.sql
+\ir analytics/popular_jobs.sql
 \ir analytics/get_aube_metrics.sql
 \ir analytics/get_phoenix_kpis.sql
 \ir analytics/get_aube_funnel.sql

@@ -15,7 +15,7 @@ set search_path = ''
 -- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
 set enable_nestloop = off
 as $$
-  with event as materialized (
+  with logged as materialized (
     select
       e.user_id,
       e.version,
@@ -39,6 +39,22 @@ as $$
     cross join lateral (
       select greatest(e."timestamp", timestamptz '1900-01-01 00:00:00+00') as at
     ) as t
+  ),
+  beyond as (
+    select c.user_id, c.app_source
+    from (
+      select l.user_id, l.app_source, row_number() over (partition by l.user_id order by min(l.version)) as place
+      from logged as l
+      group by l.user_id, l.app_source
+    ) as c
+    where c.place > 100 and c.app_source <> 'flywheel'
+  ),
+  event as materialized (
+    select
+      l.user_id, l.version, l.event_type, l.at, l.day, l.payload,
+      case when b.app_source is null then l.app_source else 'other' end as app_source
+    from logged as l
+    left join beyond as b on b.user_id = l.user_id and b.app_source = l.app_source
   ),
   timed as (
     select
@@ -79,7 +95,8 @@ as $$
     where wanted is null
       and (
         e.event_type <> 'transition_écosystème'
-        or coalesce(e.payload -> 'status', 'null') in ('null', '""', '"accepted"', '"completed"')
+        or e.payload -> 'status' in ('"accepted"', '"completed"')
+        or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
       )
     group by e.user_id, s.step, e.event_type
   ),
@@ -116,17 +133,8 @@ as $$
       e.day,
       case when e.app_source = 'flywheel' then flywheel.text_in(e.payload -> 'transition_id', 200) end as transition_id,
       coalesce(e.payload -> 'status', 'null') as status,
-      case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end as target
+      flywheel.transition_target(e.payload) as target
     from event as e
-    cross join lateral (
-      select regexp_replace(
-        coalesce(
-          flywheel.text_in(e.payload -> 'target_app', 100), flywheel.text_in(e.payload -> 'app_cible', 100), ''
-        ),
-        '^phoenix_',
-        ''
-      ) as target
-    ) as t
     where wanted is null and e.event_type = 'transition_écosystème'
   ),
   told as (
@@ -146,11 +154,12 @@ as $$
 
   select
     'event', d.day, d.app_source, d.event_type,
-    sum(d.events)::bigint, count(*), sum(d.micros), null::integer[]
+    sum(d.events)::bigint, count(*) filter (where d.place <= 200), sum(d.micros), null::integer[]
   from (
     select
       t.user_id, t.day, t.app_source, t.event_type,
       count(*) as events,
+      row_number() over (partition by t.user_id, t.day order by min(t.version)) as place,
       coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
     from timed as t
     group by t.user_id, t.day, t.app_source, t.event_type
@@ -210,12 +219,15 @@ as $$
   where p.week is not null and p.is_last and not p.has_chosen
   group by p.week, p.event_type
   union all
-  select 'job', e.day, '', flywheel.text_in(e.payload -> 'métier', 500), count(*), 0, 0, null
-  from event as e
-  where wanted is null
-    and e.event_type = 'métier_choisi'
-    and flywheel.text_in(e.payload -> 'métier', 500) is not null
-  group by 2, 4
+  select 'job', c.day, '', c.job, count(*), 0, 0, null
+  from (
+    select distinct on (e.user_id) e.day, flywheel.text_in(e.payload -> 'métier', 100) as job
+    from event as e
+    where wanted is null and e.event_type = 'métier_choisi'
+    order by e.user_id, e.at desc, e.version desc
+  ) as c
+  where c.job is not null
+  group by c.day, c.job
   union all
   select
     'satisfaction', e.day, e.app_source, '',
@@ -239,7 +251,7 @@ as $$
   union all
   select 'transition', t.day, t.target, '', count(*), 0, 0, null
   from transition as t
-  where t.status in ('null', '""', '"accepted"')
+  where t.status = '"accepted"' or t.status in ('null', '""') and t.target = ''
   group by t.day, t.target
   union all
   select 'transition_asked', u.day, '', '', count(*), 0, 0, null
@@ -269,9 +281,9 @@ $$;
 comment on function flywheel.figures(uuid[], bigint[], text[]) is
   'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
 
-Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone.
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names; those beyond are app other.
 
-event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
+event (day, app, type): events; users: how many, each for the first 200 apps and types of their day; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
 first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
 last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
@@ -280,10 +292,10 @@ exploration_completed (day): users with both, by the earlier of their last explo
 exploration_time (day of exploration_commencée): users whose last métier_choisi is not before it; total: microseconds between the two.
 step (week, step): users whose first exploration_commencée happened in that week and who reached the step, ever; seconds: from the step that each reached before it, in the order of the first time of each. A transition is reached when it is taken.
 exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
-job (day, métier): métier_choisi events. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
+job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
 revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
-transition (day, target app): transitions that were taken: transition_écosystème events without a status or accepted.
+transition (day, target app): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
 transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';

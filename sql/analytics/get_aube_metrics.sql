@@ -12,7 +12,7 @@ begin
     with recent as materialized (
       select r.figure, r.key, sum(r.count)::bigint as count, sum(r.total) as total
       from flywheel.current_rollups as r
-      where r.figure in ('exploring', 'exploration_completed', 'exploration_time', 'transition', 'satisfaction', 'job')
+      where r.figure in ('exploring', 'exploration_completed', 'exploration_time', 'transition', 'satisfaction')
         and r.day >= since
         and (r.figure <> 'satisfaction' or r.app_source = 'aube')
       group by r.figure, r.key
@@ -35,16 +35,7 @@ begin
       'transitions_écosystème', w.transitions,
       'temps_moyen_parcours', round(w.minutes, 1),
       'satisfaction_moyenne', round(w.satisfaction, 1),
-      'métiers_populaires', (
-        select coalesce(jsonb_agg(j.key order by j.count desc, j.key), '[]')
-        from (
-          select r.key, r.count
-          from recent as r
-          where r.figure = 'job' and r.count > 0
-          order by r.count desc, r.key
-          limit 5
-        ) as j
-      )
+      'métiers_populaires', flywheel.popular_jobs(since, 1)
     )
     from whole as w
   );
@@ -52,4 +43,4 @@ end
 $$;
 
 comment on function public.get_aube_metrics(integer) is
-  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if not before it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: the five jobs chosen most often, most first, then by name.';
+  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if not before it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: flywheel.popular_jobs().';

@@ -3431,6 +3431,27 @@ $$;
 
 comment on function flywheel.journey_steps() is 'The steps of an exploration with Aube, in the order that Aube proposes.';
 
+-- analytics/transition_target.sql
+create function flywheel.transition_target(payload jsonb)
+returns text
+language sql
+immutable
+parallel safe
+set search_path = ''
+return (
+  select case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end
+  from (
+    select regexp_replace(
+      coalesce(flywheel.text_in(payload -> 'target_app', 100), flywheel.text_in(payload -> 'app_cible', 100), ''),
+      '^phoenix_',
+      ''
+    ) as target
+  ) as t
+);
+
+comment on function flywheel.transition_target(jsonb) is
+  'The app that a transition_écosystème leads to, without phoenix_; empty where it names none.';
+
 -- analytics/figures.sql
 create function flywheel.figures(of_users uuid[], upto bigint[], wanted text[] default null)
 returns table (
@@ -3449,7 +3470,7 @@ set search_path = ''
 -- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
 set enable_nestloop = off
 as $$
-  with event as materialized (
+  with logged as materialized (
     select
       e.user_id,
       e.version,
@@ -3473,6 +3494,22 @@ as $$
     cross join lateral (
       select greatest(e."timestamp", timestamptz '1900-01-01 00:00:00+00') as at
     ) as t
+  ),
+  beyond as (
+    select c.user_id, c.app_source
+    from (
+      select l.user_id, l.app_source, row_number() over (partition by l.user_id order by min(l.version)) as place
+      from logged as l
+      group by l.user_id, l.app_source
+    ) as c
+    where c.place > 100 and c.app_source <> 'flywheel'
+  ),
+  event as materialized (
+    select
+      l.user_id, l.version, l.event_type, l.at, l.day, l.payload,
+      case when b.app_source is null then l.app_source else 'other' end as app_source
+    from logged as l
+    left join beyond as b on b.user_id = l.user_id and b.app_source = l.app_source
   ),
   timed as (
     select
@@ -3513,7 +3550,8 @@ as $$
     where wanted is null
       and (
         e.event_type <> 'transition_écosystème'
-        or coalesce(e.payload -> 'status', 'null') in ('null', '""', '"accepted"', '"completed"')
+        or e.payload -> 'status' in ('"accepted"', '"completed"')
+        or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
       )
     group by e.user_id, s.step, e.event_type
   ),
@@ -3550,17 +3588,8 @@ as $$
       e.day,
       case when e.app_source = 'flywheel' then flywheel.text_in(e.payload -> 'transition_id', 200) end as transition_id,
       coalesce(e.payload -> 'status', 'null') as status,
-      case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end as target
+      flywheel.transition_target(e.payload) as target
     from event as e
-    cross join lateral (
-      select regexp_replace(
-        coalesce(
-          flywheel.text_in(e.payload -> 'target_app', 100), flywheel.text_in(e.payload -> 'app_cible', 100), ''
-        ),
-        '^phoenix_',
-        ''
-      ) as target
-    ) as t
     where wanted is null and e.event_type = 'transition_écosystème'
   ),
   told as (
@@ -3580,11 +3609,12 @@ as $$
 
   select
     'event', d.day, d.app_source, d.event_type,
-    sum(d.events)::bigint, count(*), sum(d.micros), null::integer[]
+    sum(d.events)::bigint, count(*) filter (where d.place <= 200), sum(d.micros), null::integer[]
   from (
     select
       t.user_id, t.day, t.app_source, t.event_type,
       count(*) as events,
+      row_number() over (partition by t.user_id, t.day order by min(t.version)) as place,
       coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
     from timed as t
     group by t.user_id, t.day, t.app_source, t.event_type
@@ -3644,12 +3674,15 @@ as $$
   where p.week is not null and p.is_last and not p.has_chosen
   group by p.week, p.event_type
   union all
-  select 'job', e.day, '', flywheel.text_in(e.payload -> 'métier', 500), count(*), 0, 0, null
-  from event as e
-  where wanted is null
-    and e.event_type = 'métier_choisi'
-    and flywheel.text_in(e.payload -> 'métier', 500) is not null
-  group by 2, 4
+  select 'job', c.day, '', c.job, count(*), 0, 0, null
+  from (
+    select distinct on (e.user_id) e.day, flywheel.text_in(e.payload -> 'métier', 100) as job
+    from event as e
+    where wanted is null and e.event_type = 'métier_choisi'
+    order by e.user_id, e.at desc, e.version desc
+  ) as c
+  where c.job is not null
+  group by c.day, c.job
   union all
   select
     'satisfaction', e.day, e.app_source, '',
@@ -3673,7 +3706,7 @@ as $$
   union all
   select 'transition', t.day, t.target, '', count(*), 0, 0, null
   from transition as t
-  where t.status in ('null', '""', '"accepted"')
+  where t.status = '"accepted"' or t.status in ('null', '""') and t.target = ''
   group by t.day, t.target
   union all
   select 'transition_asked', u.day, '', '', count(*), 0, 0, null
@@ -3703,9 +3736,9 @@ $$;
 comment on function flywheel.figures(uuid[], bigint[], text[]) is
   'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
 
-Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone.
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names; those beyond are app other.
 
-event (day, app, type): events; users: how many; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
+event (day, app, type): events; users: how many, each for the first 200 apps and types of their day; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
 first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
 last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
@@ -3714,10 +3747,10 @@ exploration_completed (day): users with both, by the earlier of their last explo
 exploration_time (day of exploration_commencée): users whose last métier_choisi is not before it; total: microseconds between the two.
 step (week, step): users whose first exploration_commencée happened in that week and who reached the step, ever; seconds: from the step that each reached before it, in the order of the first time of each. A transition is reached when it is taken.
 exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
-job (day, métier): métier_choisi events. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
+job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
 revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
-transition (day, target app): transitions that were taken: transition_écosystème events without a status or accepted.
+transition (day, target app): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
 transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';
@@ -4777,13 +4810,14 @@ begin
   return jsonb_build_object(
     'utilisateurs_actifs', metrics -> 'parcours_commencés',
     'taux_succès', metrics -> 'taux_completion',
-    'métiers_populaires', metrics -> 'métiers_populaires'
+    -- What fewer have chosen could be one user's own words.
+    'métiers_populaires', flywheel.popular_jobs(flywheel.period_start(30), 5)
   );
 end
 $$;
 
 comment on function flywheel.global_context() is
-  'What a user''s dashboard says of everybody, over the last 30 days, by public.get_aube_metrics(): { utilisateurs_actifs, taux_succès (percent), métiers_populaires }.';
+  'What a user''s dashboard says of everybody, over the last 30 days, by public.get_aube_metrics(): { utilisateurs_actifs, taux_succès (percent), métiers_populaires: those of five users or more }.';
 
 -- analytics/two_proportion_p_value.sql
 create function flywheel.two_proportion_p_value(
@@ -5152,6 +5186,34 @@ $$;
 comment on function public.get_phoenix_ecosystem_stats(integer) is
   'The ecosystem in the last days_back UTC days (1 to 366), today included: period_days; total_events, every event of the log; unique_users with any; avg_events_per_user, to a hundredth; app_breakdown { app: { events, users } }, the flywheel''s own events as app flywheel; top_events { type: count }, the ten commonest; generated_at. Counts what the flywheel has handled; late events on the day they happened.';
 
+-- analytics/popular_jobs.sql
+create function flywheel.popular_jobs(since date, least_users integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(j.name order by j.users desc, j.name), '[]')
+  from (
+    select (array_agg(k.key order by k.users desc, k.key))[1] as name, sum(k.users) as users
+    from (
+      select r.key, sum(r.count) as users
+      from flywheel.current_rollups as r
+      where r.figure = 'job' and r.day >= since
+      group by r.key
+      having sum(r.count) > 0
+    ) as k
+    -- However it is written: the name is as most write it.
+    group by lower(btrim(k.key))
+    having sum(k.users) >= least_users
+    order by 2 desc, 1
+    limit 5
+  ) as j
+$$;
+
+comment on function flywheel.popular_jobs(date, integer) is
+  'The five jobs that most users have chosen since a UTC day, each counted with the one chosen last, most first, then by name; of those that so many users have at least.';
+
 -- analytics/get_aube_metrics.sql
 create function public.get_aube_metrics(days_back integer default 30)
 returns jsonb
@@ -5167,7 +5229,7 @@ begin
     with recent as materialized (
       select r.figure, r.key, sum(r.count)::bigint as count, sum(r.total) as total
       from flywheel.current_rollups as r
-      where r.figure in ('exploring', 'exploration_completed', 'exploration_time', 'transition', 'satisfaction', 'job')
+      where r.figure in ('exploring', 'exploration_completed', 'exploration_time', 'transition', 'satisfaction')
         and r.day >= since
         and (r.figure <> 'satisfaction' or r.app_source = 'aube')
       group by r.figure, r.key
@@ -5190,16 +5252,7 @@ begin
       'transitions_écosystème', w.transitions,
       'temps_moyen_parcours', round(w.minutes, 1),
       'satisfaction_moyenne', round(w.satisfaction, 1),
-      'métiers_populaires', (
-        select coalesce(jsonb_agg(j.key order by j.count desc, j.key), '[]')
-        from (
-          select r.key, r.count
-          from recent as r
-          where r.figure = 'job' and r.count > 0
-          order by r.count desc, r.key
-          limit 5
-        ) as j
-      )
+      'métiers_populaires', flywheel.popular_jobs(since, 1)
     )
     from whole as w
   );
@@ -5207,7 +5260,7 @@ end
 $$;
 
 comment on function public.get_aube_metrics(integer) is
-  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if not before it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: the five jobs chosen most often, most first, then by name.';
+  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if not before it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: flywheel.popular_jobs().';
 
 -- analytics/get_phoenix_kpis.sql
 create function public.get_phoenix_kpis(days_back integer default 30)

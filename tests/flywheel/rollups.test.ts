@@ -286,3 +286,38 @@ test("what was paid before the first day of 1970 is counted on its day", async (
   await drain(database, [nudges]);
   expect(await wrong()).toEqual([]);
 });
+
+test("a user of more apps and types than are remembered is counted as the log says, early, late and anew", async () => {
+  const user = crypto.randomUUID();
+  const today = Math.floor(now / day) * day;
+  const many = (first: number, daysAgo: number) =>
+    Array.from({ length: 130 }, (_, index) =>
+      eventOf(user, {
+        app_source: `app-${first + index}`,
+        event_type: `test.happened_${first + index}`,
+        timestamp: new Date(today - daysAgo * day + index).toISOString(),
+      }));
+  for (
+    const events of [
+      many(0, 5),
+      many(100, 5),
+      many(200, 4),
+      many(0, 4),
+      [eventOf(user, { app_source: "letters", event_type: "letter.generated" })],
+      many(300, 6),
+    ]
+  ) {
+    await publish(database, events);
+    await drain(database, [nudges]);
+    expect(await wrong()).toEqual([]);
+  }
+  const [{ apps } = {}] = await database`
+    select count(distinct app_source)::int as apps from flywheel.current_rollups where app_source <> ''
+  `;
+  expect(apps).toBe(101);
+  await database`select flywheel.reprocess(${user})`;
+  await drain(database, [nudges]);
+  await publish(database, many(400, 0));
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+});

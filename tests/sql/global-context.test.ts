@@ -21,7 +21,18 @@ test("what a dashboard says of everybody is of the last 30 days", async () => {
     });
   const newId = () => crypto.randomUUID();
   const [early, late, unsure] = [newId(), newId(), newId()];
+  const [changer, talker] = [newId(), newId()];
   await publish(base.connect(), [
+    // A job is told of where five have chosen it last, however they write it.
+    ...["Designer UX", "designer UX", "Designer UX ", "DESIGNER UX"].flatMap((métier) => [
+      did(newId(), "métier_choisi", 3, { métier }),
+    ]),
+    ...[1, 2, 3, 4].map(() => did(newId(), "métier_choisi", 2, { métier: "Menuisier" })),
+    did(changer, "métier_choisi", 3, { métier: "Menuisier" }),
+    did(changer, "métier_choisi", 2, { métier: "Coach" }),
+    ...[1, 2, 3, 4, 5, 6].map((n) =>
+      did(talker, "métier_choisi", n, { métier: "Appelez le 0899 000 000" })
+    ),
     did(early, "exploration_commencée", 30),
     did(early, "métier_choisi", 30, { métier: "Coach" }),
     did(late, "exploration_commencée", 28),

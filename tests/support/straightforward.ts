@@ -57,7 +57,8 @@ export const aubeMetrics = `
     'transitions_écosystème', (
       select count(*)
       from recent
-      where event_type = 'transition_écosystème' and coalesce(payload ->> 'status', '') in ('', 'accepted')
+      where event_type = 'transition_écosystème'
+        and (payload ->> 'status' = 'accepted' or coalesce(payload ->> 'status', payload ->> 'target_app', payload ->> 'app_cible') is null)
     ),
     'temps_moyen_parcours', (select round(avg(extract(epoch from chosen - begun)) / 60, 1) from explorer where chosen >= begun),
     'satisfaction_moyenne', (
@@ -69,9 +70,13 @@ export const aubeMetrics = `
       (
         select jsonb_agg(j.job order by j.times desc, j.job)
         from (
-          select payload ->> 'métier' as job, count(*) as times
-          from recent
-          where event_type = 'métier_choisi'
+          select c.job, count(*) as times
+          from (
+            select distinct on (user_id) payload ->> 'métier' as job
+            from recent
+            where event_type = 'métier_choisi'
+            order by user_id, "timestamp" desc, version desc
+          ) as c
           group by 1
           order by 2 desc, 1
           limit 5
@@ -156,7 +161,9 @@ export const aubeFunnel = `
     select e.user_id, s.step, min(e."timestamp") as at
     from public.phoenix_events as e
     join step as s on s.event_type = e.event_type
-    where s.step < 8 or coalesce(e.payload ->> 'status', '') in ('', 'accepted', 'completed')
+    where s.step < 8
+      or e.payload ->> 'status' in ('accepted', 'completed')
+      or coalesce(e.payload ->> 'status', e.payload ->> 'target_app', e.payload ->> 'app_cible') is null
     group by e.user_id, s.step
   ),
   path as (

@@ -4,7 +4,7 @@ import { countEvent, type EventsMemory, isInOrder } from "./events.ts";
 import { countExploration, type ExplorationMemory } from "./explorations.ts";
 import type { Add, Figure } from "./increments.ts";
 import { countOpinion } from "./opinions.ts";
-import { countPresence, type Presence } from "./presence.ts";
+import { countedApp, countPresence, type Presence } from "./presence.ts";
 import { countRevenue, type Paid } from "./revenue.ts";
 import { countTransition, type TransitionsMemory } from "./transitions.ts";
 
@@ -19,7 +19,7 @@ export interface CountMemory {
 }
 
 /** The key of that memory in a user's state, and the version of its shape, as a reactor has them. */
-export const counting = { name: "rollups", version: 1 } as const;
+export const counting = { name: "rollups", version: 2 } as const;
 
 /** The figures that can be counted event by event only in the order in which they happened. */
 const inOrderOnly: ReadonlySet<Figure> = new Set(["event", "first_event", "retention"]);
@@ -58,15 +58,17 @@ export function count(
     activity = nothing,
   } = known;
   let written = activity;
-  for (const event of events) {
-    const addOf = event.is_new ? addNew : ignore;
+  for (const sent of events) {
+    const addOf = sent.is_new ? addNew : ignore;
+    const app_source = countedApp(presence, sent.app_source);
+    const event = app_source === sent.app_source ? sent : { ...sent, app_source };
     const presenceBefore = presence;
     seen = countEvent(seen, event, addOf);
     presence = countPresence(presence, event, addOf);
     exploration = countExploration(exploration, event, addOf);
     transitions = countTransition(transitions, event, presence, addOf);
     paid = countRevenue(paid, event, presenceBefore, presence, addOf);
-    activity = rememberActivity(activity, event);
+    activity = rememberActivity(activity, sent);
     countOpinion(event, addOf);
     if (!event.is_new) written = activity;
   }

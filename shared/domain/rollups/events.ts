@@ -4,11 +4,14 @@ import type { Add } from "./increments.ts";
 export interface EventsMemory {
   /** When the latest event happened, microseconds since 1970. */
   readonly last?: number;
-  /** The apps and types of that day's events. */
+  /** The apps and types of that day's events, the first {@link mostSeen}. */
   readonly seen?: readonly string[];
   /** When the latest event happened that is not the flywheel's own. */
   readonly lastDone?: number;
 }
+
+/** How many apps and types of a day a user counts for as one of its users. */
+const mostSeen = 200;
 
 /**
  * Events by day, app and type: how many, of how many users, and the time since what each user did before.
@@ -23,7 +26,7 @@ export function countEvent(
   const day = dayOf(at);
   const lastDay = last === undefined ? -Infinity : dayOf(last);
   const name = nameOf(app_source, event_type);
-  const isFirstOfDay = day > lastDay || !seen.includes(name);
+  const isFirstOfDay = day > lastDay || (seen.length < mostSeen && !seen.includes(name));
   const isDone = app_source !== flywheelApp;
 
   const key = event_type;

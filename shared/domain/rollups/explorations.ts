@@ -1,5 +1,5 @@
 import { journeySteps } from "../journey-steps.ts";
-import { type CountedEvent, dayOf, weekOf } from "./counted-event.ts";
+import { type CountedEvent, dayOf, textIn, weekOf } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
 import { moveUser } from "./presence.ts";
 
@@ -12,7 +12,12 @@ export interface ExplorationMemory {
   /** When the user last began an exploration, and last chose a job. */
   readonly begun?: number;
   readonly chosen?: number;
+  /** The job that they chose last, as they wrote it. */
+  readonly job?: string;
 }
+
+/** A job's name in characters, beyond which it is no job's name. */
+const longestJob = 100;
 
 /** Users in Aube: who explores, who chooses a job and how long it takes, how far they come and where they stop. */
 export function countExploration(
@@ -24,7 +29,12 @@ export function countExploration(
   if (step < 0) return memory;
   const begun = step === begins ? latest(memory.begun, event.at) : memory.begun;
   const chosen = step === completes ? latest(memory.chosen, event.at) : memory.chosen;
+  const job = step === completes && chosen === event.at
+    ? textIn(event.payload.métier, longestJob)
+    : memory.job;
   countUse(memory, { begun, chosen }, add);
+  countJob(memory, -1, add);
+  countJob({ chosen, job }, 1, add);
 
   const before = memory.reached ?? journeySteps.map(() => null);
   const known = before[step] ?? Infinity;
@@ -37,6 +47,7 @@ export function countExploration(
     reached,
     ...(begun !== undefined && { begun }),
     ...(chosen !== undefined && { chosen }),
+    ...(job !== undefined && { job }),
   };
 }
 
@@ -44,16 +55,38 @@ export function countExploration(
 function stepOf({ event_type, payload }: CountedEvent): number {
   const step = (journeySteps as readonly string[]).indexOf(event_type);
   if (step !== journeySteps.length - 1) return step;
-  return isTaken(payload.status) || payload.status === "completed" ? step : -1;
+  return isTaken(payload) || payload.status === "completed" ? step : -1;
 }
 
-/** Whether a transition's status says for the first time that it was taken: an app that keeps none says so by the event alone. */
-export function isTaken(status: unknown): boolean {
-  return status === undefined || status === null || status === "" || status === "accepted";
+/** Whether a transition says for the first time that it was taken; an event that names neither an app nor a status says so by itself. */
+export function isTaken(payload: CountedEvent["payload"]): boolean {
+  const { status } = payload;
+  if (status === undefined || status === null || status === "") return targetOf(payload) === "";
+  return status === "accepted";
+}
+
+/** What an app can be called. */
+const slug = /^[a-z0-9_-]{1,50}$/;
+
+/** The app that a transition leads to; "" where it names none. */
+export function targetOf({ target_app, app_cible }: CountedEvent["payload"]): string {
+  const target = (textIn(target_app, 100) ?? textIn(app_cible, 100) ?? "").replace(/^phoenix_/, "");
+  return slug.test(target) ? target : "";
 }
 
 function latest(known: number | undefined, at: number): number {
   return Math.max(known ?? -Infinity, at);
+}
+
+/** Users by the job that they chose last, on the day on which they did. */
+function countJob(
+  { chosen, job }: { chosen?: number | undefined; job?: string | undefined },
+  count: 1 | -1,
+  add: Add,
+): void {
+  if (chosen !== undefined && job !== undefined) {
+    add({ figure: "job", day: dayOf(chosen), key: job }, { count });
+  }
 }
 
 interface Use {

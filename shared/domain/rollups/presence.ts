@@ -7,6 +7,14 @@ export type Span = readonly [first: number, last: number];
 /** By app. A list, since an app may be called anything, `constructor` too. */
 export type Presence = readonly (readonly [app: string, ...Span])[];
 
+/** How many apps of one user are counted by their names; publishers choose those, and a memory is small. */
+const mostApps = 100;
+
+/** The app that an event counts as: beyond the first {@link mostApps} that its user used, and the flywheel, all others are one. */
+export function countedApp(presence: Presence, app: string): string {
+  return presence.length < mostApps || app === flywheelApp || spanIn(presence, app) ? app : "other";
+}
+
 /**
  * Users by the day of their last event, and the weeks in which they come back.
  *

@@ -1,5 +1,5 @@
 import { type CountedEvent, dayOf, flywheelApp, textIn } from "./counted-event.ts";
-import { isTaken } from "./explorations.ts";
+import { isTaken, targetOf } from "./explorations.ts";
 import type { Add } from "./increments.ts";
 import { lastDayIn, moveUser, type Presence } from "./presence.ts";
 
@@ -10,7 +10,7 @@ export interface TransitionsMemory {
   readonly asked?: number;
   readonly taken?: number;
   /** Those taken after which the user has not come back to the app yet. */
-  readonly awaited?: readonly (readonly [app: string, day: number])[];
+  readonly awaited?: readonly (readonly [app: string, day: number, times: number])[];
 }
 
 /** How many days after a transition a user has to be there to count as kept. */
@@ -40,7 +40,7 @@ function countStep(
   const day = dayOf(at);
   const status = textIn(payload.status, 50) ?? "";
   const target = targetOf(payload);
-  if (isTaken(payload.status)) add({ figure: "transition", day, app_source: target }, { count: 1 });
+  if (isTaken(payload)) add({ figure: "transition", day, app_source: target }, { count: 1 });
 
   // What became of a request is for the flywheel to tell.
   const id = textIn(payload.transition_id, 200);
@@ -61,28 +61,23 @@ function countStep(
   moveUser(add, { figure: "transition_taken" }, days.taken, taken);
   add({ figure: "transition_time", day: dayOf(asked) }, { count: 1, total: at - asked });
   add({ figure: "transition_return", day, key: "taken" }, { count: 1 });
-  return { ...rest, taken, awaited: [...awaited, [target, day] as const] };
+  const isSame = ([app, on]: (typeof awaited)[number]) => app === target && on === day;
+  const times = 1 + (awaited.find(isSame)?.[2] ?? 0);
+  const elsewhere = awaited.filter((each) => !isSame(each));
+  return { ...rest, taken, awaited: [...elsewhere, [target, day, times] as const] };
 }
-
-/** What an app can be called. */
-const slug = /^[a-z0-9_-]{1,50}$/;
 
 /** After which a transition is answered. */
 const ends: ReadonlySet<string> = new Set(["accepted", "rejected", "expired"]);
 
 function countReturns(memory: TransitionsMemory, presence: Presence, add: Add): TransitionsMemory {
   const { awaited = [] } = memory;
-  const left = awaited.filter(([app, day]) => {
+  const left = awaited.filter(([app, day, times]) => {
     const isBack = (lastDayIn(presence, app) ?? -Infinity) >= day + returnDays;
-    if (isBack) add({ figure: "transition_return", day, key: "returned" }, { count: 1 });
+    if (isBack) add({ figure: "transition_return", day, key: "returned" }, { count: times });
     return !isBack;
   });
   return left.length === awaited.length ? memory : compact({ ...memory, awaited: left });
-}
-
-function targetOf({ target_app, app_cible }: CountedEvent["payload"]): string {
-  const target = (textIn(target_app, 100) ?? textIn(app_cible, 100) ?? "").replace(/^phoenix_/, "");
-  return slug.test(target) ? target : "";
 }
 
 /** Without the lists that are empty. */

@@ -140,6 +140,27 @@ test("a thousand events are remembered in no more space than a hundred", () => {
   expect(size(1000)).toBeLessThan(size(100) * 1.1);
 });
 
+test("ten thousand apps, types, payments and transitions are remembered in no more space than a thousand", () => {
+  const story = (length: number) =>
+    Array.from({ length }, (_, index) => {
+      const app_source = `app-${index}`;
+      const transition_id = `transition-${index}`;
+      const tell = (status: string) =>
+        event("transition_écosystème", index, {
+          app_source: "flywheel",
+          payload: { transition_id, target_app: "cv", status },
+        });
+      return [
+        event(`type_${index}`, index, { app_source }),
+        event("subscription.activated", index, { app_source, payload: { amount_eur: 5 } }),
+        tell("requested"),
+        tell("accepted"),
+      ];
+    }).flat();
+  const size = (length: number) => JSON.stringify(counted(story(length)).memory).length;
+  expect(size(10_000)).toBeLessThan(size(1000) * 1.1);
+});
+
 test("an event that happened before one that came earlier is left to the database where order matters", () => {
   const done = counted([event("user.login", 2 * day)], [event("métier_choisi", day, {
     payload: { métier: "Coach" },

@@ -1,0 +1,26 @@
+create function flywheel.popular_jobs(since date, least_users integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(j.name order by j.users desc, j.name), '[]')
+  from (
+    select (array_agg(k.key order by k.users desc, k.key))[1] as name, sum(k.users) as users
+    from (
+      select r.key, sum(r.count) as users
+      from flywheel.current_rollups as r
+      where r.figure = 'job' and r.day >= since
+      group by r.key
+      having sum(r.count) > 0
+    ) as k
+    -- However it is written: the name is as most write it.
+    group by lower(btrim(k.key))
+    having sum(k.users) >= least_users
+    order by 2 desc, 1
+    limit 5
+  ) as j
+$$;
+
+comment on function flywheel.popular_jobs(date, integer) is
+  'The five jobs that most users have chosen since a UTC day, each counted with the one chosen last, most first, then by name; of those that so many users have at least.';
