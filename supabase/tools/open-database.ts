@@ -21,16 +21,22 @@ export function openDatabase(url: string, name: string): postgres.Sql {
   });
 }
 
-/** Whether a URL's user and password can be read; what PostgreSQL's clients throw of a `%` in a password says nothing. */
-export function hasReadableLogin(url: string): boolean {
-  const { username, password } = new URL(url);
-  try {
-    [username, password].forEach((part) => decodeURIComponent(part));
-    return true;
-  } catch {
-    return false;
+/**
+ * What keeps a text from being the URL of a database, as the end of a sentence that begins with where it was given. The text
+ * may hold a password: no fault repeats any of it.
+ */
+export function faultOfDatabaseUrl(text: string): string | undefined {
+  if (!/^postgres(ql)?:\/\//.test(text)) {
+    return "must be a URL such as postgresql://user:password@host:5432/postgres";
   }
+  // A password with one of these ends early, and what is left of it would pass for the path and be printed.
+  const hasLogin = /^\w+:\/\/[^/?#@:]+(:[^/?#@]*)?@[^/?#@]+([/?#][^@]*)?$/.test(text);
+  const url = hasLogin && URL.parse(text);
+  if (!url) return "must name its user and host, with / ? # @ in the password percent-encoded";
+  try {
+    [url.username, url.password].forEach((part) => decodeURIComponent(part));
+  } catch {
+    return "has a % in its user or password that must be written %25";
+  }
+  return undefined;
 }
-
-/** What to do about a URL whose login cannot be read, after the name of what it was given in. */
-export const UNREADABLE_LOGIN = "has a % in its user or password that must be written %25";

@@ -39,17 +39,34 @@ test("a URL is shown without what opens it", () => {
   ]);
 });
 
+const UNNAMED = "must name its user and host, with / ? # @ in the password percent-encoded";
+
 test.each([
   [
-    "postgresql://postgres:50%@db.example/postgres",
+    "postgresql://postgres:sEcRet%@db.example/postgres",
     "has a % in its user or password that must be written %25",
   ],
-  ["no URL at all", "must be a postgresql:// URL"],
+  ["postgresql://postgres:#sEcRet@db.example:5432/postgres", UNNAMED],
+  ["postgresql://postgres:?sEcRet@db.example:5432/postgres", UNNAMED],
+  ["postgresql://postgres:123/sEcRet@db.example:5432/postgres", UNNAMED],
+  ["postgresql://postgres:sEc#Ret@db.example:5432/postgres", UNNAMED],
+  ["postgresql://postgres:sEc@Ret@db.example:5432/postgres", UNNAMED],
+  ["postgresql://db.example:5432/postgres", UNNAMED],
+  ["postgresql://:sEcRet@db.example:5432/postgres", UNNAMED],
+  ["no URL at all", "must be a URL such as postgresql://user:password@host:5432/postgres"],
 ])(
-  "a database URL that cannot be used is told before anything is done with it: %s",
+  "a database URL that cannot be used is told, and not repeated, before anything is done with it: %s",
   (url, fault) => {
-    expect(readSettings({ SUPABASE_DB_URL: url }, []).problems).toEqual([
-      `SUPABASE_DB_URL ${fault}`,
-    ]);
+    const { settings, problems } = readSettings({ SUPABASE_DB_URL: url }, []);
+    expect(problems).toEqual([`SUPABASE_DB_URL ${fault}`]);
+    expect(describeSettings(settings, problems).join("\n")).not.toMatch(/sEc|Ret/);
   },
 );
+
+test("a password's percent-encoded characters are no fault", () => {
+  const url = "postgresql://postgres:%2F%3F%23%40%25@db.example:5432/postgres?sslmode=require";
+  expect(readSettings({ SUPABASE_DB_URL: url }, [])).toEqual({
+    settings: { SUPABASE_DB_URL: url },
+    problems: [],
+  });
+});

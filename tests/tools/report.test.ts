@@ -73,6 +73,7 @@ test.each([
     ["--db", "postgresql://u:s3cret%@h/d"],
     "--db has a % in its user or password that must be written %25.",
   ],
+  [["--db", "postgresql://u:1/s3cret@h/d"], "/ ? # @ in the password percent-encoded."],
   [["postgresql://u:s3cret@h/d"], "Every argument has a name, such as --db."],
   [["--day", "3"], "'--day'"],
   [["--days"], "--days"],

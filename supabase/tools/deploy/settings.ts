@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { hasReadableLogin, UNREADABLE_LOGIN } from "../open-database.ts";
+import { faultOfDatabaseUrl } from "../open-database.ts";
 
 /**
  * In the order they run. The vault comes before the functions' secrets: it is where a generated doorbell secret is read
@@ -41,11 +41,10 @@ export const VARIABLES = {
     toFunctions: false,
   },
   SUPABASE_DB_URL: {
-    schema: z.url({
-      protocol: /^postgres(ql)?$/,
-      error: "must be a postgresql:// URL",
-      abort: true,
-    }).refine(hasReadableLogin, UNREADABLE_LOGIN),
+    schema: z.string().superRefine((url, context) => {
+      const fault = faultOfDatabaseUrl(url);
+      if (fault) context.addIssue(fault);
+    }),
     neededBy: ["db", "vault"],
     shown: "as URL",
     toFunctions: false,

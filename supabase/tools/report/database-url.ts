@@ -1,6 +1,6 @@
 import { settings } from "../../local/settings.ts";
 import { readStatus } from "../../local/status-file.ts";
-import { faultOfDatabaseUrl } from "./options.ts";
+import { faultOfDatabaseUrl } from "../open-database.ts";
 import { ReportError } from "./report-error.ts";
 
 /**

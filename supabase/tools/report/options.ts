@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { hasReadableLogin, UNREADABLE_LOGIN } from "../open-database.ts";
+import { faultOfDatabaseUrl } from "../open-database.ts";
 
 export const USAGE = `Usage: npm run report -- [options]
 
@@ -39,14 +39,6 @@ export function parseOptions(args: readonly string[]): ReportOptions | "help" {
   if (!parsed.success) throw new UsageError(parsed.error.issues[0]!.message);
   const { days, weeks, out, json, db } = parsed.data;
   return { days, weeks, out: out ?? (json ? undefined : DEFAULT_PAGE), json, db };
-}
-
-/** What keeps PostgreSQL's clients from taking a text as a URL, as the end of a sentence that begins with where it was given. */
-export function faultOfDatabaseUrl(text: string): string | undefined {
-  if (!/^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? "")) {
-    return "must be a URL such as postgresql://user:password@host:5432/postgres";
-  }
-  return hasReadableLogin(text) ? undefined : UNREADABLE_LOGIN;
 }
 
 function wholeNumber(name: string, most: number, otherwise: number) {
