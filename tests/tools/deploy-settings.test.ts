@@ -32,10 +32,26 @@ test("a URL is shown without what opens it", () => {
     UPSTASH_REDIS_REST_URL: "https://four@redis.example/?_token=five",
     UPSTASH_REDIS_REST_TOKEN: "six",
   })).toEqual([
-    "SUPABASE_DB_URL postgresql://db.example:5432/postgres?password=****&sslmode=require",
+    "SUPABASE_DB_URL postgresql://postgres.ref@db.example:5432/postgres?password=****&sslmode=require",
     "QSTASH_URL https://qstash.example/",
     "UPSTASH_REDIS_REST_URL https://redis.example/?_token=****",
     "UPSTASH_REDIS_REST_TOKEN ****",
+  ]);
+});
+
+const STAGING = "abcdefghijklmnopqrst";
+const PRODUCTION = "zzzzzzzzzzzzzzzzzzzz";
+
+test.each([
+  ["SUPABASE_DB_URL", "postgresql://postgres.REF:pw@aws-0.pooler.supabase.com:5432/postgres"],
+  ["SUPABASE_DB_URL", "postgresql://postgres:pw@db.REF.supabase.co:5432/postgres"],
+  ["PHOENIX_FUNCTIONS_URL", "https://REF.supabase.co/functions/v1"],
+])("what belongs to another project is told: %s %s", (name, url) => {
+  const problems = (ref: string) =>
+    readSettings({ SUPABASE_PROJECT_REF: STAGING, [name]: url.replace("REF", ref) }, []).problems;
+  expect(problems(STAGING)).toEqual([]);
+  expect(problems(PRODUCTION)).toEqual([
+    `${name} is of project ${PRODUCTION}, SUPABASE_PROJECT_REF names ${STAGING}`,
   ]);
 });
 

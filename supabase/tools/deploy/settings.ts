@@ -15,7 +15,7 @@ interface Variable {
   /**
    * How it is printed. The variable says, not the look of its value: `user:0123…` is a token, and would pass for a URL.
    */
-  shown: "whole" | "masked" | "as URL";
+  shown: "whole" | "masked" | "as URL" | "as database URL";
   /** Handed to the functions as one of their secrets. */
   toFunctions: boolean;
   /** What it means when it is not set, for those that may be absent. */
@@ -46,7 +46,7 @@ export const VARIABLES = {
       if (fault) context.addIssue(fault);
     }),
     neededBy: ["db", "vault"],
-    shown: "as URL",
+    shown: "as database URL",
     toFunctions: false,
   },
   PHOENIX_FUNCTIONS_URL: {
@@ -152,7 +152,22 @@ export function readSettings(
       "PHOENIX_DOORBELL_SECRET is missing: set it, or SUPABASE_DB_URL to read it from the vault",
     );
   }
+  const { SUPABASE_PROJECT_REF: ref } = settings;
+  for (const name of ["SUPABASE_DB_URL", "PHOENIX_FUNCTIONS_URL"] as const) {
+    const other = ref && projectsOf(settings[name]).find((each) => each !== ref);
+    if (other) problems.push(`${name} is of project ${other}, SUPABASE_PROJECT_REF names ${ref}`);
+  }
   return { settings, problems };
+}
+
+/** The projects that a URL names: in its host, and for a pooler, which serves them all, in its user. */
+function projectsOf(url: string | undefined): string[] {
+  if (!url) return [];
+  const { hostname, username } = new URL(url);
+  return [
+    /(?:^|\.)([a-z]{20})\.supabase\.co$/.exec(hostname)?.[1],
+    /\.([a-z]{20})$/.exec(username)?.[1],
+  ].filter((ref) => ref !== undefined);
 }
 
 /** The value of a variable that {@link readSettings} has found for this step. */
@@ -189,12 +204,17 @@ export function describeSettings(settings: Settings, problems: readonly string[]
 const PRINT: Record<Variable["shown"], (value: string) => string> = {
   whole: (value) => value,
   masked: (value) => value.length < 16 ? "****" : `****${value.slice(-4)}`,
-  "as URL": withoutCredentials,
+  "as URL": (value) => {
+    const url = new URL(value);
+    url.username = "";
+    return withoutSecrets(url);
+  },
+  // The user of a pooler says which project's database it is.
+  "as database URL": (value) => withoutSecrets(new URL(value)),
 };
 
-function withoutCredentials(value: string): string {
-  const url = new URL(value);
-  url.username = url.password = "";
+function withoutSecrets(url: URL): string {
+  url.password = "";
   for (const name of [...url.searchParams.keys()]) {
     if (/password|secret|token|key/i.test(name)) url.searchParams.set(name, "****");
   }
