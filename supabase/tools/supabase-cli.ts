@@ -3,12 +3,21 @@ import { z } from "zod";
 const PROJECT_ROOT = new URL("../../", import.meta.url);
 
 const Failure = z.object({
-  error: z.object({ message: z.string(), suggestion: z.string().optional() }),
+  error: z.object({
+    code: z.string().optional(),
+    message: z.string(),
+    suggestion: z.string().optional(),
+  }),
 });
 
 /** What the Supabase CLI said when it refused, in one text. */
 export class SupabaseCliError extends Error {
   override readonly name = "SupabaseCliError";
+
+  /** @param code what the CLI calls it, where it says so */
+  constructor(message: string, readonly code?: string) {
+    super(message);
+  }
 }
 
 /**
@@ -58,9 +67,11 @@ export async function supabaseCliText(
   const stdout = new TextDecoder().decode(output.stdout);
   if (output.success) return stdout;
   const failure = Failure.safeParse(lastJsonLine(stdout));
-  const said = failure.success
-    ? [failure.data.error.message, failure.data.error.suggestion].filter(Boolean).join("\n")
-    : (new TextDecoder().decode(output.stderr) || stdout).trim();
+  if (failure.success) {
+    const { code, message, suggestion } = failure.data.error;
+    throw new SupabaseCliError([message, suggestion].filter(Boolean).join("\n"), code);
+  }
+  const said = (new TextDecoder().decode(output.stderr) || stdout).trim();
   throw new SupabaseCliError(said || `supabase ${args[0]} exited with ${output.code}`);
 }
 

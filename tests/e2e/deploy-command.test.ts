@@ -168,6 +168,23 @@ test("says what it would do, and with --dry-run does none of it", async () => {
   expect(await project.state()).toEqual(before);
 });
 
+test("refuses a migration older than what is applied, and says what to do about it", async () => {
+  const project = await emptyProject();
+  await project.deploy(["--yes", "--only", "db"]);
+  const before = await project.state();
+  await Deno.writeTextFile(
+    join(project.workdir, "supabase/migrations/20240101000000_late.sql"),
+    "create table public.late (id bigint);\n",
+  );
+  const { code, complained } = await project.deploy(["--yes", "--only", "db"]);
+  expect(code).toBe(1);
+  expect(complained).toContain(
+    "Rename what is older than the last applied migration to a later timestamp: 20240101000000_late.sql.",
+  );
+  expect(complained).not.toContain("--include-all");
+  expect(await project.state()).toEqual(before);
+});
+
 test("does nothing without a yes", async () => {
   const project = await emptyProject();
   const before = await project.state();

@@ -121,6 +121,24 @@ test.runIf(Deno.uid() === 0)("a folder that the user postgres cannot enter", asy
   await expect(boot).rejects.toThrow(/cannot enter .*\/closed: set PHOENIX_DATA_DIR/);
 });
 
+test("a migration older than what is applied is refused by name, as it would be where it is deployed", async () => {
+  await using folder = await tempFolder();
+  const migrationsDir = `${folder.path}/migrations`;
+  await Deno.mkdir(migrationsDir);
+  await Deno.writeTextFile(
+    `${migrationsDir}/2_second.sql`,
+    "create table public.two (id integer);",
+  );
+  const options = { ...fixtureOptions(`${folder.path}/data`), migrationsDir };
+  await (await startStack(options)).stop();
+  await Deno.writeTextFile(`${migrationsDir}/1_first.sql`, "create table public.one (id integer);");
+  await expect(startStack(options)).rejects.toThrow(
+    "Rename what is older than the last applied migration to a later timestamp: 1_first.sql.",
+  );
+  await Deno.rename(`${migrationsDir}/1_first.sql`, `${migrationsDir}/3_first.sql`);
+  await (await startStack(options)).stop();
+});
+
 test("a migration that fails is named and leaves no trace", async () => {
   await using folder = await tempFolder();
   const migrationsDir = `${folder.path}/migrations`;

@@ -9,13 +9,16 @@ import { StackError } from "../stack-error.ts";
  * @param sql a connection as role `postgres`
  * @param folder the folder of `<timestamp>_<name>.sql` files
  * @returns the names of the files applied
- * @throws StackError naming the file that failed, which leaves no trace
+ * @throws StackError naming the file that failed, which leaves no trace, or those that are too old to be applied
  */
 export async function applyMigrations(sql: postgres.Sql, folder: string): Promise<string[]> {
   const recorded = await sql<{ version: string }[]>`
     select version from supabase_migrations.schema_migrations`;
   const versions = new Set(recorded.map((row) => row.version));
   const pending = (await migrationFiles(folder)).filter(({ version }) => !versions.has(version));
+  const last = recorded.map((row) => row.version).sort().at(-1) ?? "";
+  const old = pending.filter(({ version }) => version < last).map(({ file }) => file);
+  if (old.length > 0) throw new StackError(tooOld(old));
   for (const { file, version, name } of pending) {
     const text = await Deno.readTextFile(join(folder, file));
     try {
@@ -34,6 +37,13 @@ export async function applyMigrations(sql: postgres.Sql, folder: string): Promis
     }
   }
   return pending.map(({ file }) => file);
+}
+
+/** What to do about migrations that the database would get in another order than a new one. */
+export function tooOld(files: readonly string[]): string {
+  return `Rename what is older than the last applied migration to a later timestamp: ${
+    files.join(", ")
+  }.`;
 }
 
 /** A migration's file, `<version>_<name>.sql`. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { supabaseCli } from "../supabase-cli.ts";
+import { tooOld } from "../../local/postgres/migrations.ts";
+import { supabaseCli, SupabaseCliError } from "../supabase-cli.ts";
 
 const Push = z.object({ migrations: z.array(z.string()) });
 const Functions = z.object({
@@ -65,7 +66,15 @@ export function hostedProject(options: HostedProjectOptions): HostedProject {
 
   return {
     async pendingMigrations() {
-      return (await push("--dry-run")).migrations;
+      try {
+        return (await push("--dry-run")).migrations;
+      } catch (error) {
+        // Its advice is to apply them all the same, in an order that no other database has.
+        if (!(error instanceof SupabaseCliError) || error.code !== "DbPushMissingRemoteError") {
+          throw error;
+        }
+        throw new Error(tooOld(error.message.match(/[^/\s]+\.sql/g) ?? []));
+      }
     },
     async pushMigrations() {
       await push("--yes");
