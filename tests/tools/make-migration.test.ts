@@ -115,6 +115,25 @@ test("a row that was changed in the source is left to its author", async () => {
   expect(left).toMatch(/surplus row: public.jobs .*écrivain/);
 });
 
+test("a migration comes after the last one, though the clock is behind", async () => {
+  const { source, migrate } = await schema();
+  await source({ "jobs.sql": TABLE });
+  await migrate("initial", 59);
+  await source({ "jobs.sql": TABLE.replace("title", "name") });
+  expect(await migrate("rename", 5)).toEqual({ file: "20250102030500_rename.sql", left: "" });
+});
+
+test("a migration that cannot be applied is kept, and named as the one just written", async () => {
+  const { source, migrate, migrations } = await schema();
+  await source({ "jobs.sql": TABLE + ROW });
+  await migrate("initial", 5);
+  await source({ "jobs.sql": TABLE + ROW.replace("(1)", "(1), (2)") });
+  await expect(migrate("second_job", 6)).rejects.toThrow(
+    /^Wrote 20250102030406_second_job\.sql, which cannot be applied: .*\n.*duplicate key/,
+  );
+  expect(Object.keys(await migrations())).toContain("20250102030406_second_job.sql");
+});
+
 test("squashed, all migrations become one, which keeps its name from then on", async () => {
   const { source, migrate, migrations } = await schema();
   await source({ "jobs.sql": TABLE });

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { migrationFiles } from "../../local/postgres/migrations.ts";
 import { readSchemaFiles } from "../../local/postgres/schema-files.ts";
 import type { ScratchCluster, ScratchDatabase } from "../../local/postgres/scratch-cluster.ts";
+import { StackError } from "../../local/stack-error.ts";
 import { databaseFromMigrations, databaseFromSource } from "./databases.ts";
 import { drift, schemaDifference } from "./drift.ts";
 import type { SchemaPlaces } from "./places.ts";
@@ -27,7 +28,7 @@ export interface MigrationOutcome {
  * from then on the difference. Then applies all migrations anew and compares.
  *
  * @param cluster where databases to compare are made
- * @throws StackError naming a migration that cannot be applied
+ * @throws StackError naming a migration that cannot be applied; one just written is kept
  */
 export async function makeMigration(
   cluster: ScratchCluster,
@@ -37,7 +38,7 @@ export async function makeMigration(
   const source = await databaseFromSource(cluster, schema);
   const existing = await migrationFiles(schema.migrations);
 
-  let file: string | undefined = `${timestamp(now)}_${name}.sql`;
+  let file: string | undefined = `${nextVersion(now, existing.at(-1)?.version)}_${name}.sql`;
   if (squash || existing.length === 0) {
     // Squashed again under its name, a migration stays the same file.
     file = existing.find((each) => each.name === name)?.file ?? file;
@@ -51,8 +52,15 @@ export async function makeMigration(
     if (text === "") file = undefined;
     else await Deno.writeTextFile(join(schema.migrations, file), text);
   }
-  const left = await drift(await databaseFromMigrations(cluster, schema), source);
-  return file === undefined ? { left } : { file, left };
+  if (file === undefined) {
+    return { left: await drift(await databaseFromMigrations(cluster, schema), source) };
+  }
+  const migrated = await databaseFromMigrations(cluster, schema).catch((error) => {
+    throw new StackError(
+      `Wrote ${file}, which cannot be applied: complete it by hand, or delete it.\n${error.message}`,
+    );
+  });
+  return { file, left: await drift(migrated, source) };
 }
 
 async function wholeSchema({ script }: SchemaPlaces): Promise<string> {
@@ -87,6 +95,16 @@ async function copiedStatements(schema: SchemaPlaces): Promise<Record<Place, str
     if (!isThere) copied[placeOf(statement)].push(statement.text);
   }
   return copied;
+}
+
+/** The version of a migration that comes after the last one, though this clock be behind the one that named it. */
+function nextVersion(now: Date, last = ""): string {
+  const version = timestamp(now);
+  if (version > last) return version;
+  const time = new Date(
+    last.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/, "$1-$2-$3T$4:$5:$6Z"),
+  );
+  return timestamp(new Date(time.getTime() + 1000));
 }
 
 /** As the Supabase CLI begins the names of migrations: `YYYYMMDDhhmmss`, in UTC. */
