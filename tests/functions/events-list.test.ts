@@ -164,6 +164,22 @@ describe("GET events", () => {
     expect(nobodys.status).toBe(401);
   });
 
+  test("has the same of an event as REST, which writes it as PostgreSQL does", async () => {
+    const { events: [event] } = await list({ limit: 1 });
+    const { data } = await user.client.from("phoenix_events").select("timestamp, event_hash")
+      .eq("event_id", event!.event_id).single();
+    const sql = stack.adminSql({ max: 1 });
+    const [written] = await sql`
+      select to_json(each) as event
+      from (
+        select timestamp, event_hash from public.phoenix_events where event_id = ${event!.event_id}
+      ) as each`;
+    await sql.end();
+    expect(data).toEqual(written!.event);
+    expect(data!.event_hash).toBe(`\\x${event!.event_hash}`);
+    expect(new Date(data!.timestamp)).toEqual(new Date(event!.timestamp));
+  });
+
   test("lets nobody change or erase an event through REST", async () => {
     const { events: [event] } = await list({ limit: 1 });
     const match = { event_id: event!.event_id };

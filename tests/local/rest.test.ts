@@ -28,6 +28,10 @@ function echo(body: BodyInit): Promise<Response> {
   return call("/rest/v1/rpc/echo", { method: "POST", body });
 }
 
+function withoutSpaces(text: string): string {
+  return text.replaceAll(/\s/g, "");
+}
+
 describe("REST", () => {
   test("filters, order, limit, range and counts answer as on Supabase", async () => {
     const { client } = await stack.signUp();
@@ -86,6 +90,45 @@ describe("REST", () => {
     expect(error).toBeNull();
     expect(data.tags).toEqual(tags);
     expect((await stack.service().rpc("known_as")).data).toMatchObject({ role: "service_role" });
+  });
+
+  test("a column of any type is written as PostgreSQL writes it, from a table and by a function", async () => {
+    const sql = stack.adminSql({ max: 1 });
+    await sql`
+      create table public.kinds (
+        id bigint primary key, rate numeric, hash bytea, time timestamptz, local timestamp, payload jsonb, raw json,
+        rates numeric[], hashes bytea[], times timestamptz[], day date, wait interval
+      )`;
+    await sql`
+      insert into public.kinds values
+        (
+          9007199254740993, 1.0000, '\\x0479', '2026-11-27 11:46:29.680001+02', '2026-11-27 11:46:29.68',
+          '{"a": 1.0, "b": ["1.0", -0, 12345678901234567890.123]}', '{"e": 1e2}',
+          '{1.0, 2, NaN}', '{"\\\\x0479"}', '{2026-11-27 11:46:29+00}', '2026-11-27', '1:02:03.5'
+        ),
+        (2, 'NaN', '', 'infinity', '-infinity', 'null', 'null', '{}', null, null, 'infinity', null),
+        (3, 1e30, null, '0044-03-15 12:00+00 BC', null, '-1.50', '[]', null, null, null, null, null)`;
+    await sql`grant select on public.kinds to service_role`;
+    await sql.unsafe(
+      "create function public.all_kinds() returns setof public.kinds stable language sql as $$ table public.kinds $$",
+    );
+    const [written] = await sql`select json_agg(kinds)::text as rows from public.kinds`;
+    await sql.end();
+
+    const read = async (path: string, method = "GET", accept = "application/json") => {
+      const headers = { apikey: stack.env.SECRET_KEY, accept };
+      return withoutSpaces(await (await call(`/rest/v1/${path}`, { method, headers })).text());
+    };
+    const rows = withoutSpaces(written!.rows);
+    await eventually(async () => (await stack.service().rpc("all_kinds")).error === null);
+    expect(await read("kinds")).toBe(rows);
+    expect(await read("rpc/all_kinds")).toBe(rows);
+    expect(await read("rpc/all_kinds", "POST")).toBe(rows);
+    const stripped = "application/vnd.pgrst.array+json;nulls=stripped";
+    expect(await read("kinds?select=id,hash&id=neq.2", "GET", stripped))
+      .toBe(String.raw`[{"id":9007199254740993,"hash":"\\x0479"},{"id":3}]`);
+    const found = await stack.service().from("kinds").select("rate").eq("hash", "\\x0479");
+    expect(found.data).toEqual([{ rate: 1 }]);
   });
 
   test("a table made later is found", async () => {

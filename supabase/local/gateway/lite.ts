@@ -3,6 +3,7 @@ import { App } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
 import type { JWTPayload } from "jose";
 import { CONNECTION_OPTIONS } from "../postgres/connect.ts";
+import { columnTypes } from "./column-types.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -25,7 +26,7 @@ export function createLite(config: GatewayConfig, tokens: Tokens): Lite {
   const answers = new AsyncLocalStorage<{ databaseError: unknown }>();
   const connection = createPostgresConnection({
     url: config.databaseUrl,
-    postgresOptions: { ...CONNECTION_OPTIONS, max: 20 },
+    postgresOptions: { ...CONNECTION_OPTIONS, max: 20, types: columnTypes },
   });
   const normalizeDbError = connection.normalizeDbError.bind(connection);
   Object.assign(connection, {

@@ -1,0 +1,54 @@
+/** What of `JSON` V8 has and TypeScript does not know yet. */
+interface ExactJson {
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
+  ): unknown;
+  /** What `JSON.stringify` writes as it stands. */
+  rawJSON(text: string): unknown;
+}
+
+const { parse, rawJSON } = JSON as unknown as ExactJson;
+
+/** How the database's client reads columns, by type, so that `JSON.stringify` writes of each what PostgreSQL's `to_json` does. */
+export const columnTypes = {
+  bytea: { to: 17, from: [17], serialize: String, parse: String },
+  bigint: { to: 20, from: [20], serialize: String, parse: exactNumber },
+  numeric: { to: 1700, from: [1700], serialize: String, parse: exactNumber },
+  json: { to: 114, from: [114], serialize: toJson, parse: exactJson },
+  jsonb: { to: 3802, from: [3802], serialize: toJson, parse: exactJson },
+  timestamp: { to: 1114, from: [1114], serialize: String, parse: isoTime },
+  timestamptz: { to: 1184, from: [1184], serialize: String, parse: isoTime },
+};
+
+/** A number, or where JavaScript's would lose digits of it, the digits themselves; a numeric may be `NaN` too, or `Infinity`. */
+function exactNumber(text: string): unknown {
+  const number = Number(text);
+  if (!Number.isFinite(number) && !/\d/.test(text)) return text;
+  return String(number) === text ? number : digits(text);
+}
+
+/** Written as they stand. They are a function since Lite, which copies objects field by field, hands functions on. */
+function digits(text: string): () => string {
+  return Object.assign(() => text, { toString: () => text, toJSON: () => rawJSON(text) });
+}
+
+function exactJson(text: string): unknown {
+  return parse(
+    text,
+    (_, value, { source }) =>
+      typeof value === "number" && source !== undefined ? exactNumber(source) : value,
+  );
+}
+
+function toJson(value: unknown): string {
+  return JSON.stringify(value);
+}
+
+/** `2026-01-02 03:04:05.678+00`, with a `T` and the minutes of the offset; `infinity` has neither. */
+function isoTime(text: string): string {
+  return text.replace(
+    /^(\S+) (\S+?)([+-]\d\d)?(?= |$)/,
+    (_, date, time, offset) => `${date}T${time}${offset ? `${offset}:00` : ""}`,
+  );
+}
