@@ -91,7 +91,9 @@ async function environment(
     if (error instanceof Deno.errors.NotFound && !options.envFile) return "";
     throw error;
   });
-  return { ...parseEnv(text), ...Deno.env.toObject(), ...options.overrides };
+  // Some editors begin a file with a byte order mark, which would be taken for a part of the first name.
+  const variables = parseEnv(text.replace(/^\uFEFF/, ""));
+  return { ...variables, ...Deno.env.toObject(), ...options.overrides };
 }
 
 async function look<Result>(step: StepName, run: () => Promise<Result>): Promise<Result> {

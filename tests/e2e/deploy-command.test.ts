@@ -211,19 +211,20 @@ test("names every variable that is missing or wrong, before it changes anything"
   expect(await project.state()).toEqual(before);
 });
 
-test("reads .env, and says in .env.example what every variable is", async () => {
+test("reads .env, with or without a byte order mark, and says in .env.example what every variable is", async () => {
   const project = await emptyProject();
   const { SUPABASE_PROJECT_REF, QSTASH_TOKEN, QSTASH_URL } = project.environment;
-  await Deno.writeTextFile(
-    join(project.workdir, ".env"),
-    `SUPABASE_PROJECT_REF=${SUPABASE_PROJECT_REF}\nQSTASH_TOKEN=${QSTASH_TOKEN}\nQSTASH_URL=overridden\n`,
-  );
-  const { code } = await project.deploy(["--dry-run", "--only", "schedules"], {
-    SUPABASE_PROJECT_REF: undefined,
-    QSTASH_TOKEN: undefined,
-    QSTASH_URL,
-  });
-  expect(code).toBe(0);
+  const variables =
+    `SUPABASE_PROJECT_REF=${SUPABASE_PROJECT_REF}\nQSTASH_TOKEN=${QSTASH_TOKEN}\nQSTASH_URL=overridden\n`;
+  for (const text of [variables, `\uFEFF${variables}`]) {
+    await Deno.writeTextFile(join(project.workdir, ".env"), text);
+    const { code } = await project.deploy(["--dry-run", "--only", "schedules"], {
+      SUPABASE_PROJECT_REF: undefined,
+      QSTASH_TOKEN: undefined,
+      QSTASH_URL,
+    });
+    expect(code).toBe(0);
+  }
 
   const example = await Deno.readTextFile(join(ROOT, ".env.example"));
   expect(Object.keys(parseEnv(example))).toEqual(VARIABLE_NAMES);

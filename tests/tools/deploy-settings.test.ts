@@ -39,6 +39,30 @@ test("a URL is shown without what opens it", () => {
   ]);
 });
 
+test("a blank variable is not set", () => {
+  const { settings, problems } = readSettings({
+    UPSTASH_REDIS_REST_URL: "   ",
+    UPSTASH_REDIS_REST_TOKEN: "",
+    SUPABASE_DB_URL: " ",
+  }, ["vault"]);
+  expect(settings).toEqual({});
+  expect(problems.map((problem) => problem.replace(/:.*/, ""))).toEqual([
+    "SUPABASE_PROJECT_REF is missing",
+    "SUPABASE_DB_URL is missing",
+    "PHOENIX_DOORBELL_SECRET is missing",
+  ]);
+});
+
+test.each(["?x=1", "?", "#here", "#"])(
+  "the functions' URL, to which paths are appended, does not end in %s",
+  (end) => {
+    const url = `https://phoenix.example/functions/v1${end}`;
+    expect(readSettings({ PHOENIX_FUNCTIONS_URL: url }, []).problems).toEqual([
+      "PHOENIX_FUNCTIONS_URL must not have a query or a fragment",
+    ]);
+  },
+);
+
 const STAGING = "abcdefghijklmnopqrst";
 const PRODUCTION = "zzzzzzzzzzzzzzzzzzzz";
 

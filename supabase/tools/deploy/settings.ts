@@ -50,7 +50,8 @@ export const VARIABLES = {
     toFunctions: false,
   },
   PHOENIX_FUNCTIONS_URL: {
-    schema: httpUrl,
+    // Paths are appended to it.
+    schema: httpUrl.regex(/^[^?#]*$/, "must not have a query or a fragment"),
     neededBy: [],
     shown: "as URL",
     toFunctions: true,
@@ -117,7 +118,7 @@ export interface ReadSettings {
 }
 
 /**
- * Reads the variables from an environment. An empty value counts as not set.
+ * Reads the variables from an environment. A blank value counts as not set.
  *
  * @param steps the steps that are to run: what only others need may be missing
  */
@@ -125,11 +126,17 @@ export function readSettings(
   environment: Readonly<Record<string, string | undefined>>,
   steps: readonly StepName[],
 ): ReadSettings {
+  const given: { [name in VariableName]?: string } = {};
+  for (const name of VARIABLE_NAMES) {
+    const value = environment[name]?.trim();
+    if (value) given[name] = value;
+  }
+
   const settings: { [name in VariableName]?: string } = {};
   const problems: string[] = [];
   for (const name of VARIABLE_NAMES) {
     const variable: Variable = VARIABLES[name];
-    const value = environment[name]?.trim();
+    const value = given[name];
     if (value) {
       const parsed = variable.schema.safeParse(value);
       if (parsed.success) settings[name] = parsed.data;
@@ -139,15 +146,13 @@ export function readSettings(
     const waiting = steps.filter((step) => variable.neededBy.includes(step));
     if (waiting.length > 0) problems.push(`${name} is missing: needed for ${waiting.join(", ")}`);
   }
-  const { UPSTASH_REDIS_REST_URL: redisUrl, UPSTASH_REDIS_REST_TOKEN: redisToken } = environment;
+  const { UPSTASH_REDIS_REST_URL: redisUrl, UPSTASH_REDIS_REST_TOKEN: redisToken } = given;
   if (Boolean(redisUrl) !== Boolean(redisToken)) {
     const absent = redisUrl ? "UPSTASH_REDIS_REST_TOKEN" : "UPSTASH_REDIS_REST_URL";
     problems.push(`${absent} is missing: Redis needs its URL and its token, or neither`);
   }
   const needsDoorbell = steps.includes("secrets") || steps.includes("vault");
-  if (
-    needsDoorbell && !environment.PHOENIX_DOORBELL_SECRET && !environment.SUPABASE_DB_URL
-  ) {
+  if (needsDoorbell && !given.PHOENIX_DOORBELL_SECRET && !given.SUPABASE_DB_URL) {
     problems.push(
       "PHOENIX_DOORBELL_SECRET is missing: set it, or SUPABASE_DB_URL to read it from the vault",
     );
