@@ -62,6 +62,8 @@ describe("Auth", () => {
   test.each([
     ["malformed JSON", "{"],
     ["nothing", ""],
+    ["null", "null"],
+    ["a list", "[]"],
     ["a NUL character", '{"email":"a\\u0000@example.com","password":"a long password"}'],
     ["other types", '{"email":5,"password":[]}'],
     ["a short password", '{"email":"a@example.com","password":"x"}'],
@@ -72,10 +74,112 @@ describe("Auth", () => {
     expect(await response.json()).toMatchObject({ msg: expect.any(String) });
   });
 
+  test("an address signs up once, however many ask at once", async () => {
+    const body = JSON.stringify({
+      email: `${crypto.randomUUID()}@example.com`,
+      password: "a long password",
+    });
+    const answers = await Promise.all(Array.from({ length: 5 }, async () => {
+      const response = await call("/auth/v1/signup", { method: "POST", body });
+      return (await response.json()).error_code ?? response.status;
+    }));
+    expect(answers.sort()).toEqual([200, ...Array(4).fill("user_already_exists")]);
+  });
+
+  test("a path that is not there is a clear 404, with a user's token too", async () => {
+    const { accessToken } = await stack.signUp();
+    const response = await call("/auth/v1/missing", {
+      headers: { authorization: `Bearer ${accessToken}` },
+    });
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: 404, msg: expect.any(String) });
+  });
+
   test("a forged token names nobody", async () => {
     const forged = forge(await signToken(stack.env, {}));
     const { error } = await stack.anonymous().auth.getUser(forged);
     expect(error?.status).toBe(403);
+  });
+});
+
+describe("Auth's administration", () => {
+  const credentials = () => ({
+    email: `${crypto.randomUUID()}@example.com`,
+    password: "a long password",
+  });
+
+  test("the secret key creates a user, who signs in, and deletes them", async () => {
+    const { admin } = stack.service().auth;
+    const login = credentials();
+    const created = await admin.createUser({
+      ...login,
+      email_confirm: true,
+      user_metadata: { name: "Zoé" },
+      app_metadata: { plan: "pro" },
+    });
+    expect(created.error).toBeNull();
+    const user = created.data.user!;
+    expect(user).toMatchObject({
+      email: login.email,
+      user_metadata: { name: "Zoé" },
+      app_metadata: { plan: "pro", provider: "email" },
+    });
+    expect(user.last_sign_in_at).toBeUndefined();
+    expect((await admin.getUserById(user.id)).data.user).toEqual(user);
+
+    const signedIn = await stack.anonymous().auth.signInWithPassword(login);
+    expect(signedIn.data.user?.id).toBe(user.id);
+    expect(signedIn.data.user?.app_metadata.plan).toBe("pro");
+
+    expect((await admin.createUser(login)).error).toMatchObject({
+      status: 422,
+      code: "email_exists",
+    });
+    expect((await admin.deleteUser(user.id)).error).toBeNull();
+    for (const gone of [await admin.getUserById(user.id), await admin.deleteUser(user.id)]) {
+      expect(gone.error).toMatchObject({ status: 404, code: "user_not_found" });
+    }
+    const afterwards = await stack.anonymous().auth.signInWithPassword(login);
+    expect(afterwards.error?.code).toBe("invalid_credentials");
+  });
+
+  test("users are listed page by page, the newest first", async () => {
+    const { admin } = stack.service().auth;
+    const older = await stack.signUp();
+    const newer = await stack.signUp();
+    const first = await admin.listUsers({ perPage: 1 });
+    const second = await admin.listUsers({ page: 2, perPage: 1 });
+    expect([first, second].map(({ data }) => data.users.map(({ id }) => id))).toEqual([
+      [newer.user_id],
+      [older.user_id],
+    ]);
+    const all = await admin.listUsers();
+    expect(first.data).toMatchObject({ nextPage: 2, total: all.data.users.length });
+  });
+
+  test("the rest of it is 501", async () => {
+    const { admin } = stack.service().auth;
+    const { user_id, email } = await stack.signUp();
+    for (
+      const { error } of [
+        await admin.updateUserById(user_id, { ban_duration: "1h" }),
+        await admin.inviteUserByEmail(email),
+        await admin.generateLink({ type: "recovery", email }),
+        await admin.createUser({ phone: "+33123456789" }),
+        await admin.deleteUser(user_id, true),
+      ]
+    ) expect(error?.status).toBe(501);
+  });
+
+  test("nobody else administers", async () => {
+    const { accessToken } = await stack.signUp();
+    for (const token of [accessToken, stack.env.PUBLISHABLE_KEY]) {
+      const response = await call("/auth/v1/admin/users", {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      expect(response.status).toBe(403);
+      expect(await response.json()).toMatchObject({ code: 403, error_code: "not_admin" });
+    }
   });
 });
 

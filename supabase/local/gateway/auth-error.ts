@@ -1,0 +1,4 @@
+/** An error as GoTrue answers it. */
+export function authError(status: number, code: string, message: string): Response {
+  return Response.json({ code: status, error_code: code, msg: message }, { status });
+}
