@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import {
   type ScratchCluster,
@@ -37,6 +37,14 @@ test("the local stack applies migrations as the Supabase CLI does", async () => 
     z.object({ migrations: z.array(z.string()) }),
   );
   expect(migrations).toEqual([]);
+});
+
+test("a PGSSLMODE meant for a hosted database keeps none here from being compared", async () => {
+  vi.stubEnv("PGSSLMODE", "require");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const [one, other] = [await cluster.createDatabase(), await cluster.createDatabase()];
+  await other.sql`create table public.jobs (id bigint)`;
+  expect(await drift(one, other)).toMatch(/create table "public"."jobs"/i);
 });
 
 test("whatever was changed in a database is noticed", async () => {

@@ -32,8 +32,9 @@ export async function startScratchCluster(): Promise<ScratchCluster> {
   const folder = await Deno.makeTempDir({ prefix: "phoenix-scratch-" });
   const port = freePort();
   const password = randomBytes(16).toString("hex");
+  // The server speaks no TLS, whatever PGSSLMODE asks of the programs that are given the URL.
   const urlOf = (role: string, database: string) =>
-    `postgresql://${role}:${password}@127.0.0.1:${port}/${database}`;
+    `postgresql://${role}:${password}@127.0.0.1:${port}/${database}?sslmode=disable`;
   const connections: postgres.Sql[] = [];
   const open = (url: string) => {
     const sql = connect(url);
