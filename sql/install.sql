@@ -47,6 +47,7 @@
 \ir flywheel/phoenix_transitions.sql
 \ir flywheel/apps.sql
 \ir flywheel/deliveries.sql
+\ir flywheel/withdrawals.sql
 \ir flywheel/configure_app.sql
 \ir flywheel/enqueue_delivery.sql
 \ir flywheel/tell_transition.sql
@@ -57,6 +58,8 @@
 \ir flywheel/request_transition.sql
 \ir flywheel/step_transition.sql
 \ir flywheel/lease_deliveries.sql
+\ir flywheel/lease_withdrawals.sql
+\ir flywheel/mark_withdrawn.sql
 \ir flywheel/mark_published.sql
 \ir flywheel/fail_delivery.sql
 \ir flywheel/answer_delivery.sql

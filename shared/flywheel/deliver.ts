@@ -49,7 +49,13 @@ const budgetMs = 20_000;
  */
 export function createDeliverer({ database, env }: Pick<Services, "database" | "env">): Deliver {
   if (env.QSTASH_TOKEN === "") return () => Promise.resolve();
-  const publish = createPublisher(env);
+  const client = new Client({
+    ...(env.QSTASH_URL !== "" && { baseUrl: env.QSTASH_URL }),
+    token: env.QSTASH_TOKEN,
+    retry: false,
+    enableTelemetry: false,
+  });
+  const publish = createPublisher(env, client);
   let running: Promise<void> | undefined;
   let isAsked = false;
 
@@ -59,6 +65,7 @@ export function createDeliverer({ database, env }: Pick<Services, "database" | "
       isAsked = false;
       try {
         await deliverDue(database, publish, until, log);
+        await withdrawDue(database, client, until);
       } catch (error) {
         log("error", "delivering failed", {
           error: error instanceof Error ? error.name : "unknown",
@@ -118,6 +125,23 @@ async function markPublished(database: Database, published: readonly Delivery[])
   await database`select flywheel.mark_published(${JSON.stringify(ids)}::text::jsonb)`;
 }
 
+/** Has QStash forget deliveries of users who were erased, what it gave up included. */
+async function withdrawDue(database: Database, client: Client, until: number): Promise<void> {
+  while (performance.now() < until) {
+    const [row] = await database<{ ids: string[] }[]>`select flywheel.lease_withdrawals() as ids`;
+    const { ids } = row!;
+    if (ids.length === 0) return;
+    await within(
+      patienceMs,
+      Promise.all(ids.flatMap((label) => [
+        client.messages.cancel({ filter: { label } }),
+        client.dlq.delete({ filter: { label } }),
+      ])),
+    );
+    await database`select flywheel.mark_withdrawn(${ids})`;
+  }
+}
+
 /** What became of handing a delivery over. Refused is for good: QStash will not take it. Postponed is for now. */
 interface Attempt {
   outcome: "published" | "refused" | "postponed";
@@ -126,13 +150,7 @@ interface Attempt {
 
 type Publish = (lease: Lease, delivery: Delivery) => Promise<Attempt>;
 
-function createPublisher(env: Env): Publish {
-  const client = new Client({
-    ...(env.QSTASH_URL !== "" && { baseUrl: env.QSTASH_URL }),
-    token: env.QSTASH_TOKEN,
-    retry: false,
-    enableTelemetry: false,
-  });
+function createPublisher(env: Env, client: Client): Publish {
   const ready = new Map<string, Promise<void>>();
 
   /** Makes a queue that is not there yet; what its operator has set in QStash stays. */
@@ -173,6 +191,7 @@ function createPublisher(env: Env): Publish {
         "upstash-failure-callback-retry-delay": lease.retry_delay,
       },
       deduplicationId: delivery.delivery_id,
+      label: delivery.delivery_id,
       retries: lease.retries,
       retryDelay: lease.retry_delay,
       timeout: lease.timeout_seconds,

@@ -31,6 +31,8 @@ grant execute on function
   flywheel.step_transition(uuid, uuid, text, text),
   flywheel.configure_app(text, text, text),
   flywheel.lease_deliveries(),
+  flywheel.lease_withdrawals(),
+  flywheel.mark_withdrawn(uuid[]),
   flywheel.mark_published(jsonb),
   flywheel.fail_delivery(uuid, uuid, text),
   flywheel.answer_delivery(uuid, uuid, text, text),

@@ -28,6 +28,16 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
+  -- What QStash may carry of theirs it is to forget.
+  insert into flywheel.withdrawals (delivery_id)
+  select d.delivery_id
+  from flywheel.deliveries as d
+  where d.user_id = erase_user.user_id and d.attempts > 0 and d.delivered_at is null
+  on conflict do nothing;
+  if found then
+    perform flywheel.ring();
+  end if;
+
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
@@ -48,4 +58,4 @@ end
 $$;
 
 comment on function flywheel.erase_user(uuid, text) is
-  'The right to erasure: deletes everything of a user, events included, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+  'The right to erasure: deletes everything of a user, events included, has QStash forget what it has still to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';

@@ -1744,6 +1744,16 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
+  -- What QStash may carry of theirs it is to forget.
+  insert into flywheel.withdrawals (delivery_id)
+  select d.delivery_id
+  from flywheel.deliveries as d
+  where d.user_id = erase_user.user_id and d.attempts > 0 and d.delivered_at is null
+  on conflict do nothing;
+  if found then
+    perform flywheel.ring();
+  end if;
+
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format('delete from %s as p where p.user_id = $1', personal) using erase_user.user_id;
@@ -1764,7 +1774,7 @@ end
 $$;
 
 comment on function flywheel.erase_user(uuid, text) is
-  'The right to erasure: deletes everything of a user, events included, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+  'The right to erasure: deletes everything of a user, events included, has QStash forget what it has still to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
 
 -- store/export_user.sql
 create function flywheel.export_user(user_id uuid)
@@ -2179,6 +2189,24 @@ comment on column flywheel.deliveries.published_at is 'When QStash first accepte
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
 comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
 comment on column flywheel.deliveries.failure is 'Why it failed.';
+
+-- flywheel/withdrawals.sql
+create table flywheel.withdrawals (
+  delivery_id uuid primary key,
+  available_at timestamptz not null default clock_timestamp(),
+  is_repetition boolean not null default false
+);
+
+create index withdrawals_available_at on flywheel.withdrawals (available_at);
+
+alter table flywheel.withdrawals enable row level security;
+
+comment on table flywheel.withdrawals is
+  'Deliveries of users who were erased, which QStash may still carry and is to forget. Nothing here says whose they were.';
+comment on column flywheel.withdrawals.delivery_id is 'The delivery''s id, by which QStash finds its message.';
+comment on column flywheel.withdrawals.available_at is 'When a deliverer should have it forgotten, or again where one that took it has died.';
+comment on column flywheel.withdrawals.is_repetition is
+  'Whether it was forgotten once: a deliverer that was handing it over at the time of the erasure may have done so later.';
 
 -- flywheel/configure_app.sql
 create function flywheel.configure_app(app text, delivery_url text, secret text default null)
@@ -2641,6 +2669,52 @@ $$;
 
 comment on function flywheel.lease_deliveries() is
   'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. Returns null, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+
+-- flywheel/lease_withdrawals.sql
+create function flywheel.lease_withdrawals()
+returns uuid[]
+language sql
+security definer
+set search_path = ''
+as $$
+  with due as (
+    select w.delivery_id
+    from flywheel.withdrawals as w
+    where w.available_at <= statement_timestamp()
+    order by w.available_at
+    limit 25
+    for no key update skip locked
+  ),
+  taken as (
+    update flywheel.withdrawals as w
+    set available_at = clock_timestamp() + s.lease_time
+    from flywheel.settings as s, due
+    where w.delivery_id = due.delivery_id
+    returning w.delivery_id
+  )
+  select array(select t.delivery_id from taken as t)
+$$;
+
+comment on function flywheel.lease_withdrawals() is
+  'Takes deliveries that QStash is to forget, for settings.lease_time. Returns their ids, none where nothing is due.';
+
+-- flywheel/mark_withdrawn.sql
+create function flywheel.mark_withdrawn(delivery_ids uuid[])
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  delete from flywheel.withdrawals as w where w.delivery_id = any (delivery_ids) and w.is_repetition;
+
+  update flywheel.withdrawals as w
+  set is_repetition = true, available_at = clock_timestamp() + s.lease_time
+  from flywheel.settings as s
+  where w.delivery_id = any (delivery_ids);
+$$;
+
+comment on function flywheel.mark_withdrawn(uuid[]) is
+  'Remembers that QStash has forgotten these deliveries: once more when no deliverer can be at them any more, and then they are forgotten here too.';
 
 -- flywheel/mark_published.sql
 create function flywheel.mark_published(published jsonb)
@@ -5646,6 +5720,8 @@ grant execute on function
   flywheel.step_transition(uuid, uuid, text, text),
   flywheel.configure_app(text, text, text),
   flywheel.lease_deliveries(),
+  flywheel.lease_withdrawals(),
+  flywheel.mark_withdrawn(uuid[]),
   flywheel.mark_published(jsonb),
   flywheel.fail_delivery(uuid, uuid, text),
   flywheel.answer_delivery(uuid, uuid, text, text),

@@ -1,3 +1,4 @@
+import { Client } from "@upstash/qstash";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ecosystem, ecosystem, idsOf } from "../support/ecosystem.ts";
 import { eventually } from "../support/eventually.ts";
@@ -41,6 +42,52 @@ describe("an app that is", () => {
     eco.apps.website.start();
     await eco.sagaBecomes(user_id, "website", "notified");
     expect(idsOf(eco.apps.website.about(user_id))).toHaveLength(1);
+  });
+
+  test("down hears nothing more of a user who is erased meanwhile, nor does anybody from QStash", async () => {
+    const [given_up, waiting] = [crypto.randomUUID(), crypto.randomUUID()];
+    await eco.apps.website.stop();
+    await eco.ask(given_up, "website");
+    await eventually(async () => {
+      const [row] = await eco.sql`
+        select from flywheel.deliveries where user_id = ${given_up} and failed_at is not null
+      `;
+      return row !== undefined;
+    });
+    await eco.ask(waiting, "website");
+    await eventually(async () => {
+      const [row] = await eco.sql`
+        select from flywheel.deliveries where user_id = ${waiting} and published_at is not null
+      `;
+      return row !== undefined;
+    });
+    const ids = (await eco.sql<{ delivery_id: string }[]>`
+      select delivery_id from flywheel.deliveries where user_id in (${given_up}, ${waiting})
+    `).map(({ delivery_id }) => delivery_id);
+    await eco.sql`select flywheel.erase_user(u, 'a test') from unnest(${[
+      given_up,
+      waiting,
+    ]}::uuid[]) as u`;
+    await eco.processQueue();
+    const qstash = new Client({
+      baseUrl: eco.stack.env.QSTASH_URL,
+      token: eco.stack.env.QSTASH_TOKEN,
+      enableTelemetry: false,
+    });
+    const { messages } = await qstash.dlq.listMessages();
+    expect(messages.filter(({ label }) => ids.includes(label ?? ""))).toEqual([]);
+    expect(await qstash.messages.cancel({ filter: { label: ids[0]! } })).toMatchObject({
+      cancelled: 0,
+    });
+    expect(await qstash.messages.cancel({ filter: { label: ids[1]! } })).toMatchObject({
+      cancelled: 0,
+    });
+    eco.apps.website.start();
+    await eco.sql`update flywheel.withdrawals set available_at = now()`;
+    await eco.processQueue();
+    expect(await eco.sql`select from flywheel.withdrawals`).toEqual([]);
+    expect(eco.apps.website.about(given_up)).toEqual([]);
+    expect(eco.apps.website.about(waiting)).toEqual([]);
   });
 
   test("down for too long is counted, and can poll afterwards", async () => {

@@ -22,6 +22,7 @@ const unsharded = [
   "flywheel.rollups",
   "flywheel.settings",
   "flywheel.settings_changes",
+  "flywheel.withdrawals",
   "flywheel.worker_slots",
 ];
 

@@ -1,0 +1,26 @@
+create function flywheel.lease_withdrawals()
+returns uuid[]
+language sql
+security definer
+set search_path = ''
+as $$
+  with due as (
+    select w.delivery_id
+    from flywheel.withdrawals as w
+    where w.available_at <= statement_timestamp()
+    order by w.available_at
+    limit 25
+    for no key update skip locked
+  ),
+  taken as (
+    update flywheel.withdrawals as w
+    set available_at = clock_timestamp() + s.lease_time
+    from flywheel.settings as s, due
+    where w.delivery_id = due.delivery_id
+    returning w.delivery_id
+  )
+  select array(select t.delivery_id from taken as t)
+$$;
+
+comment on function flywheel.lease_withdrawals() is
+  'Takes deliveries that QStash is to forget, for settings.lease_time. Returns their ids, none where nothing is due.';

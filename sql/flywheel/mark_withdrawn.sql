@@ -1,0 +1,16 @@
+create function flywheel.mark_withdrawn(delivery_ids uuid[])
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  delete from flywheel.withdrawals as w where w.delivery_id = any (delivery_ids) and w.is_repetition;
+
+  update flywheel.withdrawals as w
+  set is_repetition = true, available_at = clock_timestamp() + s.lease_time
+  from flywheel.settings as s
+  where w.delivery_id = any (delivery_ids);
+$$;
+
+comment on function flywheel.mark_withdrawn(uuid[]) is
+  'Remembers that QStash has forgotten these deliveries: once more when no deliverer can be at them any more, and then they are forgotten here too.';
