@@ -8,6 +8,7 @@ declare
   settings flywheel.settings;
   replay flywheel.replays;
   chosen uuid[];
+  locked uuid[];
   rewound bigint;
   rewound_events bigint;
 begin
@@ -29,9 +30,12 @@ begin
   chosen := array(select c.user_id from flywheel.replayed_streams(replay, settings.replay_users) as c);
 
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  perform from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update;
+  -- Whoever is being erased is gone then.
+  locked := array(
+    select s.user_id from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update
+  );
 
-  delete from flywheel.states as st where st.user_id = any (chosen);
+  delete from flywheel.states as st where st.user_id = any (locked);
 
   with changed as (
     -- Without its token a lease that is out cannot commit any more.
@@ -43,7 +47,7 @@ begin
       wake_at = null,
       pending_since = clock_timestamp(),
       available_at = clock_timestamp()
-    where s.user_id = any (chosen)
+    where s.user_id = any (locked)
     returning s.version
   )
   select count(*), coalesce(sum(c.version), 0) into rewound, rewound_events from changed as c;
@@ -52,7 +56,9 @@ begin
   set
     users = r.users + rewound,
     events = r.events + rewound_events,
-    last_user = case when cardinality(chosen) = settings.replay_users then chosen[cardinality(chosen)] end,
+    last_user = case
+      when cardinality(chosen) = settings.replay_users then coalesce(locked[cardinality(locked)], r.last_user)
+    end,
     finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
   where r.replay_id = replay.replay_id;
 

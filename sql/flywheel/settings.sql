@@ -8,7 +8,7 @@ create table flywheel.settings (
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
-  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 16777216),
+  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 2097152),
   max_attempts integer not null default 5 check (max_attempts between 2 and 50),
   backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),

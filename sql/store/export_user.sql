@@ -1,18 +1,18 @@
 create function flywheel.export_user(user_id uuid)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
 as $$
 declare
   personal regclass;
-  contents jsonb;
-  contents_by_table jsonb := '{}';
+  contents text;
+  contents_by_table text[] := '{}';
 begin
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format(
-      'select coalesce(jsonb_agg(to_jsonb(p) order by %s), ''[]'') from %s as p where p.user_id = $1',
+      'select coalesce(json_agg(p order by %s), ''[]'') from %s as p where p.user_id = $1',
       -- Not every type has an order; those of a key have.
       coalesce(
         (
@@ -29,11 +29,12 @@ begin
     )
     into contents
     using export_user.user_id;
-    contents_by_table := contents_by_table || jsonb_build_object(personal::text, contents);
+    contents_by_table := contents_by_table || concat(to_json(personal::text), ':', contents);
   end loop;
 
   perform flywheel.record_audit('export_user', export_user.user_id, '{}');
-  return contents_by_table;
+  -- As text, which may be four times as large as jsonb.
+  return concat('{', array_to_string(contents_by_table, ','), '}');
 end
 $$;
 

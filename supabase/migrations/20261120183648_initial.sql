@@ -27,7 +27,7 @@ create table flywheel.settings (
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
-  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 16777216),
+  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 2097152),
   max_attempts integer not null default 5 check (max_attempts between 2 and 50),
   backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
@@ -1778,20 +1778,20 @@ comment on function flywheel.erase_user(uuid, text) is
 
 -- store/export_user.sql
 create function flywheel.export_user(user_id uuid)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
 as $$
 declare
   personal regclass;
-  contents jsonb;
-  contents_by_table jsonb := '{}';
+  contents text;
+  contents_by_table text[] := '{}';
 begin
   for personal in select t from flywheel.personal_tables() as t
   loop
     execute format(
-      'select coalesce(jsonb_agg(to_jsonb(p) order by %s), ''[]'') from %s as p where p.user_id = $1',
+      'select coalesce(json_agg(p order by %s), ''[]'') from %s as p where p.user_id = $1',
       -- Not every type has an order; those of a key have.
       coalesce(
         (
@@ -1808,11 +1808,12 @@ begin
     )
     into contents
     using export_user.user_id;
-    contents_by_table := contents_by_table || jsonb_build_object(personal::text, contents);
+    contents_by_table := contents_by_table || concat(to_json(personal::text), ':', contents);
   end loop;
 
   perform flywheel.record_audit('export_user', export_user.user_id, '{}');
-  return contents_by_table;
+  -- As text, which may be four times as large as jsonb.
+  return concat('{', array_to_string(contents_by_table, ','), '}');
 end
 $$;
 
@@ -4562,6 +4563,7 @@ declare
   settings flywheel.settings;
   replay flywheel.replays;
   chosen uuid[];
+  locked uuid[];
   rewound bigint;
   rewound_events bigint;
 begin
@@ -4583,9 +4585,12 @@ begin
   chosen := array(select c.user_id from flywheel.replayed_streams(replay, settings.replay_users) as c);
 
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  perform from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update;
+  -- Whoever is being erased is gone then.
+  locked := array(
+    select s.user_id from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update
+  );
 
-  delete from flywheel.states as st where st.user_id = any (chosen);
+  delete from flywheel.states as st where st.user_id = any (locked);
 
   with changed as (
     -- Without its token a lease that is out cannot commit any more.
@@ -4597,7 +4602,7 @@ begin
       wake_at = null,
       pending_since = clock_timestamp(),
       available_at = clock_timestamp()
-    where s.user_id = any (chosen)
+    where s.user_id = any (locked)
     returning s.version
   )
   select count(*), coalesce(sum(c.version), 0) into rewound, rewound_events from changed as c;
@@ -4606,7 +4611,9 @@ begin
   set
     users = r.users + rewound,
     events = r.events + rewound_events,
-    last_user = case when cardinality(chosen) = settings.replay_users then chosen[cardinality(chosen)] end,
+    last_user = case
+      when cardinality(chosen) = settings.replay_users then coalesce(locked[cardinality(locked)], r.last_user)
+    end,
     finished_at = case when cardinality(chosen) < settings.replay_users then clock_timestamp() end
   where r.replay_id = replay.replay_id;
 

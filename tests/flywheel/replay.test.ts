@@ -13,6 +13,7 @@ import { readMemory } from "../../shared/flywheel/user.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { counting, drain, event, publish, storyOf } from "../support/flywheel.ts";
 
 let base: TestDatabase;
@@ -250,6 +251,36 @@ describe("a replay of many users", () => {
     }
     expect(await progress()).toMatchObject({ status: "finished" });
     expect(await lastOf()).toBeNull();
+  });
+
+  test("does not remember as the last one whoever is erased while it waits for them", async () => {
+    // Those who come first of all.
+    const users = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+    await publish(database, users.map((user) => event(user)));
+    await drain(database, [counting]);
+    await base.admin`update flywheel.settings set replay_users = 2`;
+    await base.admin`
+      insert into flywheel.replays (only_failed, last_user)
+      values (false, '00000000-0000-0000-0000-000000000000')
+    `;
+    let rewinding: Promise<unknown> | undefined;
+    await base.connectOnce().begin(async (sql) => {
+      await sql`select flywheel.erase_user(${users[1]!}, 'asked for')`;
+      rewinding = base.admin`select flywheel.rewind()`.execute();
+      await eventually(async () => {
+        const waiting = await base.superuser`
+          select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%rewind%'
+        `;
+        return waiting.length === 1;
+      });
+    });
+    await rewinding;
+    expect(await base.admin`select last_user from flywheel.replays where last_user is not null`)
+      .toEqual([{ last_user: users[0] }]);
+    await drain(database, [counting]);
+    expect(await progress()).toMatchObject({ status: "finished" });
+    expect((await storyOf(base.admin, users[2]!)).processed).toBe(1);
   });
 
   test("does not hold up one user's, which begins at once", async () => {
