@@ -76,6 +76,11 @@ export function chosenAt(states: State): number | undefined {
   return readJourney(states).steps.métier_choisi && readProfile(states).choix?.at;
 }
 
+/** When that job was chosen last: later than {@link chosenAt} where the user has chosen it again. */
+export function lastChosenAt(states: State): number | undefined {
+  return chosenAt(states) && (readProfile(states).choix?.again_at ?? chosenAt(states));
+}
+
 function isLeaving({ event_type }: StepEvent): boolean {
   return event_type === "métier_choisi" || event_type === "transition_écosystème";
 }

@@ -4,7 +4,7 @@ import { type NudgeType, nudgeTypes } from "../nudge-types.ts";
 import type { Context, ReactorEvent, State } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
 import { appOf, readActivity, timesSince } from "./activity.ts";
-import { chosenAt } from "./journey.ts";
+import { chosenAt, lastChosenAt } from "./journey.ts";
 import { anxietyIn, feelsLow, moodOf, readWellbeing } from "./wellbeing.ts";
 
 /** What the rules look at: what just happened, and what is known since. */
@@ -15,7 +15,7 @@ interface Situation {
   readonly settings: Settings["nudges"];
   /** How often, three at most, the user did something in an app lately. */
   readonly times: Readonly<Record<"cv" | "letters" | "rise", number>>;
-  /** When the user chose a job, if that was lately. */
+  /** When the user first chose the job that they have chosen lately. */
   readonly chosenAt: number | undefined;
 }
 
@@ -87,7 +87,7 @@ export function nudgesFor(
 ): NudgeType[] {
   const since = event.received_at - inMs(settings.recent_days);
   const activity = readActivity(states);
-  const chosen = chosenAt(states);
+  const hasChosen = (lastChosenAt(states) ?? -Infinity) > since;
   const situation: Situation = {
     event: asKnown(event),
     states,
@@ -97,7 +97,7 @@ export function nudgesFor(
       letters: timesSince(activity, "letters", since),
       rise: timesSince(activity, "rise", since),
     },
-    chosenAt: chosen !== undefined && chosen > since ? chosen : undefined,
+    chosenAt: hasChosen ? chosenAt(states) : undefined,
   };
   return nudgeTypes.filter((type) => rules[type].fits?.(situation));
 }

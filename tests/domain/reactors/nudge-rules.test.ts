@@ -293,6 +293,25 @@ describe("journey_stalled", () => {
   });
 });
 
+test("a job that is chosen again long after calls for what has not been done since it was chosen first", () => {
+  const choose = (story: Story) => {
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    for (const nudge of story.nudges) story.does("shown", nudge);
+  };
+  const idle = new Story();
+  const busy = new Story();
+  for (const story of [idle, busy]) choose(story);
+  busy.happens("cv.generated", "cv");
+  for (const story of [idle, busy]) story.passes(40 * day);
+  const after = (story: Story) => {
+    const before = story.nudges.length;
+    choose(story);
+    return typesOf(story.nudges.slice(before));
+  };
+  expect(after(idle)).toEqual(["aube_to_cv", "aube_to_letters"]);
+  expect(after(busy)).toEqual(["aube_to_letters"]);
+});
+
 describe("a transition that an app rejects, or lets expire,", () => {
   const transition = (target_app: string, status: string, more = {}) => ({
     payload: { target_app, status, source_app: "aube", ...more },
