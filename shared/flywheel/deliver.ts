@@ -128,8 +128,8 @@ async function markPublished(database: Database, published: readonly Delivery[])
 /** Has QStash forget deliveries of users who were erased, what it gave up included. */
 async function withdrawDue(database: Database, client: Client, until: number): Promise<void> {
   while (performance.now() < until) {
-    const [row] = await database<{ ids: string[] }[]>`select flywheel.lease_withdrawals() as ids`;
-    const { ids } = row!;
+    const rows = await database<{ id: string }[]>`select flywheel.lease_withdrawals() as id`;
+    const ids = rows.map(({ id }) => id);
     if (ids.length === 0) return;
     await within(
       patienceMs,

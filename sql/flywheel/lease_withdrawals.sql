@@ -1,5 +1,5 @@
 create function flywheel.lease_withdrawals()
-returns uuid[]
+returns setof uuid
 language sql
 security definer
 set search_path = ''
@@ -19,7 +19,7 @@ as $$
     where w.delivery_id = due.delivery_id
     returning w.delivery_id
   )
-  select array(select t.delivery_id from taken as t)
+  select t.delivery_id from taken as t
 $$;
 
 comment on function flywheel.lease_withdrawals() is

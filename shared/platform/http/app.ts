@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { refusalOf } from "../database.ts";
+import { isUnreachable, refusalOf } from "../database.ts";
 import { createLog, type Log } from "../log.ts";
 import { HttpError } from "./error.ts";
 
@@ -96,10 +96,4 @@ function cannotBeStored(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   // A number beyond what numeric holds, a time or an offset beyond the calendar's, text with NUL, a malformed literal or escape.
   return /^22(003|00[789]|021|P02|P05)$/.test(code);
-}
-
-function isUnreachable(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  // Connection refused, lost or not accepted: postgres.js's and the system's codes, and classes 08, 57P and 53 of Postgres.
-  return /^(ECONN|CONNECT|CONNECTION_|ETIMEDOUT|EPIPE|08|57P|53)/.test(code);
 }
