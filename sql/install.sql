@@ -17,6 +17,7 @@
 \ir store/json_flaw.sql
 \ir store/envelope_issues.sql
 \ir store/refuse_endless_numbers.sql
+\ir store/refuse_mark_runs.sql
 \ir store/read_envelopes.sql
 \ir store/remember_aliases.sql
 \ir store/knows_alias.sql

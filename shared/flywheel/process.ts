@@ -90,8 +90,13 @@ async function drain(
     next = undefined;
     if (leased) {
       idleSince = undefined;
+      if (leased.settingsFlaw !== undefined) {
+        log("warn", "reactor_settings are refused: those before them count", {
+          flaw: leased.settingsFlaw,
+        });
+      }
       const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
-      const worked = await work(database, reactors, shape, leased, {
+      await work(database, reactors, shape, leased, {
         async between() {
           await stay();
           await extend();
@@ -102,9 +107,11 @@ async function drain(
           next = lease(database, shape);
           next.catch(() => {});
         },
+        committed(worked) {
+          account(worked, total, log);
+          if (worked.committed.transitions > 0) void deliver();
+        },
       });
-      account(leased, worked, total, log);
-      if (worked.committed.transitions > 0) void deliver();
       await merge();
       continue;
     }
@@ -139,12 +146,7 @@ async function tend(database: Database): Promise<boolean> {
   return row!.tend;
 }
 
-function account(leased: Lease, { outcomes, committed }: Worked, total: Total, log: Log): void {
-  if (leased.settingsFlaw !== undefined) {
-    log("warn", "reactor_settings are refused: those before them count", {
-      flaw: leased.settingsFlaw,
-    });
-  }
+function account({ outcomes, committed }: Worked, total: Total, log: Log): void {
   const lost = outcomes.length - committed.users.length - committed.overtaken;
   if (lost > 0) log("warn", "leases had ended before the commit", { users: lost });
   const users = new Set(committed.users);

@@ -40,6 +40,8 @@ export interface WorkCalls {
   between?: () => Promise<void>;
   /** When all is folded and nothing is committed yet: for what can be done beside the commit. */
   folded?: () => void;
+  /** What was committed, whatever becomes of the rest. */
+  committed?: (worked: Worked) => void;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function work(
   reactors: readonly Reactor[],
   shape: string,
   leased: Lease,
-  { between, folded }: WorkCalls = {},
+  { between, folded, committed }: WorkCalls = {},
 ): Promise<Worked> {
   const together: Part = { texts: [], outcomes: [], draft: new Draft() };
   const parts = [together];
@@ -77,9 +79,11 @@ export async function work(
   }
   folded?.();
   const worked: Worked[] = [];
-  for (const part of parts) {
-    if (part.texts.length > 0) {
-      worked.push(...await commitPart(database, reactors, shape, leased, part, between));
+  for (const part of parts.filter(({ texts }) => texts.length > 0)) {
+    if (worked.length > 0) await between?.();
+    for (const each of await commitPart(database, reactors, shape, leased, part, between)) {
+      worked.push(each);
+      committed?.(each);
     }
   }
   return {

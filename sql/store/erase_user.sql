@@ -8,6 +8,7 @@ declare
   personal regclass;
   erased bigint;
   had_stream boolean;
+  withdrawn bigint;
   rows_by_table jsonb := '{}';
 begin
   -- The stream first, as everywhere: nobody appends or commits while the rest goes, nor begins a stream that is not there yet.
@@ -28,15 +29,14 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
-  -- What QStash may carry of theirs it is to forget.
+  -- What QStash may carry of theirs it is to forget. Locked first, so that whoever is about to hand one over has said so.
+  perform from flywheel.deliveries as d where d.user_id = erase_user.user_id order by d.delivery_id for update;
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
   from flywheel.deliveries as d
   where d.user_id = erase_user.user_id and d.attempts > 0 and d.delivered_at is null
   on conflict do nothing;
-  if found then
-    perform flywheel.ring();
-  end if;
+  get diagnostics withdrawn = row_count;
 
   for personal in select t from flywheel.personal_tables() as t
   loop
@@ -53,6 +53,9 @@ begin
     erase_user.user_id,
     jsonb_build_object('reason', reason, 'rows', rows_by_table)
   );
+  if withdrawn > 0 then
+    perform flywheel.ring();
+  end if;
   return rows_by_table;
 end
 $$;

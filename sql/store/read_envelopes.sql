@@ -26,6 +26,7 @@ begin
   if body ~ '\.[0-9]*0[],}\s]|[\s:,[]-?[0-9.]+[eE]|[0-9]{60}|[^\u0001-\u02ff]|\\u' collate "C" then
     perform flywheel.refuse_endless_numbers(sent);
     written := sent::text;
+    perform flywheel.refuse_mark_runs(written);
     -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
     if octet_length(written) > 2 * settings.max_batch_bytes then
       raise exception using
@@ -140,4 +141,4 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(text, jsonb, uuid[], jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413.';
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413, and PT400 for what nobody could normalise.';

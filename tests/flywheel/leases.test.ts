@@ -353,28 +353,63 @@ test("a lease that has to wait gives up what it holds, tries again, and takes wh
   expect((await leasing)?.users).toContain(user);
 });
 
-test("a user with a long history is committed apart, and holds up nobody who was leased along", async () => {
-  const [long, other] = [crypto.randomUUID(), await userWithEvents(1)];
-  await base.admin`
-    insert into public.phoenix_events
-      (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
-    select ${long}, n, gen_random_uuid(), 'test.happened', 'cv', '{}', now(), uuid_send(gen_random_uuid())
-    from generate_series(1, 10001) as n
-  `;
-  await base.admin`
-    insert into flywheel.streams (user_id, version, processed_version, counted_version, available_at, pending_since)
-    values (${long}, 10001, 10000, 10000, now(), now())
-  `;
-  await base.admin`insert into flywheel.states values (${long}, ${shape}, '{}')`;
-  const leased = (await lease(database, shape))!;
-  expect(leased.users.toSorted()).toEqual([long, other].toSorted());
+describe("a user with a long history", () => {
+  /** One with 10,000 folded events and one to come. */
+  async function userOfLongStanding(): Promise<string> {
+    const user = crypto.randomUUID();
+    await base.admin`
+      insert into public.phoenix_events
+        (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+      select ${user}, n, gen_random_uuid(), 'test.happened', 'cv', '{}', now(), uuid_send(gen_random_uuid())
+      from generate_series(1, 10001) as n
+    `;
+    await base.admin`
+      insert into flywheel.streams (user_id, version, processed_version, counted_version, available_at, pending_since)
+      values (${user}, 10001, 10000, 10000, now(), now())
+    `;
+    await base.admin`insert into flywheel.states values (${user}, ${shape}, '{}')`;
+    return user;
+  }
 
-  let working: Promise<unknown> | undefined;
-  await base.admin.begin(async (sql) => {
-    await sql`select from flywheel.streams where user_id = ${long} for update`;
-    working = work(database, reactors, shape, leased);
-    await eventually(async () => (await storyOf(base.admin, other)).processed === 1);
+  test("is committed apart, and holds up nobody who was leased along", async () => {
+    const [long, other] = [await userOfLongStanding(), await userWithEvents(1)];
+    const leased = (await lease(database, shape))!;
+    expect(leased.users.toSorted()).toEqual([long, other].toSorted());
+
+    let working: Promise<unknown> | undefined;
+    await base.admin.begin(async (sql) => {
+      await sql`select from flywheel.streams where user_id = ${long} for update`;
+      working = work(database, reactors, shape, leased);
+      await eventually(async () => (await storyOf(base.admin, other)).processed === 1);
+    });
+    await working;
+    expect((await storyOf(base.admin, long)).processed).toBe(10_001);
   });
-  await working;
-  expect((await storyOf(base.admin, long)).processed).toBe(10_001);
+
+  test("is committed once the lease has been extended, and costs nobody's account where that fails", async () => {
+    const [long, other] = [await userOfLongStanding(), await userWithEvents(1)];
+    const leased = (await lease(database, shape))!;
+    const steps: string[] = [];
+    await base.admin.begin(async (sql) => {
+      await sql`select from flywheel.streams where user_id = ${long} for update`;
+      const working = work(database, reactors, shape, leased, {
+        between: () => Promise.resolve(void steps.push("between")),
+        folded: () => void steps.push("folded"),
+        committed: ({ committed: { users } }) => void steps.push(...users),
+      });
+      const failing = expect(working).rejects.toMatchObject({ code: "57014" });
+      await eventually(async () => {
+        const cancelled = await base.superuser`
+          select pg_cancel_backend(pid) from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%flywheel.commit%'
+        `;
+        return cancelled.length === 1;
+      });
+      await failing;
+    });
+    expect(steps).toEqual(["between", "between", "folded", other, "between"]);
+    expect((await storyOf(base.admin, long)).processed).toBe(10_000);
+    await pass(base.admin, "60 seconds");
+    await drain(database, reactors);
+  });
 });

@@ -89,6 +89,14 @@ describe("A body that is not JSON the store can hold is refused whole with 400:"
     "NUL in the type": textOf({ ...good, event_type: "a\0b" }),
     "NUL in an id": textOf({ ...good, correlation_id: "\0" }),
     "a lone surrogate in a text": textOf(good, `"payload":{"text":"\\ud800"}`),
+    "more accents on a letter than anybody writes": textOf({
+      ...good,
+      payload: { text: `a${"\u0301\u0323".repeat(20_000)}` },
+    }),
+    "as many of them, written as escapes": textOf(
+      good,
+      `"payload":{"text":"a${"\\u05b0\\u0327".repeat(20_000)}"}`,
+    ),
     "surrogates the wrong way round": textOf(good, `"payload":{"text":"\\udc00\\ud800"}`),
     "a lone surrogate in a key": textOf(good, `"payload":{"\\udfff":1}`),
     "nesting 1,000 deep": nested(1_000),

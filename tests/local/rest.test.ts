@@ -112,6 +112,9 @@ describe("REST", () => {
     await sql.unsafe(
       "create function public.all_kinds() returns setof public.kinds stable language sql as $$ table public.kinds $$",
     );
+    await sql.unsafe(
+      `create function public.odd_name() returns json stable language sql as $$ select '{"toJSON": 1.50, "a": 2}'::json $$`,
+    );
     const [written] = await sql`select json_agg(kinds)::text as rows from public.kinds`;
     await sql.end();
 
@@ -129,6 +132,7 @@ describe("REST", () => {
       .toBe(String.raw`[{"id":9007199254740993,"hash":"\\x0479"},{"id":3}]`);
     const found = await stack.service().from("kinds").select("rate").eq("hash", "\\x0479");
     expect(found.data).toEqual([{ rate: 1 }]);
+    expect(JSON.parse(await read("rpc/odd_name"))).toEqual({ toJSON: 1.5, a: 2 });
   });
 
   test("a table made later is found", async () => {

@@ -65,6 +65,27 @@ test("a user is erased while what they were the subject of is marked as publishe
   expect(erased).toMatchObject({ "flywheel.deliveries": 2 });
 });
 
+test("what a deliverer takes while its user is erased is withdrawn", async () => {
+  const { user_id, ids } = await userWithDeliveries(2);
+  let erasing: Promise<unknown> | undefined;
+  await base.admin.begin(async (sql) => {
+    await sql`select flywheel.lease_deliveries()`;
+    erasing = database`select flywheel.erase_user(${user_id}, 'they asked for it')`.execute();
+    await eventually(async () => {
+      const waiting = await base.superuser`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%erase_user%'
+      `;
+      return waiting.length === 1;
+    });
+  });
+  await erasing;
+  const withdrawn = await base.admin`
+    select delivery_id from flywheel.withdrawals where delivery_id in ${base.admin(ids)} order by 1
+  `;
+  expect(withdrawn.map(({ delivery_id }) => delivery_id)).toEqual(ids.toSorted());
+});
+
 test("a deliverer that has to wait gives way, and takes what is due later", async () => {
   const { ids } = await userWithDeliveries(2);
   await base.admin.begin(async (sql) => {

@@ -26,8 +26,8 @@ export interface Journey {
   readonly since?: number;
   /** When the last of its events was received, milliseconds since 1970. */
   readonly heard_at?: number;
-  /** The transitions that Aube asked for in it, the last ones. */
-  readonly asked?: readonly string[];
+  /** The transition that Aube asked for last, by the app that it leads to, in this exploration or before. */
+  readonly asked?: Readonly<Record<string, string>>;
 }
 
 type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
@@ -98,29 +98,30 @@ function isStep(event: KnownEvent): event is StepEvent {
 }
 
 /**
- * A transition is a step once it has been taken, where Aube asked for it in this exploration; asking for one, or its failure, is not.
- * An event that names neither an app nor a status asks for nothing, and says by itself that the user moved on.
+ * A transition is a step once it has been taken, where it is the last one that Aube asked for, and for a job that was chosen in this
+ * exploration; asking for one, or its failure, is not. An event that names neither an app nor a status asks for nothing, and says by
+ * itself that the user moved on.
  */
 function isTaken(
   { app_source, payload }: EventOf<"transition_écosystème">,
-  { asked = [] }: Journey,
+  { asked = {}, steps }: Journey,
 ): boolean {
   const { status, transition_id, target_app, app_cible } = payload;
   if (!status) return !target_app && !app_cible;
-  return (status === "accepted" || status === "completed") &&
-    (app_source !== "flywheel" || asked.includes(String(transition_id)));
+  if (status !== "accepted" && status !== "completed") return false;
+  return app_source === "aube" ||
+    (app_source === "flywheel" && steps.métier_choisi !== undefined &&
+      asked[String(target_app)] === transition_id);
 }
-
-/** How many transitions Aube may have asked for, one to each app, before the first of them is forgotten. */
-const mostAsked = 6;
 
 /** The flywheel tells what Aube has asked for. */
 function hear(
   journey: Journey,
-  { app_source, payload: { status, source_app, transition_id } }: EventOf<"transition_écosystème">,
+  { app_source, payload }: EventOf<"transition_écosystème">,
 ): Journey {
+  const { status, source_app, target_app, transition_id } = payload;
   if (app_source !== "flywheel" || status !== "requested" || source_app !== "aube") return journey;
-  return { ...journey, asked: [...journey.asked ?? [], String(transition_id)].slice(-mostAsked) };
+  return { ...journey, asked: { ...journey.asked, [String(target_app)]: String(transition_id) } };
 }
 
 function fold(journey: Journey, event: StepEvent): Journey {
@@ -143,6 +144,7 @@ function fold(journey: Journey, event: StepEvent): Journey {
   const isAnew = event.event_type === "exploration_commencée" &&
     event.timestamp >= (leftAt(journey) ?? Infinity);
 
+  const { asked } = journey;
   const { steps, ...rest } = isOther
     ? { steps: {} }
     : isAnew
@@ -150,6 +152,7 @@ function fold(journey: Journey, event: StepEvent): Journey {
     : journey;
   return {
     ...rest,
+    ...(asked && { asked }),
     ...(parcours_id !== undefined && { parcours_id }),
     steps: { ...steps, [event.event_type]: completed(steps[event.event_type], event) },
     heard_at: event.received_at,

@@ -81,7 +81,7 @@ export function meetTargets(
       effects.push(...change(nudge, "converted", { event_type }));
       return false;
     }
-    if (nudge.shown || !isPointless(nudge.nudge_type, event, context)) return true;
+    if (nudge.shown || !isPointless(nudge.nudge_type, nudge.sent_at, event, context)) return true;
     effects.push(...change(nudge, "cancelled", { reason: `${event_type} came first` }));
     return false;
   });

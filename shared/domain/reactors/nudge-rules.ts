@@ -24,8 +24,8 @@ interface NudgeRule {
   readonly target_app: App;
   /** Whether what just happened calls for it; absent where only a timer or another event does. */
   fits?(situation: Situation): boolean;
-  /** Whether it is about the chosen job: what the user did before they chose it is no answer. */
-  readonly isOfChoice?: true;
+  /** From when on what it leads to makes it pointless, where it has not been seen: since the choice, or since the decision; else lately. */
+  readonly since?: "choice" | "decision";
   /** Whether an event is what the nudge leads to; absent where any activity in the target app is. */
   isTarget?(event: ReactorEvent): boolean;
 }
@@ -43,6 +43,7 @@ const justSaid = inMs(1);
 const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   wellbeing_support: {
     target_app: "rise",
+    since: "decision",
     // Only a user who has just said how they feel is answered; nobody is reminded of a bad day.
     fits: ({ event, states, settings }) =>
       event.timestamp > event.received_at - justSaid &&
@@ -53,12 +54,12 @@ const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   },
   aube_to_cv: {
     target_app: "cv",
-    isOfChoice: true,
+    since: "choice",
     fits: (situation) => hasChosenWithout("cv", situation),
   },
   aube_to_letters: {
     target_app: "letters",
-    isOfChoice: true,
+    since: "choice",
     fits: (situation) => hasChosenWithout("letters", situation),
   },
   letters_to_cv: {
@@ -77,7 +78,7 @@ const rules: Readonly<Record<NudgeType, NudgeRule>> = {
     target_app: "rise",
     fits: ({ times }) => times.letters >= 2 && times.rise === 0,
   },
-  journey_stalled: { target_app: "aube" },
+  journey_stalled: { target_app: "aube", since: "decision" },
 };
 
 /** The nudges that what just happened calls for, the most pressing first. */
@@ -116,11 +117,19 @@ export function isTargetOf(type: NudgeType, event: ReactorEvent): boolean {
 /** Whether a nudge that nobody has seen yet is pointless with an event that it leads to: not where that was long ago, and is told of now. */
 export function isPointless(
   type: NudgeType,
+  sent_at: number,
   event: ReactorEvent,
   { states, settings: { nudges: settings } }: Pick<Context, "states" | "settings">,
 ): boolean {
-  const chosen = rules[type].isOfChoice ? chosenAt(states) : undefined;
-  return event.timestamp >= (chosen ?? event.received_at - inMs(settings.recent_days));
+  const lately = event.received_at - inMs(settings.recent_days);
+  switch (rules[type].since) {
+    case "choice":
+      return event.timestamp >= (chosenAt(states) ?? lately);
+    case "decision":
+      return event.timestamp >= sent_at;
+    default:
+      return event.timestamp >= lately;
+  }
 }
 
 /** The nudge that invites a user to an app which did not take them over. */

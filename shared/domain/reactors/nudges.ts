@@ -94,7 +94,9 @@ export const nudges: Reactor<NudgesState> = {
       const at = afterQuietHours(now, context.settings.nudges.quiet_hours);
       const { effects } = reaction;
       const state = plan(reaction.state, type, at > now ? { ...due, at } : undefined);
-      const isOver = type === "journey_stalled" && !isExploring(context);
+      const isOver = due.since === undefined
+        ? type === "journey_stalled" && !isExploring(context)
+        : isMadeUpFor(type, due.app_source, due.since, context);
       reaction = at > now || isOver
         ? { state, effects }
         : decide({ state, effects }, type, now, due, context);
@@ -129,27 +131,38 @@ function planCompensation(
   state: NudgesState,
   { app_source, payload, received_at }: EventOf<"transition_écosystème">,
   origin: Origin,
-  { states, settings }: Context,
+  context: Context,
 ): NudgesState {
   const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
   if (app_source !== "flywheel" || !type) return state;
   const isOver = payload.status === "rejected" || payload.status === "expired";
   const source = slug(payload.source_app);
-  const chosen = chosenAt(states);
-  const asked = chosen ?? received_at - inMs(settings.transitions.lifetime_days);
-  const isThere = timesSince(readActivity(states), targetOf(type), asked) > 0;
-  // Whoever explores anew has given up the job that Aube handed them over with.
-  const isGivenUp = source === "aube" && chosen === undefined && isExploring({ states });
+  const app = isApp(source) ? source : origin.app_source;
   // One that is superseded has another transition to the same app in its place.
-  if (!isOver || isThere || isGivenUp || payload.reason === superseded) {
+  if (!isOver || payload.reason === superseded || isMadeUpFor(type, app, received_at, context)) {
     return plan(state, type, undefined);
   }
   return plan(state, type, {
     ...origin,
     at: received_at,
     since: received_at,
-    app_source: isApp(source) ? source : origin.app_source,
+    app_source: app,
   });
+}
+
+/** Whether a transition that failed needs no invitation: the user is there anyway, or has given up the job that Aube handed over. */
+function isMadeUpFor(
+  type: NudgeType,
+  source: App,
+  failedAt: number,
+  { states, settings }: Pick<Context, "states" | "settings">,
+): boolean {
+  const chosen = chosenAt(states);
+  const asked = chosen ?? failedAt - inMs(settings.transitions.lifetime_days);
+  const isThere = timesSince(readActivity(states), targetOf(type), asked) > 0;
+  const isGivenUp = source === "aube" && chosen === undefined &&
+    readProfile(states).choix !== undefined && isExploring({ states });
+  return isThere || isGivenUp;
 }
 
 /** What is planned is pointless once the user has done what it would lead to. */

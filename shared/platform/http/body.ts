@@ -38,7 +38,7 @@ export async function readText(context: Context<AppEnv>, maxBytes: number): Prom
 }
 
 /**
- * Reads a request's body as JSON that every part of the system can hold: no NUL or lone surrogate in text, no number beyond a
+ * Reads a request's body as JSON that every part of the system can hold: no NUL, lone surrogate or endless accents in text, no number beyond a
  * double, nesting within reason. An empty body reads as `{}`.
  *
  * @throws HttpError 400 with the field, 413 where it is too large
@@ -91,7 +91,11 @@ function flawOf(root: unknown): Issue | undefined {
   return undefined;
 }
 
+// To normalise more takes time with the square of their number; no language writes as many.
+const manyMarks = /\p{M}{31}/u;
+
 function flawOfText(text: string): string | undefined {
   if (text.includes("\0")) return "holds a NUL character";
+  if (manyMarks.test(text)) return "holds more than 30 combining marks in a row";
   return text.isWellFormed() ? undefined : "holds a lone surrogate";
 }

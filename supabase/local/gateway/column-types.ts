@@ -36,8 +36,11 @@ function digits(text: string): () => string {
 function exactJson(text: string): unknown {
   return parse(
     text,
-    (_, value, { source }) =>
-      typeof value === "number" && source !== undefined ? exactNumber(source) : value,
+    // Under this name JSON.stringify would call the digits in place of the object that has them.
+    (key, value, { source }) =>
+      typeof value === "number" && source !== undefined && key !== "toJSON"
+        ? exactNumber(source)
+        : value,
   );
 }
 

@@ -359,6 +359,51 @@ describe("the last step", () => {
     expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
   });
 
+  test("is taken by what stands, where the same job is chosen in a new exploration", () => {
+    const story = given(["exploration_commencée"], ["métier_choisi", 5]);
+    tell(story, "requested");
+    take(story, "exploration_commencée", 60);
+    take(story, "métier_choisi", 5);
+    tell(story, "accepted");
+    expect(reportOf(story).statut_actuel).toBe("transition_écosystème");
+  });
+
+  test("is not taken for a job that was given up before the flywheel came to ask", () => {
+    const story = given(
+      ["exploration_commencée"],
+      ["métier_choisi", 5],
+      ["exploration_commencée", 60],
+    );
+    tell(story, "requested");
+    tell(story, "accepted");
+    expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
+  });
+
+  test("is taken by the last transition to an app, however many were asked for to others", () => {
+    const story = given(["métier_choisi"]);
+    tell(story, "requested");
+    for (let n = 0; n < 10; n++) {
+      story.happens("transition_écosystème", "flywheel", {
+        payload: {
+          transition_id: crypto.randomUUID(),
+          source_app: "aube",
+          target_app: "rise",
+          status: "requested",
+        },
+      });
+    }
+    tell(story, "accepted");
+    expect(progressOf(readJourney(story.state))).toBe(100);
+  });
+
+  test("is not taken because another app says so", () => {
+    const story = given(["métier_choisi"]);
+    story.happens("transition_écosystème", "cv", {
+      payload: { target_app: "letters", status: "accepted" },
+    });
+    expect(progressOf(readJourney(story.state))).toBe(85);
+  });
+
   test("is not taken by a transition that another app asked for", () => {
     const story = given(["exploration_commencée"], ["valeurs_explorées", 5]);
     tell(story, "requested", "cv");

@@ -347,6 +347,31 @@ describe("a transition that an app rejects, or lets expire,", () => {
     expect(story.nudges).toHaveLength(before);
   });
 
+  test("is made up for in a first exploration, where no job was chosen yet", () => {
+    const story = new Story();
+    story.happens("exploration_commencée", "aube");
+    story.happens("transition_écosystème", "flywheel", transition("rise", "rejected"));
+    story.passes(0);
+    expect(typesOf(story.nudges)).toEqual(["ecosystem_to_rise"]);
+  });
+
+  test.each<[string, (story: Story) => void]>([
+    ["the user explores anew", (story) => story.happens("exploration_commencée", "aube")],
+    [
+      "it turns out that they had been there",
+      (story) => story.happens("cv.generated", "cv", { timestamp: story.now - 2 * hour }),
+    ],
+  ])("at night is not made up for in the morning where %s meanwhile", (_, meanwhile) => {
+    const story = new Story();
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    for (const nudge of story.nudges) story.does("shown", nudge);
+    story.passes(3 * day + 13 * hour);
+    story.happens("transition_écosystème", "flywheel", transition("cv", "rejected"));
+    story.passes(hour);
+    meanwhile(story);
+    expect(typesOf(story.passes(10 * hour))).not.toContain("aube_to_cv");
+  });
+
   test("at night is made up for in the morning", () => {
     const story = new Story();
     story.passes(13 * hour);

@@ -25,6 +25,27 @@ describe("a nudge that the user has not seen", () => {
     expect(story.outcomes).toEqual(["cancelled letters_to_cv"]);
   });
 
+  test("is not cancelled by what came before the moment that it is about", () => {
+    const low = new Story();
+    for (const mood_score of [1, 1]) {
+      low.happens("mood.logged", "rise", { payload: { mood_score } });
+    }
+    expect(typesOf(low.nudges)).toContain("wellbeing_support");
+    low.happens("meditation.completed", "rise", { timestamp: low.now - 2 * day });
+    expect(low.outcomes).toEqual([]);
+    low.happens("meditation.completed", "rise");
+    expect(low.outcomes).toContain("cancelled wellbeing_support");
+
+    const stalled = new Story();
+    const begun = stalled.now;
+    stalled.happens("exploration_commencée", "aube");
+    expect(typesOf(stalled.passes(4 * day))).toEqual(["journey_stalled"]);
+    stalled.happens("valeurs_explorées", "aube", { timestamp: begun + minute });
+    expect(stalled.outcomes).toEqual([]);
+    stalled.happens("compétences_révélées", "aube");
+    expect(stalled.outcomes).toEqual(["cancelled journey_stalled"]);
+  });
+
   test("is not cancelled by what came before the choice that it is about", () => {
     const story = new Story();
     story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
