@@ -1,4 +1,9 @@
-import { markNudge, nudgeId, nudgeSteps, pendingNudges } from "../../shared/flywheel/nudges.ts";
+import {
+  markNudge,
+  nudgeAddress,
+  nudgeSteps,
+  pendingNudges,
+} from "../../shared/flywheel/nudges.ts";
 import { createApp } from "../../shared/platform/http/app.ts";
 import { callerOf } from "../../shared/platform/http/auth.ts";
 import { HttpError } from "../../shared/platform/http/error.ts";
@@ -16,14 +21,10 @@ app.get("/", revalidated, async (context) => {
 });
 
 for (const step of nudgeSteps) {
-  app.post(`/:id/${step}`, async (context) => {
+  app.post(`/:nudge_id/${step}`, async (context) => {
     const { userId } = await callerOf(context, "user");
-    const nudge = await markNudge(
-      database,
-      userId,
-      validate(nudgeId, context.req.param("id")),
-      step,
-    );
+    const { nudge_id } = validate(nudgeAddress, context.req.param());
+    const nudge = await markNudge(database, userId, nudge_id, step);
     if (!nudge) throw new HttpError(404, "nudge_not_found", "You have no such nudge.");
     return context.json(nudge);
   });

@@ -9,7 +9,7 @@ import {
   requestTransition,
   stepRequest,
   stepTransition,
-  transitionId,
+  transitionAddress,
   transitionRequest,
   transitionsQuery,
   transitionSteps,
@@ -71,12 +71,13 @@ app.get("/", async (context) => {
 });
 
 for (const step of transitionSteps) {
-  app.post(`/:id/${step}`, async (context) => {
+  app.post(`/:transition_id/${step}`, async (context) => {
     const caller = await callerOf(context, "user", "secret");
     const { value } = await readJson(context, 4 * kibibyte);
     const { reason, user_id } = validate(stepRequest, value);
-    const id = validate(transitionId, context.req.param("id"));
-    const transition = await stepTransition(database, ownerOf(caller, user_id), id, step, reason);
+    const { transition_id } = validate(transitionAddress, context.req.param());
+    const owner = ownerOf(caller, user_id);
+    const transition = await stepTransition(database, owner, transition_id, step, reason);
     if (!transition) {
       throw new HttpError(404, "transition_not_found", "There is no such transition.");
     }

@@ -17,7 +17,8 @@ export function pendingNudges(database: Database, userId: string) {
   `;
 }
 
-export const nudgeId = z.guid();
+/** What the address of a nudge names. */
+export const nudgeAddress = z.object({ nudge_id: z.guid() });
 
 /** Takes a step of a user's nudge: @returns the nudge, or nothing where the user has no such nudge. */
 export async function markNudge(

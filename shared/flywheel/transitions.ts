@@ -11,7 +11,8 @@ import { readLatestProfile } from "./user.ts";
 export const transitionSteps = ["accepted", "completed", "rejected"] as const;
 export type TransitionStep = (typeof transitionSteps)[number];
 
-export const transitionId = z.guid();
+/** What the address of a transition names. */
+export const transitionAddress = z.object({ transition_id: z.guid() });
 
 /** One of the family's apps, with or without `phoenix_`. */
 const app = z.string()

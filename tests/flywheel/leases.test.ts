@@ -24,6 +24,7 @@ beforeEach(async () => {
     set linger = '0', lease_time = '60 seconds', max_workers = 64, max_attempts = 5, lease_users = 100, lease_events = 100
   `;
   await base.admin`update flywheel.worker_slots set expires_at = '-infinity'`;
+  await base.admin`update flywheel.streams set lease_token = null, attempts = 0`;
   await drain(database, [counting]);
 });
 

@@ -227,6 +227,10 @@ describe("POST nudges/{id}/…", () => {
     const unknown = await call("POST", `nudges/${crypto.randomUUID()}/shown`, { as: user });
     expect(refusalOf(unknown)).toMatchObject({ status: 404, code: "nudge_not_found" });
     const none = await call("POST", "nudges/1/shown", { as: user });
-    expect(refusalOf(none)).toMatchObject({ status: 400, code: "invalid_request" });
+    expect(refusalOf(none)).toMatchObject({
+      status: 400,
+      code: "invalid_request",
+      issues: [{ field: "nudge_id" }],
+    });
   });
 });

@@ -316,7 +316,11 @@ describe("POST transitions/{id}/…", () => {
     const unknown = await call("POST", `transitions/${crypto.randomUUID()}/accepted`, { as: user });
     expect(refusalOf(unknown)).toMatchObject({ status: 404, code: "transition_not_found" });
     const none = await call("POST", "transitions/1/accepted", { as: user });
-    expect(refusalOf(none)).toMatchObject({ status: 400, code: "invalid_request" });
+    expect(refusalOf(none)).toMatchObject({
+      status: 400,
+      code: "invalid_request",
+      issues: [{ field: "transition_id" }],
+    });
   });
 });
 

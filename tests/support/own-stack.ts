@@ -15,24 +15,26 @@ export interface OwnStack extends TestStack, AsyncDisposable {
 export async function ownStack(options: Partial<StackOptions> = {}): Promise<OwnStack> {
   const folder = await tempFolder();
   const lines: LogLine[] = [];
+  let stack: Stack | undefined;
   try {
-    const stack = await startStack({
+    const started = stack = await startStack({
       dataDir: `${folder.path}/data`,
       sweep: false,
       log: (line) => lines.push(line),
       ...options,
     });
-    await withoutHoldout(stack.env);
+    await withoutHoldout(started.env);
     return {
-      ...clientsOf(stack.env),
-      stack,
+      ...clientsOf(started.env),
+      stack: started,
       lines,
       async [Symbol.asyncDispose]() {
-        await stack.stop();
+        await started.stop();
         await folder[Symbol.asyncDispose]();
       },
     };
   } catch (error) {
+    await stack?.stop();
     await folder[Symbol.asyncDispose]();
     throw error;
   }
