@@ -14,6 +14,9 @@ stable
 set search_path = ''
 -- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
 set enable_nestloop = off
+-- Whoever calls may plan without these, for a few rows by their keys.
+set enable_hashjoin = on
+set enable_material = on
 as $$
   with logged as materialized (
     select
