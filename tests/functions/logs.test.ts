@@ -53,7 +53,7 @@ describe("The functions' log", () => {
   test.each([
     ["GET", "events?event_type=secret.type", "/events", 200],
     ["POST", "events", "/events", 422],
-    ["POST", `nudges/${crypto.randomUUID()}/shown`, "/nudges/:id/shown", 404],
+    ["POST", `nudges/${crypto.randomUUID()}/shown`, "/nudges/:nudge_id/shown", 404],
     ["GET", "health", "/health", 200],
   ])("has a line for %s %s: its route, not its address", async (method, path, route, status) => {
     const request_id = crypto.randomUUID();
