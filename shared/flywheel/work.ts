@@ -58,15 +58,14 @@ export async function work(
   leased: Lease,
   { between, folded, committed }: WorkCalls = {},
 ): Promise<Worked> {
-  const together: Part = { texts: [], outcomes: [], draft: new Draft() };
+  const newPart = (): Part => ({ texts: [], outcomes: [], draft: new Draft() });
+  const together = newPart();
   const parts = [together];
   for (const text of leased.streams) {
     await between?.();
     const stream = readStream(text);
     const result = foldStream(reactors, leased, stream);
-    const part = result.version > longHistory
-      ? { texts: [], outcomes: [], draft: new Draft() }
-      : together;
+    const part = result.version > longHistory ? newPart() : together;
     if (part !== together) parts.push(part);
     part.texts.push(text);
     part.outcomes.push(outcomeOf(stream, result));

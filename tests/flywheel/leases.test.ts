@@ -7,6 +7,7 @@ import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { counting, drain, type Event, event, pass, publish, storyOf } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 import { startWorker } from "../support/worker.ts";
 
 let base: TestDatabase;
@@ -399,13 +400,7 @@ describe("a user with a long history", () => {
         committed: ({ committed: { users } }) => void steps.push(...users),
       });
       const failing = expect(working).rejects.toMatchObject({ code: "57014" });
-      await eventually(async () => {
-        const cancelled = await base.superuser`
-          select pg_cancel_backend(pid) from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock' and query like '%flywheel.commit%'
-        `;
-        return cancelled.length === 1;
-      });
+      await base.superuser`select pg_cancel_backend(${await lockWait(base, "commit")})`;
       await failing;
     });
     expect(steps).toEqual(["between", "between", "folded", other, "between"]);

@@ -4,6 +4,7 @@ import { createPublisher, type Publication } from "../../shared/flywheel/publish
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { event } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 import { isSoak } from "../support/soak.ts";
 
 let base: TestDatabase;
@@ -99,7 +100,7 @@ test("those that come while others are under way travel together once these are 
   await base.admin.begin(async (sql) => {
     await sql`insert into flywheel.streams (user_id) values (${locked})`;
     telling.push(send(locked));
-    await lockWait("publish");
+    await lockWait(base, "publish");
     for (const user of users) {
       telling.push(send(user));
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -120,24 +121,13 @@ test("two that wait for locked streams do not keep the others waiting", async ()
   await base.admin.begin(async (sql) => {
     await sql`insert into flywheel.streams ${sql([one, two].map((user_id) => ({ user_id })))}`;
     stuck.push(send(one), send(two));
-    await lockWait("publish", 2);
+    await lockWait(base, "publish", 2);
     const told = await Promise.all(others.map(send));
     expect(told.map(({ accepted }) => accepted)).toEqual([1, 1, 1]);
     await sql`delete from flywheel.streams where user_id in (${one}, ${two})`;
   });
   expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
 });
-
-/** Waits until so many calls of that function wait for a lock: @returns the backend of one */
-async function lockWait(called: string, calls = 1): Promise<number> {
-  for (;;) {
-    const rows = await base.superuser<{ pid: number }[]>`
-      select pid from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock' and query like ${`%flywheel.${called}(%`}
-    `;
-    if (rows.length >= calls) return rows[0]!.pid;
-  }
-}
 
 test("as many as may travel together do, and the others after them", async () => {
   const users = newUsers(25);
@@ -217,7 +207,7 @@ test("when their connection ends on the way, all are told, nothing is stored, an
   await base.admin.begin(async (sql) => {
     await sql`insert into flywheel.streams (user_id) values (${locked})`;
     telling = publishAll(sent, own);
-    await base.superuser`select pg_terminate_backend(${await lockWait("publish_together")})`;
+    await base.superuser`select pg_terminate_backend(${await lockWait(base, "publish_together")})`;
     await sql`delete from flywheel.streams where user_id = ${locked}`;
   });
   for (const each of await telling!) {

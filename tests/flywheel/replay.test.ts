@@ -13,8 +13,8 @@ import { readMemory } from "../../shared/flywheel/user.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { eventually } from "../support/eventually.ts";
 import { counting, drain, event, publish, storyOf } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -267,13 +267,7 @@ describe("a replay of many users", () => {
     await base.connectOnce().begin(async (sql) => {
       await sql`select flywheel.erase_user(${users[1]!}, 'asked for')`;
       rewinding = base.admin`select flywheel.rewind()`.execute();
-      await eventually(async () => {
-        const waiting = await base.superuser`
-          select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock' and query like '%rewind%'
-        `;
-        return waiting.length === 1;
-      });
+      await lockWait(base, "rewind");
     });
     await rewinding;
     expect(await base.admin`select last_user from flywheel.replays where last_user is not null`)

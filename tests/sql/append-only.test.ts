@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { eventually } from "../support/eventually.ts";
 import { event, publish } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 import { testStack } from "../support/stack.ts";
 
 let base: TestDatabase;
@@ -228,13 +228,7 @@ describe("erasing a user", () => {
     await base.connectOnce().begin(async (sql) => {
       await sql`select flywheel.publish(${JSON.stringify(event(user, { payload: { n: 1 } }))})`;
       erasing = database`select flywheel.erase_user(${user}, 'a test')`.execute();
-      await eventually(async () => {
-        const waiting = await base.superuser`
-          select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock' and query like '%erase_user%'
-        `;
-        return waiting.length === 1;
-      });
+      await lockWait(base, "erase_user");
     });
     await erasing;
     expect(await base.admin`select from public.phoenix_events where user_id = ${user}`).toEqual([]);
@@ -246,17 +240,9 @@ describe("erasing a user", () => {
     await base.superuser.begin(async (sql) => {
       await sql`lock table public.phoenix_transitions in share mode`;
       const erasing = database`select flywheel.erase_user(${user}, 'a test')`.execute();
-      const waits = (query: string) =>
-        eventually(async () => {
-          const waiting = await base.superuser`
-            select from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock' and query like ${`%${query}%`}
-          `;
-          return waiting.length === 1;
-        });
-      await waits("erase_user");
+      await lockWait(base, "erase_user");
       published = publish(base.connect(), event(user, { payload: { n: 1 } }));
-      await waits("flywheel.publish");
+      await lockWait(base, "publish");
       void erasing;
     });
     expect(await published).toMatchObject({ accepted: 1 });

@@ -3,7 +3,7 @@ import { hearAnswer, hearFailure } from "../../shared/flywheel/delivery-outcome.
 import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { eventually } from "../support/eventually.ts";
+import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -51,13 +51,7 @@ test("a user is erased while what they were the subject of is marked as publishe
     await sql`select from flywheel.streams where user_id = ${user_id} for update`;
     await sql`select from flywheel.deliveries where delivery_id = ${first!} for update`;
     marking = database`select flywheel.mark_published(${published}::text::jsonb)`.execute();
-    await eventually(async () => {
-      const waiting = await base.superuser`
-        select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like '%mark_published%'
-      `;
-      return waiting.length === 1;
-    });
+    await lockWait(base, "mark_published");
     const [row] = await sql`select flywheel.erase_user(${user_id}, 'they asked for it') as rows`;
     return row!.rows;
   });
@@ -71,13 +65,7 @@ test("what a deliverer takes while its user is erased is withdrawn", async () =>
   await base.admin.begin(async (sql) => {
     await sql`select flywheel.lease_deliveries()`;
     erasing = database`select flywheel.erase_user(${user_id}, 'they asked for it')`.execute();
-    await eventually(async () => {
-      const waiting = await base.superuser`
-        select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like '%erase_user%'
-      `;
-      return waiting.length === 1;
-    });
+    await lockWait(base, "erase_user");
   });
   await erasing;
   const withdrawn = await base.admin`

@@ -38,8 +38,8 @@ export async function readText(context: Context<AppEnv>, maxBytes: number): Prom
 }
 
 /**
- * Reads a request's body as JSON that every part of the system can hold: no NUL, lone surrogate or endless accents in text, no number beyond a
- * double, nesting within reason. An empty body reads as `{}`.
+ * Reads a request's body as JSON that every part of the system can hold: no NUL, lone surrogate or endless accents in text, no number
+ * beyond a double, nesting within reason. An empty body reads as `{}`.
  *
  * @throws HttpError 400 with the field, 413 where it is too large
  */

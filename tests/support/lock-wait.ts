@@ -1,0 +1,13 @@
+import type { TestDatabase } from "./database.ts";
+import { eventually } from "./eventually.ts";
+
+/** Waits until so many calls of a function of schema flywheel wait for a lock: @returns the backend of one */
+export function lockWait({ superuser }: TestDatabase, called: string, calls = 1): Promise<number> {
+  return eventually(async () => {
+    const rows = await superuser<{ pid: number }[]>`
+      select pid from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like ${`%flywheel.${called}(%`}
+    `;
+    return rows.length >= calls ? rows[0]!.pid : undefined;
+  });
+}
