@@ -223,5 +223,5 @@ describe("whatever publishers, workers, crashes, late commits and replays do, an
       }),
       { numRuns: isSoak ? 1000 : 40, endOnFailure: true },
     );
-  }, isSoak ? 1_200_000 : 120_000);
+  }, isSoak ? 3_600_000 : 120_000);
 });
