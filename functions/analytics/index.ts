@@ -11,8 +11,9 @@ import { revalidated } from "../../shared/platform/http/revalidated.ts";
 import { validate } from "../../shared/platform/http/validate.ts";
 import { openServices } from "../../shared/platform/services.ts";
 
-const { database, redis } = openServices("analytics");
-const cache = createCache(redis);
+const services = openServices("analytics");
+const { database } = services;
+const cache = createCache(services.redis, services);
 const app = createApp("analytics");
 
 const freshSeconds = 60;

@@ -9,8 +9,9 @@ import { callerOf } from "../../shared/platform/http/auth.ts";
 import { HttpError } from "../../shared/platform/http/error.ts";
 import { openServices } from "../../shared/platform/services.ts";
 
-const { database, redis } = openServices("user");
-const cache = createCache(redis);
+const services = openServices("user");
+const { database } = services;
+const cache = createCache(services.redis, services);
 const app = createApp("user");
 
 const contextSeconds = 60;

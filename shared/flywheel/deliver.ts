@@ -1,7 +1,8 @@
-import { Client, QstashError } from "@upstash/qstash";
+import { type Client, QstashError } from "@upstash/qstash";
 import type { Database } from "../platform/database.ts";
 import { type Env, functionsUrl } from "../platform/env.ts";
 import type { Log } from "../platform/log.ts";
+import { qstashFromEnv } from "../platform/qstash.ts";
 import type { Services } from "../platform/services.ts";
 import { sign } from "../platform/sign.ts";
 
@@ -48,18 +49,13 @@ const budgetMs = 20_000;
  * dies in between leaves it to the next one, who publishes the same content under the same id, by which QStash and the app know it.
  */
 export function createDeliverer({ database, env }: Pick<Services, "database" | "env">): Deliver {
-  if (env.QSTASH_TOKEN === "") return () => Promise.resolve();
-  const client = new Client({
-    ...(env.QSTASH_URL !== "" && { baseUrl: env.QSTASH_URL }),
-    token: env.QSTASH_TOKEN,
-    retry: false,
-    enableTelemetry: false,
-  });
+  const client = qstashFromEnv(env);
+  if (!client) return () => Promise.resolve();
   const publish = createPublisher(env, client);
   let running: Promise<void> | undefined;
   let isAsked = false;
 
-  async function run(log: Log): Promise<void> {
+  const run = async (log: Log): Promise<void> => {
     const until = performance.now() + budgetMs;
     while (isAsked && performance.now() < until) {
       isAsked = false;
@@ -73,7 +69,7 @@ export function createDeliverer({ database, env }: Pick<Services, "database" | "
       }
     }
     running = undefined;
-  }
+  };
 
   return (log) => {
     isAsked = true;

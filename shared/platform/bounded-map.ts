@@ -17,19 +17,8 @@ export class BoundedMap<Value> {
     // Maps keep the order of insertion: what is written again moves to the end.
     this.#entries.delete(key);
     this.#entries.set(key, value);
-    if (this.#entries.size > this.#capacity) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
-    }
-  }
-
-  delete(key: string): void {
-    this.#entries.delete(key);
-  }
-
-  keys(): string[] {
-    return [...this.#entries.keys()];
+    if (this.#entries.size <= this.#capacity) return;
+    const [oldest] = this.#entries.keys();
+    this.#entries.delete(oldest!);
   }
 }

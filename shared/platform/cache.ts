@@ -13,10 +13,6 @@ export interface Cache {
    * @param load returns what JSON can hold
    */
   getOrLoad<T>(key: string, ttlSeconds: number, load: () => Promise<T>): Promise<T>;
-  /** Forgets a key. A load that is under way does not bring the old value back. */
-  invalidate(key: string): Promise<void>;
-  /** Forgets every key that begins with `prefix`. Redis looks through all its keys for that. */
-  invalidatePrefix(prefix: string): Promise<void>;
 }
 
 export interface CacheOptions {
@@ -29,14 +25,11 @@ export interface CacheOptions {
 
 const NAMESPACE = "phoenix:cache:";
 
-/**
- * A cache in Redis, shared by all instances; in this process alone where there is no Redis or while it does not answer.
- * What Redis cannot be told to forget while it is away lives there until its time is over.
- */
+/** A cache in Redis, shared by all instances; in this process alone where there is no Redis or while it does not answer. */
 export function createCache(redis: Redis | undefined, options: CacheOptions = {}): Cache {
   const { log, now = Date.now, capacity = 1_000 } = options;
   const memory = new BoundedMap<{ json: string; expiresAt: number }>(capacity);
-  const loads = new Map<string, { value: Promise<unknown> }>();
+  const loads = new Map<string, Promise<unknown>>();
 
   // The value stands in an object, which tells a kept null from none.
   const read = <T>(key: string) =>
@@ -61,67 +54,22 @@ export function createCache(redis: Redis | undefined, options: CacheOptions = {}
       log,
     });
 
+  async function readOrLoad<T>(key: string, ttlMs: number, load: () => Promise<T>): Promise<T> {
+    const kept = await read<T>(key);
+    if (kept) return kept.value;
+    const value = await load();
+    await write(key, value, ttlMs);
+    return value;
+  }
+
   return {
     getOrLoad<T>(key: string, ttlSeconds: number, load: () => Promise<T>): Promise<T> {
       const shared = loads.get(key);
-      if (shared) return shared.value as Promise<T>;
-
-      const isCurrent = () => loads.get(key) === own;
-      const own = {
-        value: (async () => {
-          try {
-            const kept = await read<T>(key);
-            if (kept) return kept.value;
-            const value = await load();
-            if (isCurrent()) await write(key, value, Math.ceil(ttlSeconds * 1_000));
-            return value;
-          } finally {
-            if (isCurrent()) loads.delete(key);
-          }
-        })(),
-      };
+      if (shared) return shared as Promise<T>;
+      const own = readOrLoad(key, Math.ceil(ttlSeconds * 1_000), load)
+        .finally(() => loads.delete(key));
       loads.set(key, own);
-      return own.value;
-    },
-
-    async invalidate(key) {
-      loads.delete(key);
-      memory.delete(key);
-      await askRedis<unknown>({
-        redis,
-        ask: (redis) => redis.unlink(NAMESPACE + key),
-        fallback: () => {},
-        what: "invalidate the cache",
-        log,
-      });
-    },
-
-    async invalidatePrefix(prefix) {
-      for (const key of [...loads.keys(), ...memory.keys()].filter((k) => k.startsWith(prefix))) {
-        loads.delete(key);
-        memory.delete(key);
-      }
-      await askRedis({
-        redis,
-        ask: (redis) => unlinkMatching(redis, `${asPattern(NAMESPACE + prefix)}*`),
-        fallback: () => {},
-        what: "invalidate the cache",
-        log,
-      });
+      return own;
     },
   };
-}
-
-async function unlinkMatching(redis: Redis, match: string): Promise<void> {
-  let cursor = "0";
-  do {
-    const [next, keys] = await redis.scan(cursor, { match, count: 1_000 });
-    if (keys.length > 0) await redis.unlink(...keys);
-    cursor = next;
-  } while (cursor !== "0");
-}
-
-/** Text as a pattern of Redis that matches only itself. */
-function asPattern(text: string): string {
-  return text.replace(/[\\*?[\]]/g, "\\$&");
 }

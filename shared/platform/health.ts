@@ -1,4 +1,4 @@
-import { Client } from "@upstash/qstash";
+import { qstashFromEnv } from "./qstash.ts";
 import type { Services } from "./services.ts";
 
 /** How one part stands: up, down, or absent where it is not set up and something else serves. */
@@ -20,18 +20,11 @@ const patienceMs = 2_000;
 export async function checkHealth(
   { database, redis, env }: Pick<Services, "database" | "redis" | "env">,
 ): Promise<Health> {
+  const qstash = qstashFromEnv(env);
   const [databaseCheck, redisCheck, qstashCheck] = await Promise.all([
     check(() => database`select 1`),
     check(redis && (() => redis.ping())),
-    check(
-      env.QSTASH_TOKEN === "" ? undefined : () =>
-        new Client({
-          ...(env.QSTASH_URL !== "" && { baseUrl: env.QSTASH_URL }),
-          token: env.QSTASH_TOKEN,
-          retry: false,
-        })
-          .schedules.list(),
-    ),
+    check(qstash && (() => qstash.schedules.list())),
   ]);
   const checks = { database: databaseCheck, redis: redisCheck, qstash: qstashCheck };
   return {

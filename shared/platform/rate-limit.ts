@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Ratelimit } from "@upstash/ratelimit";
 import type { Redis } from "@upstash/redis";
 import { BoundedMap } from "./bounded-map.ts";
@@ -49,7 +50,7 @@ export function createRateLimiter(
   const ratelimit = redis && createRatelimit(redis, rule);
 
   return async (identifier) => {
-    const hash = await hashOf(identifier);
+    const hash = hashOf(identifier);
     return await askRedis({
       redis,
       ask: async () => {
@@ -101,9 +102,6 @@ function refillOf({ limit, windowMs }: RateLimitRule): { tokens: number; everyMs
   return { tokens, everyMs: Math.max(1, Math.round((tokens * windowMs) / limit)) };
 }
 
-async function hashOf(text: string): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(hash, 0, 16), (byte) => byte.toString(16).padStart(2, "0")).join(
-    "",
-  );
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
