@@ -43,6 +43,7 @@
 \ir flywheel/doorbell.sql
 \ir flywheel/ring.sql
 \ir flywheel/ring_on_append.sql
+\ir flywheel/tell.sql
 \ir flywheel/phoenix_nudges_sent.sql
 \ir flywheel/mark_nudge.sql
 \ir flywheel/phoenix_transitions.sql

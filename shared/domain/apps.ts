@@ -9,6 +9,13 @@ export const apps = {
 
 export type App = keyof typeof apps;
 
+/** An app's name without the prefix that Aube's documents put before it. */
+export function slugOf(name: string): string {
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}
+
+const prefix = "phoenix_";
+
 /** Whether an event's source is one of the family's own apps. */
 export function isApp(source: string): source is App {
   return Object.hasOwn(apps, source);

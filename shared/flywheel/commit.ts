@@ -110,7 +110,7 @@ export async function commit(
         ${leased_at}
       )
     `;
-    return row?.commit ?? { users: [], overtaken: 0, nudges: 0, transitions: 0 };
+    return row!.commit;
   } catch (error) {
     throw isRefusal(error) ? new Unwritable(error.message, { cause: error }) : error;
   }

@@ -1,4 +1,5 @@
 import { type Client, QstashError } from "@upstash/qstash";
+import { timeout, TimeoutStrategy } from "cockatiel";
 import type { Database } from "../platform/database.ts";
 import { type Env, functionsUrl } from "../platform/env.ts";
 import type { Log } from "../platform/log.ts";
@@ -41,7 +42,7 @@ interface Lease {
 export type Deliver = (log: Log) => Promise<void>;
 
 /** How long QStash may take to accept one delivery, and how long a call goes on at most, in milliseconds. */
-const patienceMs = 5_000;
+const soon = timeout(5_000, TimeoutStrategy.Aggressive);
 const budgetMs = 20_000;
 
 /**
@@ -127,12 +128,11 @@ async function withdrawDue(database: Database, client: Client, until: number): P
     const rows = await database<{ id: string }[]>`select flywheel.lease_withdrawals() as id`;
     const ids = rows.map(({ id }) => id);
     if (ids.length === 0) return;
-    await within(
-      patienceMs,
+    await soon.execute(() =>
       Promise.all(ids.flatMap((label) => [
         client.messages.cancel({ filter: { label } }),
         client.dlq.delete({ filter: { label } }),
-      ])),
+      ]))
     );
     await database`select flywheel.mark_withdrawn(${ids})`;
   }
@@ -200,7 +200,7 @@ function createPublisher(env: Env, client: Client): Publish {
 
   return async (lease, delivery) => {
     try {
-      await within(patienceMs, publish(lease, delivery));
+      await soon.execute(() => publish(lease, delivery));
       return { outcome: "published", why: "" };
     } catch (error) {
       const why = error instanceof Error ? error.message : "unknown";
@@ -230,16 +230,4 @@ function messageOf(delivery: Delivery): { queueName: string; body: string } {
 /** Whether QStash will never take this message: too large, or an option that the plan does not have. */
 function isRefusal(error: unknown): boolean {
   return error instanceof QstashError && [400, 413, 422].includes(error.status ?? 0);
-}
-
-async function within<T>(ms: number, doing: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`QStash took longer than ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([doing, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { slugOf } from "../domain/apps.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
 import type { Database, JsonText } from "../platform/database.ts";
 
@@ -17,7 +18,7 @@ export const eventsQuery = z.object({
   after: z.coerce.number().int().min(0).optional(),
   event_type: normalText(100).optional(),
   /** With or without `phoenix_`. */
-  app_source: z.string().transform((app) => app.replace(/^phoenix_/, "")).pipe(normalText(50))
+  app_source: z.string().transform(slugOf).pipe(normalText(50))
     .optional(),
 });
 

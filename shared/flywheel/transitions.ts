@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type App, apps } from "../domain/apps.ts";
+import { type App, apps, slugOf } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs } from "../domain/settings.ts";
@@ -16,7 +16,7 @@ export const transitionAddress = z.object({ transition_id: z.guid() });
 
 /** One of the family's apps, with or without `phoenix_`. */
 const app = z.string()
-  .transform((name) => name.replace(/^phoenix_/, ""))
+  .transform(slugOf)
   .pipe(z.enum(Object.keys(apps) as [App, ...App[]]));
 
 /** A context by the catalogue's rules, in NFC. */

@@ -1,3 +1,4 @@
+import { timeout, TimeoutStrategy } from "cockatiel";
 import { qstashFromEnv } from "./qstash.ts";
 import type { Services } from "./services.ts";
 
@@ -14,7 +15,7 @@ export interface Health {
   checks: { database: Check; redis: Check; qstash: Check };
 }
 
-const patienceMs = 2_000;
+const soon = timeout(2_000, TimeoutStrategy.Aggressive);
 
 /** Asks every part whether it serves, all at once, none for longer than two seconds. */
 export async function checkHealth(
@@ -41,11 +42,6 @@ export async function checkHealth(
 async function check(ask: (() => PromiseLike<unknown>) | undefined): Promise<Check> {
   const startedAt = performance.now();
   if (!ask) return { status: "absent", latency_ms: 0 };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const status = await Promise.race([
-    Promise.resolve(ask()).then(() => "up" as const, () => "down" as const),
-    new Promise<"down">((resolve) => timer = setTimeout(resolve, patienceMs, "down")),
-  ]);
-  clearTimeout(timer);
+  const status = await soon.execute(ask).then(() => "up" as const, () => "down" as const);
   return { status, latency_ms: Math.round(performance.now() - startedAt) };
 }

@@ -45,9 +45,3 @@ grant execute on function
   flywheel.verify_activity(),
   flywheel.rebuild_rollups()
 to service_role;
-
-alter table flywheel.settings enable row level security;
-create policy "Operators read and change the settings" on flywheel.settings
-for all to service_role
-using (true)
-with check (true);

@@ -70,7 +70,7 @@ as $$
     where wanted is null or wanted && array['event', 'first_event']
   ),
   presence as (
-    select e.user_id, e.app_source, min(e.day) as first_day, max(e.day) as last_day
+    select e.user_id, e.app_source, max(e.day) as last_day
     from event as e
     where wanted is null
     group by e.user_id, e.app_source

@@ -1,5 +1,5 @@
 create function flywheel.answer_delivery(owner uuid, delivery uuid, answer text, why text)
-returns boolean
+returns void
 language plpgsql
 security definer
 set search_path = ''
@@ -22,8 +22,8 @@ begin
   where d.user_id = owner and d.delivery_id = delivery
   returning d.* into delivered;
 
-  if not found or delivered.kind <> 'transition' then
-    return found;
+  if delivered.kind is distinct from 'transition' then
+    return;
   end if;
 
   select t.* into current
@@ -38,9 +38,8 @@ begin
   if answer in ('accepted', 'rejected') and flywheel.step_allowed(flywheel.status_at(current, heard_at), answer) then
     perform flywheel.move_transition(current, answer, why, heard_at);
   end if;
-  return true;
 end
 $$;
 
 comment on function flywheel.answer_delivery(uuid, uuid, text, text) is
-  'An app has received a delivery, and has perhaps answered accepted or rejected (else null) with a reason: the transition takes those steps that its state allows, and no other call is needed. Hearing of it again changes nothing. Returns whether there is such a delivery.';
+  'An app has received a delivery, and has perhaps answered accepted or rejected (else null) with a reason: the transition takes those steps that its state allows, and no other call is needed. Hearing of it again changes nothing.';

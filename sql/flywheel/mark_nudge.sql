@@ -24,28 +24,19 @@ begin
   returning n.* into changed;
 
   if changed.nudge_id is not null then
-    perform flywheel.append_event(
-      row(
-        owner,
-        gen_random_uuid(),
-        false,
-        'nudge.' || step,
-        'flywheel',
-        jsonb_build_object(
-          'nudge_id', nudge,
-          'nudge_type', changed.nudge_type,
-          'target_app', changed.target_app,
-          'variant', changed.variant
-        ),
-        '{}',
-        changed.correlation_id,
-        nudge::text,
-        null,
-        marked_at,
-        sha256(convert_to(nudge || step, 'UTF8')),
-        '{}'
+    perform flywheel.tell(
+      owner,
+      'nudge.' || step,
+      jsonb_build_object(
+        'nudge_id', nudge,
+        'nudge_type', changed.nudge_type,
+        'target_app', changed.target_app,
+        'variant', changed.variant
       ),
-      '0'
+      nudge::text,
+      changed.correlation_id,
+      marked_at,
+      nudge || step
     );
   end if;
 

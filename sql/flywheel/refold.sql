@@ -1,5 +1,5 @@
 create function flywheel.refold(owner uuid)
-returns boolean
+returns void
 language sql
 security definer
 set search_path = ''
@@ -18,4 +18,4 @@ as $$
 $$;
 
 comment on function flywheel.refold(uuid) is
-  'Has a worker look at a user soon, who folds anew what was folded by other reactors. Returns whether the doorbell rang.';
+  'Has a worker look at a user soon, who folds anew what was folded by other reactors.';

@@ -1,7 +1,6 @@
 create function flywheel.rewind(which uuid default null)
 returns integer
 language plpgsql
-security definer
 set search_path = ''
 as $$
 declare

@@ -1,7 +1,6 @@
 create function flywheel.ring_on_append()
 returns trigger
 language plpgsql
-security definer
 set search_path = ''
 as $$
 begin

@@ -3,8 +3,8 @@ create table flywheel.settings (
   dedup_window interval not null default '5 minutes' check (dedup_window between '0' and '30 days'),
   future_tolerance interval not null default '5 minutes' check (future_tolerance between '0' and '1 day'),
   max_batch_events integer not null default 500 check (max_batch_events between 1 and 5000),
-  max_batch_bytes integer not null default 1048576 check (max_batch_bytes between 1024 and 16777216),
-  max_json_depth integer not null default 32 check (max_json_depth between 4 and 64),
+  max_batch_bytes integer not null default 1048576 check (max_batch_bytes between 1024 and 1048576),
+  max_json_depth integer not null default 32 check (max_json_depth between 4 and 62),
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
@@ -32,6 +32,8 @@ create table flywheel.settings (
 
 insert into flywheel.settings default values;
 
+alter table flywheel.settings enable row level security;
+
 comment on table flywheel.settings is
   'Every knob of the store and the engine, in one row. Changed by UPDATE, in force from the next call, no deploy needed.';
 comment on column flywheel.settings.only_row is 'Keeps the table to one row.';
@@ -39,8 +41,8 @@ comment on column flywheel.settings.dedup_window is
   'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
 comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
 comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
-comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text.';
-comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text. POST events reads no more than the 1 MiB that is the most here.';
+comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
   'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';

@@ -3,36 +3,27 @@ returns void
 language sql
 set search_path = ''
 as $$
-  select from flywheel.append_event(
-    row(
-      about.user_id,
-      gen_random_uuid(),
-      false,
-      'transition_écosystème',
-      'flywheel',
-      jsonb_strip_nulls(jsonb_build_object(
-        'transition_id', about.transition_id,
-        'source_app', about.source_app,
-        'target_app', about.target_app,
-        'status', about.status,
-        'reason', about.reason
-      ))
-      || case
-        when about.status = 'requested' then jsonb_build_object(
-          'context', about.context,
-          'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-        )
-        else '{}'
-      end,
-      '{}',
-      about.correlation_id,
-      case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
-      null,
-      told_at,
-      sha256(convert_to(about.transition_id || about.status, 'UTF8')),
-      '{}'
-    ),
-    '0'
+  select flywheel.tell(
+    about.user_id,
+    'transition_écosystème',
+    jsonb_strip_nulls(jsonb_build_object(
+      'transition_id', about.transition_id,
+      'source_app', about.source_app,
+      'target_app', about.target_app,
+      'status', about.status,
+      'reason', about.reason
+    ))
+    || case
+      when about.status = 'requested' then jsonb_build_object(
+        'context', about.context,
+        'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+      )
+      else '{}'
+    end,
+    case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
+    about.correlation_id,
+    told_at,
+    about.transition_id || about.status
   )
 $$;
 

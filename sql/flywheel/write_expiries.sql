@@ -1,7 +1,6 @@
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
 returns void
 language sql
-security definer
 set search_path = ''
 as $$
   select flywheel.move_transition(t, 'expired', 'unanswered', clock_timestamp())

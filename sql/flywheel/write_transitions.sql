@@ -1,7 +1,6 @@
 create function flywheel.write_transitions(effects jsonb, committed uuid[])
 returns bigint
 language plpgsql
-security definer
 set search_path = ''
 as $$
 declare

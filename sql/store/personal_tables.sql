@@ -11,10 +11,7 @@ as $$
   where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
     and c.relkind in ('r', 'p')
     and not c.relispartition
-  -- What refers to others comes before them.
-  order by
-    (select count(*) from pg_catalog.pg_constraint as k where k.contype = 'f' and k.conrelid = c.oid) desc,
-    c.relname
+  order by c.relname
 $$;
 
 comment on function flywheel.personal_tables() is

@@ -22,8 +22,8 @@ create table flywheel.settings (
   dedup_window interval not null default '5 minutes' check (dedup_window between '0' and '30 days'),
   future_tolerance interval not null default '5 minutes' check (future_tolerance between '0' and '1 day'),
   max_batch_events integer not null default 500 check (max_batch_events between 1 and 5000),
-  max_batch_bytes integer not null default 1048576 check (max_batch_bytes between 1024 and 16777216),
-  max_json_depth integer not null default 32 check (max_json_depth between 4 and 64),
+  max_batch_bytes integer not null default 1048576 check (max_batch_bytes between 1024 and 1048576),
+  max_json_depth integer not null default 32 check (max_json_depth between 4 and 62),
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
@@ -51,6 +51,8 @@ create table flywheel.settings (
 
 insert into flywheel.settings default values;
 
+alter table flywheel.settings enable row level security;
+
 comment on table flywheel.settings is
   'Every knob of the store and the engine, in one row. Changed by UPDATE, in force from the next call, no deploy needed.';
 comment on column flywheel.settings.only_row is 'Keeps the table to one row.';
@@ -58,8 +60,8 @@ comment on column flywheel.settings.dedup_window is
   'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
 comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
 comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
-comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text.';
-comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text. POST events reads no more than the 1 MiB that is the most here.';
+comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
   'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
@@ -535,7 +537,7 @@ end
 $$;
 
 comment on function flywheel.envelope_issues(jsonb, uuid[], jsonb, flywheel.settings) is
-  'The one place where the envelope''s rules stand: { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+  'The envelope''s rules, with their messages. What flywheel.read_envelopes() or shared/domain/events/plain-event.ts sees to be fine does not come here: a rule that is made stricter is made so there first. { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
 
 -- store/refuse_endless_numbers.sql
 create function flywheel.refuse_endless_numbers(sent jsonb)
@@ -1746,10 +1748,7 @@ as $$
   where c.relnamespace in ('public'::regnamespace, 'flywheel'::regnamespace)
     and c.relkind in ('r', 'p')
     and not c.relispartition
-  -- What refers to others comes before them.
-  order by
-    (select count(*) from pg_catalog.pg_constraint as k where k.contype = 'f' and k.conrelid = c.oid) desc,
-    c.relname
+  order by c.relname
 $$;
 
 comment on function flywheel.personal_tables() is
@@ -1964,7 +1963,6 @@ comment on function flywheel.ring(boolean) is
 create function flywheel.ring_on_append()
 returns trigger
 language plpgsql
-security definer
 set search_path = ''
 as $$
 begin
@@ -1985,6 +1983,32 @@ execute function flywheel.ring_on_append();
 
 comment on trigger ring_on_append on public.phoenix_events is
   'The database webhook: once a statement, whatever the number of events. Until flywheel.quiet_until, in seconds since 1970, there is no need: flywheel.ring() sets it where the bell rang lately, and flywheel.commit() for itself, since a worker that appends is about to look for more.';
+
+-- flywheel/tell.sql
+create function flywheel.tell(
+  owner uuid,
+  event_type text,
+  payload jsonb,
+  causation_id text,
+  correlation_id text,
+  told_at timestamptz,
+  identity text
+)
+returns void
+language sql
+set search_path = ''
+as $$
+  select from flywheel.append_event(
+    row(
+      owner, gen_random_uuid(), false, event_type, 'flywheel', payload, '{}', correlation_id, causation_id, null, told_at,
+      sha256(convert_to(identity, 'UTF8')), '{}'
+    ),
+    '0'
+  )
+$$;
+
+comment on function flywheel.tell(uuid, text, jsonb, text, text, timestamptz, text) is
+  'Appends an event of the flywheel''s own to a stream that the caller has locked. identity: what it tells, for its fingerprint.';
 
 -- flywheel/phoenix_nudges_sent.sql
 create table public.phoenix_nudges_sent (
@@ -2091,28 +2115,19 @@ begin
   returning n.* into changed;
 
   if changed.nudge_id is not null then
-    perform flywheel.append_event(
-      row(
-        owner,
-        gen_random_uuid(),
-        false,
-        'nudge.' || step,
-        'flywheel',
-        jsonb_build_object(
-          'nudge_id', nudge,
-          'nudge_type', changed.nudge_type,
-          'target_app', changed.target_app,
-          'variant', changed.variant
-        ),
-        '{}',
-        changed.correlation_id,
-        nudge::text,
-        null,
-        marked_at,
-        sha256(convert_to(nudge || step, 'UTF8')),
-        '{}'
+    perform flywheel.tell(
+      owner,
+      'nudge.' || step,
+      jsonb_build_object(
+        'nudge_id', nudge,
+        'nudge_type', changed.nudge_type,
+        'target_app', changed.target_app,
+        'variant', changed.variant
       ),
-      '0'
+      nudge::text,
+      changed.correlation_id,
+      marked_at,
+      nudge || step
     );
   end if;
 
@@ -2352,36 +2367,27 @@ returns void
 language sql
 set search_path = ''
 as $$
-  select from flywheel.append_event(
-    row(
-      about.user_id,
-      gen_random_uuid(),
-      false,
-      'transition_écosystème',
-      'flywheel',
-      jsonb_strip_nulls(jsonb_build_object(
-        'transition_id', about.transition_id,
-        'source_app', about.source_app,
-        'target_app', about.target_app,
-        'status', about.status,
-        'reason', about.reason
-      ))
-      || case
-        when about.status = 'requested' then jsonb_build_object(
-          'context', about.context,
-          'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-        )
-        else '{}'
-      end,
-      '{}',
-      about.correlation_id,
-      case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
-      null,
-      told_at,
-      sha256(convert_to(about.transition_id || about.status, 'UTF8')),
-      '{}'
-    ),
-    '0'
+  select flywheel.tell(
+    about.user_id,
+    'transition_écosystème',
+    jsonb_strip_nulls(jsonb_build_object(
+      'transition_id', about.transition_id,
+      'source_app', about.source_app,
+      'target_app', about.target_app,
+      'status', about.status,
+      'reason', about.reason
+    ))
+    || case
+      when about.status = 'requested' then jsonb_build_object(
+        'context', about.context,
+        'expires_at', to_char(about.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+      )
+      else '{}'
+    end,
+    case when about.status = 'requested' then about.causation_id else about.transition_id::text end,
+    about.correlation_id,
+    told_at,
+    about.transition_id || about.status
   )
 $$;
 
@@ -2803,26 +2809,22 @@ comment on function flywheel.mark_published(jsonb) is
 
 -- flywheel/fail_delivery.sql
 create function flywheel.fail_delivery(owner uuid, delivery uuid, why text)
-returns boolean
+returns void
 language sql
 security definer
 set search_path = ''
 as $$
-  with failed as (
-    update flywheel.deliveries as d
-    set failed_at = clock_timestamp(), failure = left(why, 500), available_at = null
-    where d.user_id = owner and d.delivery_id = delivery and d.delivered_at is null
-    returning 1
-  )
-  select exists (select from failed)
+  update flywheel.deliveries as d
+  set failed_at = clock_timestamp(), failure = left(why, 500), available_at = null
+  where d.user_id = owner and d.delivery_id = delivery and d.delivered_at is null
 $$;
 
 comment on function flywheel.fail_delivery(uuid, uuid, text) is
-  'Marks a delivery that QStash has given up, or refused. Its transition stays open: the app may still poll. Returns whether it was there and undelivered.';
+  'Marks a delivery that QStash has given up, or refused. Its transition stays open: the app may still poll.';
 
 -- flywheel/answer_delivery.sql
 create function flywheel.answer_delivery(owner uuid, delivery uuid, answer text, why text)
-returns boolean
+returns void
 language plpgsql
 security definer
 set search_path = ''
@@ -2845,8 +2847,8 @@ begin
   where d.user_id = owner and d.delivery_id = delivery
   returning d.* into delivered;
 
-  if not found or delivered.kind <> 'transition' then
-    return found;
+  if delivered.kind is distinct from 'transition' then
+    return;
   end if;
 
   select t.* into current
@@ -2861,12 +2863,11 @@ begin
   if answer in ('accepted', 'rejected') and flywheel.step_allowed(flywheel.status_at(current, heard_at), answer) then
     perform flywheel.move_transition(current, answer, why, heard_at);
   end if;
-  return true;
 end
 $$;
 
 comment on function flywheel.answer_delivery(uuid, uuid, text, text) is
-  'An app has received a delivery, and has perhaps answered accepted or rejected (else null) with a reason: the transition takes those steps that its state allows, and no other call is needed. Hearing of it again changes nothing. Returns whether there is such a delivery.';
+  'An app has received a delivery, and has perhaps answered accepted or rejected (else null) with a reason: the transition takes those steps that its state allows, and no other call is needed. Hearing of it again changes nothing.';
 
 -- flywheel/worker_slots.sql
 create table flywheel.worker_slots (
@@ -3340,7 +3341,6 @@ comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bi
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
 returns void
 language sql
-security definer
 set search_path = ''
 as $$
   select flywheel.move_transition(t, 'expired', 'unanswered', clock_timestamp())
@@ -3357,7 +3357,6 @@ comment on function flywheel.write_expiries(jsonb, uuid[]) is
 create function flywheel.write_transitions(effects jsonb, committed uuid[])
 returns bigint
 language plpgsql
-security definer
 set search_path = ''
 as $$
 declare
@@ -3645,7 +3644,7 @@ as $$
     where wanted is null or wanted && array['event', 'first_event']
   ),
   presence as (
-    select e.user_id, e.app_source, min(e.day) as first_day, max(e.day) as last_day
+    select e.user_id, e.app_source, max(e.day) as last_day
     from event as e
     where wanted is null
     group by e.user_id, e.app_source
@@ -4604,7 +4603,6 @@ comment on function flywheel.replayed_streams(flywheel.replays, integer) is
 create function flywheel.rewind(which uuid default null)
 returns integer
 language plpgsql
-security definer
 set search_path = ''
 as $$
 declare
@@ -4807,7 +4805,6 @@ comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.
 create function flywheel.prune()
 returns integer
 language plpgsql
-security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
@@ -4904,7 +4901,7 @@ comment on function flywheel.read_state(uuid) is
 
 -- flywheel/refold.sql
 create function flywheel.refold(owner uuid)
-returns boolean
+returns void
 language sql
 security definer
 set search_path = ''
@@ -4923,7 +4920,7 @@ as $$
 $$;
 
 comment on function flywheel.refold(uuid) is
-  'Has a worker look at a user soon, who folds anew what was folded by other reactors. Returns whether the doorbell rang.';
+  'Has a worker look at a user soon, who folds anew what was folded by other reactors.';
 
 -- flywheel/global_context.sql
 create function flywheel.global_context()
@@ -5789,12 +5786,6 @@ grant execute on function
   flywheel.verify_activity(),
   flywheel.rebuild_rollups()
 to service_role;
-
-alter table flywheel.settings enable row level security;
-create policy "Operators read and change the settings" on flywheel.settings
-for all to service_role
-using (true)
-with check (true);
 
 -- access/rollups.sql
 -- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.

@@ -1,3 +1,4 @@
+import { slugOf } from "../apps.ts";
 import { isObject } from "../is-object.ts";
 import { checkStoredPayload } from "./catalogue.ts";
 import { normaliseText } from "./normalise.ts";
@@ -99,7 +100,6 @@ const type = /^[\wÀ-ÖØ-öø-ſ]+(?:\.[\wÀ-ÖØ-öø-ſ]+)*$/;
 const slug = /^[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*$/;
 const time =
   /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
-const prefix = "phoenix_";
 
 function plainEvent(
   event: unknown,
@@ -129,7 +129,7 @@ function plainEvent(
   ) return undefined;
   const owner = user_id.toLowerCase();
   const id = event_id.toLowerCase();
-  const app = app_source.startsWith(prefix) ? app_source.slice(prefix.length) : app_source;
+  const app = slugOf(app_source);
   if (
     owner !== (publisher ?? owner) || app === "flywheel" || app.length > 50 || !slug.test(app) ||
     // Which of the two counts where there are both?

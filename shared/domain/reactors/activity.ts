@@ -1,6 +1,5 @@
 import { type App, isApp } from "../apps.ts";
-import { accountEvents } from "../events/account.ts";
-import { flywheelEvents } from "../events/flywheel.ts";
+import { isActivity } from "../events/activity.ts";
 import { keepLatest } from "../latest-times.ts";
 import { type Reactor, type ReactorEvent, type State, stateOf } from "../reactor.ts";
 
@@ -29,13 +28,9 @@ export function readActivity(states: State): Activity {
   return stateOf(activity, states);
 }
 
-const noActivity: ReadonlySet<string> = new Set(
-  [accountEvents, flywheelEvents].flatMap((events) => Object.keys(events)),
-);
-
-/** The app that the user did something in; signing in, paying or complaining is none, nor is what the flywheel tells. */
+/** The app that the user did something in. */
 export function appOf({ app_source, event_type }: ReactorEvent): App | undefined {
-  return isApp(app_source) && !noActivity.has(event_type) ? app_source : undefined;
+  return isApp(app_source) && isActivity(event_type) ? app_source : undefined;
 }
 
 /** When the user last did something in an app, milliseconds since 1970; undefined where they never did. */

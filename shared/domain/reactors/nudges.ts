@@ -1,4 +1,4 @@
-import { type App, apps, isApp } from "../apps.ts";
+import { type App, apps, isApp, slugOf } from "../apps.ts";
 import type { NudgeEffect } from "../effect.ts";
 import { asKnown, type EventOf } from "../events/known-event.ts";
 import { armOf, holdout } from "../experiment.ts";
@@ -133,10 +133,10 @@ function planCompensation(
   origin: Origin,
   context: Context,
 ): NudgesState {
-  const type = compensationFor(slug(payload.target_app ?? payload.app_cible));
+  const type = compensationFor(slugOf(payload.target_app ?? payload.app_cible ?? ""));
   if (app_source !== "flywheel" || !type) return state;
   const isOver = payload.status === "rejected" || payload.status === "expired";
-  const source = slug(payload.source_app);
+  const source = slugOf(payload.source_app ?? "");
   const app = isApp(source) ? source : origin.app_source;
   // One that is superseded has another transition to the same app in its place.
   if (!isOver || payload.reason === superseded || isMadeUpFor(type, app, received_at, context)) {
@@ -260,9 +260,4 @@ function plan(state: NudgesState, type: NudgeType, due: Plan | undefined): Nudge
 
 function count(counts: PerType<number>, type: NudgeType | undefined): PerType<number> {
   return type ? { ...counts, [type]: (counts[type] ?? 0) + 1 } : counts;
-}
-
-/** An app's name without the prefix that Aube's documents put before it. */
-function slug(app: string | null | undefined): string {
-  return (app ?? "").replace(/^phoenix_/, "");
 }

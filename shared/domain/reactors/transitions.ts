@@ -1,4 +1,4 @@
-import { type App, isApp } from "../apps.ts";
+import { type App, isApp, slugOf } from "../apps.ts";
 import type { ExpiryEffect, TransitionEffect } from "../effect.ts";
 import { asKnown, type EventOf } from "../events/known-event.ts";
 import type { TransitionContext } from "../events/transition-context.ts";
@@ -45,7 +45,7 @@ export const transitions: Reactor<TransitionsState> = {
   initial: { handovers: {} },
   react(state, event, context) {
     const known = asKnown(event);
-    switch (known?.event_type) {
+    switch (known.event_type) {
       case "métier_choisi":
         return hand(state, known, context);
       case "transition_écosystème":
@@ -203,7 +203,7 @@ function sourceOf({ app_source }: Pick<ReactorEvent, "app_source">): App {
 }
 
 function appOf(name: string | null | undefined): App | undefined {
-  const slug = name?.replace(/^phoenix_/, "") ?? "";
+  const slug = slugOf(name ?? "");
   return isApp(slug) ? slug : undefined;
 }
 

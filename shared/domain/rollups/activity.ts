@@ -1,5 +1,4 @@
-import { accountEvents } from "../events/account.ts";
-import { flywheelEvents } from "../events/flywheel.ts";
+import { isActivity } from "../events/activity.ts";
 import { keepLatest } from "../latest-times.ts";
 import type { CountedEvent } from "./counted-event.ts";
 
@@ -17,10 +16,7 @@ export function rememberActivity(
   activity: Activity,
   { app_source, event_type, at }: CountedEvent,
 ): Activity {
-  if (app_source !== "cv" && app_source !== "letters") return activity;
-  if (Object.hasOwn(accountEvents, event_type) || Object.hasOwn(flywheelEvents, event_type)) {
-    return activity;
-  }
+  if ((app_source !== "cv" && app_source !== "letters") || !isActivity(event_type)) return activity;
   const known = activity[app_source] ?? [];
   const times = keepLatest(known, at, kept[app_source]);
   return times === known ? activity : { ...activity, [app_source]: times };

@@ -1,3 +1,4 @@
+import { slugOf } from "../apps.ts";
 import { journeySteps } from "../journey-steps.ts";
 import { type CountedEvent, dayOf, textIn, weekOf } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
@@ -70,7 +71,7 @@ const slug = /^[a-z0-9_-]{1,50}$/;
 
 /** The app that a transition leads to; "" where it names none. */
 export function targetOf({ target_app, app_cible }: CountedEvent["payload"]): string {
-  const target = (textIn(target_app, 100) ?? textIn(app_cible, 100) ?? "").replace(/^phoenix_/, "");
+  const target = slugOf(textIn(target_app, 100) ?? textIn(app_cible, 100) ?? "");
   return slug.test(target) ? target : "";
 }
 

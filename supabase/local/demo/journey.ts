@@ -117,9 +117,8 @@ async function playSteps(
   }
 
   const { answer: transitions } = await until(async () => {
-    const all = await lea.call<Transition[] | { transitions: Transition[] }>("transitions", "GET");
-    const list = Array.isArray(all) ? all : all.transitions;
-    const settled = list.filter(({ status }) => status !== "requested");
+    const list = await lea.call<{ transitions: Transition[] }>("transitions", "GET");
+    const settled = list.transitions.filter(({ status }) => status !== "requested");
     return settled.length === apps.length ? settled : undefined;
   }, "each app has answered");
   timeline.moment("10:01", "The apps answer.");
