@@ -50,6 +50,7 @@
 \ir flywheel/apps.sql
 \ir flywheel/deliveries.sql
 \ir flywheel/withdrawals.sql
+\ir flywheel/delivery_secret.sql
 \ir flywheel/configure_app.sql
 \ir flywheel/enqueue_delivery.sql
 \ir flywheel/tell_transition.sql
@@ -72,6 +73,7 @@
 \ir flywheel/stay.sql
 \ir flywheel/lease.sql
 \ir flywheel/extend.sql
+\ir flywheel/postpone.sql
 \ir flywheel/write_dead_letters.sql
 \ir flywheel/write_nudges.sql
 \ir flywheel/write_nudge_changes.sql
@@ -103,6 +105,7 @@
 \ir analytics/rebuild_rollups.sql
 \ir flywheel/commit.sql
 \ir flywheel/leave.sql
+\ir flywheel/backlog.sql
 \ir flywheel/queue_status.sql
 \ir flywheel/replayed_streams.sql
 \ir flywheel/rewind.sql

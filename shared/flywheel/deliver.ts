@@ -60,13 +60,18 @@ export function createDeliverer({ database, env }: Pick<Services, "database" | "
     const until = performance.now() + budgetMs;
     while (isAsked && performance.now() < until) {
       isAsked = false;
-      try {
-        await deliverDue(database, publish, until, log);
-        await withdrawDue(database, client, until);
-      } catch (error) {
-        log("error", "delivering failed", {
-          error: error instanceof Error ? error.name : "unknown",
-        });
+      // Neither waits for the other where the other fails.
+      for (
+        const work of [
+          () => withdrawDue(database, client, until),
+          () => deliverDue(database, publish, until, log),
+        ]
+      ) {
+        await work().catch((error: unknown) =>
+          log("error", "delivering failed", {
+            error: error instanceof Error ? error.name : "unknown",
+          })
+        );
       }
     }
     running = undefined;

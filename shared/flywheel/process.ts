@@ -96,22 +96,28 @@ async function drain(
         });
       }
       const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
-      await work(database, reactors, shape, leased, {
-        async between() {
-          await stay();
-          await extend();
-        },
-        // The database looks for more while it writes what there was.
-        folded() {
-          if (performance.now() >= until) return;
-          next = lease(database, shape);
-          next.catch(() => {});
-        },
-        committed(worked) {
-          account(worked, total, log);
-          if (worked.committed.transitions > 0) void deliver();
-        },
-      });
+      try {
+        await work(database, reactors, shape, leased, {
+          async between() {
+            await stay();
+            await extend();
+          },
+          // The database looks for more while it writes what there was.
+          folded() {
+            if (performance.now() >= until) return;
+            next = lease(database, shape);
+            next.catch(() => {});
+          },
+          committed(worked) {
+            account(worked, total, log);
+            if (worked.committed.transitions > 0) void deliver();
+          },
+        });
+      } catch (error) {
+        await postpone(database, leased);
+        await postpone(database, next);
+        throw error;
+      }
       await merge();
       continue;
     }
@@ -138,6 +144,19 @@ function atMostEvery(ms: number, act: () => Promise<unknown>): () => Promise<voi
 /** Gives a lease another lease time. Who is no longer held is refused by the commit. */
 async function extendLease(database: Database, { token, users }: Lease): Promise<void> {
   await database`select flywheel.extend(${token}, ${users})`;
+}
+
+/** Says of a lease that whoever held it lives, but could not commit: what is in it is not to blame. */
+async function postpone(
+  database: Database,
+  leased: Lease | Promise<Lease | undefined> | undefined,
+): Promise<void> {
+  try {
+    const held = await leased;
+    if (held) await database`select flywheel.postpone(${held.token}, ${held.users})`;
+  } catch {
+    // There was no lease, or it ends by itself.
+  }
 }
 
 /** Does a piece of what can wait until nothing is due: @returns whether there may be more of it */

@@ -41,7 +41,7 @@ export function connect(url: string): Database {
       const { reject } = query;
       if (reject) {
         query.reject = (error) => {
-          if (isUnreachable(error)) leave(pool);
+          if (isLost(error)) leave(pool);
           reject(error);
         };
       }
@@ -87,9 +87,17 @@ function listOf(oid: number) {
 
 /** Whether an error says that the database does not answer: what was asked may have been done, or not. */
 export function isUnreachable(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
   // Connection refused, lost or not accepted: postgres.js's and the system's codes, and classes 08, 57P and 53 of Postgres.
-  return /^(ECONN|CONNECT|CONNECTION_|ETIMEDOUT|EPIPE|08|57P|53)/.test(code);
+  return /^(ECONN|CONNECT|CONNECTION_|ETIMEDOUT|EPIPE|08|57P|53)/.test(codeOf(error));
+}
+
+/** Whether an error says that a connection is gone which there was: one that is refused says nothing of those beside it. */
+function isLost(error: unknown): boolean {
+  return /^(ECONNRESET|ETIMEDOUT|EPIPE|CONNECTION_CLOSED|57P0[125])/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 /** What the database refused on purpose: an error whose code is PT and an HTTP status. */

@@ -18,6 +18,7 @@ grant execute on function
   flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
+  flywheel.postpone(uuid, uuid[]),
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),

@@ -105,6 +105,8 @@ begin
       else s.attempts
     end,
     pending_since = case
+      -- What a replay set back has waited since then, however long ago it was received.
+      when r.version < s.counted_version then coalesce(s.pending_since, committed_at)
       when r.version < r.head then coalesce(next.received_at, committed_at)
     end,
     available_at = case

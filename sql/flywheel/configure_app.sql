@@ -7,7 +7,7 @@ as $$
 declare
   secret_name text := 'phoenix_delivery_secret_' || app;
   kept uuid;
-  signing_secret text := secret;
+  signing_secret text;
 begin
   if length(secret) < 32 then
     raise exception using
@@ -18,34 +18,32 @@ begin
   values (configure_app.app, configure_app.delivery_url)
   on conflict on constraint apps_pkey do update set delivery_url = excluded.delivery_url;
 
-  select v.id, coalesce(configure_app.secret, v.decrypted_secret)
-  into kept, signing_secret
-  from vault.decrypted_secrets as v
-  where v.name = secret_name;
-
+  select v.id into kept from vault.secrets as v where v.name = secret_name;
+  signing_secret := coalesce(secret, flywheel.delivery_secret(app), encode(extensions.gen_random_bytes(32), 'hex'));
   if kept is null then
-    signing_secret := coalesce(secret, encode(extensions.gen_random_bytes(32), 'hex'));
     perform vault.create_secret(signing_secret, secret_name, 'signs deliveries to ' || app);
-  elsif secret is not null then
+  else
     perform vault.update_secret(kept, signing_secret);
   end if;
 
-  -- What QStash would not take, perhaps for that address, is tried again as long as somebody waits for it.
+  -- What failed, perhaps for the address or the secret, is tried again as long as somebody waits for it.
   update flywheel.deliveries as d
   set available_at = clock_timestamp(), failed_at = null, failure = null
   where d.app = configure_app.app
     and d.failed_at is not null
-    and d.published_at is null
-    and (
-      d.kind = 'notification'
-      or exists (
+    and case d.kind
+      when 'notification' then d.published_at is null
+      else exists (
         select from public.phoenix_transitions as t
-        where t.user_id = d.user_id and t.transition_id = d.transition_id and t.status = 'requested'
+        where t.user_id = d.user_id
+          and t.transition_id = d.transition_id
+          and t.status = 'requested'
+          and t.expires_at > clock_timestamp()
       )
-    );
+    end;
   return signing_secret;
 end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that QStash refused are tried again. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';

@@ -31,7 +31,7 @@ begin
         select
           s.user_id,
           s.available_at,
-          -- A token that is still there was not given back: whoever held it has died, perhaps of this user's events.
+          -- A token that is still there was not given back: whoever held it has died, or could not commit, perhaps for this user.
           case when s.lease_token is null then 0 else s.attempts end as deaths
         from flywheel.streams as s
         where s.available_at <= statement_timestamp()
@@ -39,7 +39,7 @@ begin
         limit settings.lease_users
         for no key update skip locked
       ),
-      -- After a worker died over them, ever fewer together: soon whoever kills stands alone and takes nobody along.
+      -- After that, ever fewer together: soon whoever kills stands alone and takes nobody along.
       apart as (
         select
           d.user_id,

@@ -44,11 +44,7 @@ begin
       select
         a.app,
         a.delivery_url,
-        (
-          select v.decrypted_secret
-          from vault.decrypted_secrets as v
-          where v.name = 'phoenix_delivery_secret_' || a.app
-        ) as secret
+        flywheel.delivery_secret(a.app) as secret
       from flywheel.apps as a
       where exists (select from taken as t where t.app = a.app)
     )

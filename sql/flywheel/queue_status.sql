@@ -4,6 +4,10 @@ language sql
 stable
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 as $$
   with backlog as (
     select
@@ -11,8 +15,7 @@ as $$
       count(*) as pending_users,
       count(*) filter (where s.lease_token is not null and s.available_at > clock_timestamp()) as leased_users,
       coalesce(extract(epoch from clock_timestamp() - min(s.pending_since)), 0) as oldest_pending_seconds
-    from flywheel.streams as s
-    where s.available_at is not null and s.version > s.processed_version
+    from flywheel.backlog as s
   )
   select json_build_object(
     'status', case

@@ -4,17 +4,19 @@ language sql
 stable
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 as $$
+  with set_back as (
+    select count(*) as users, coalesce(sum(s.counted_version - s.processed_version), 0) as events
+    from flywheel.backlog as s
+    where s.processed_version < s.counted_version
+  )
   select json_build_object(
-    'pending_users', (
-      select count(*) from flywheel.streams as s
-      where s.available_at is not null and s.processed_version < s.counted_version
-    ),
-    'pending_events', (
-      select coalesce(sum(s.counted_version - s.processed_version), 0)
-      from flywheel.streams as s
-      where s.available_at is not null and s.processed_version < s.counted_version
-    ),
+    'pending_users', b.users,
+    'pending_events', b.events,
     'replays', (
       select coalesce(json_agg(r.progress order by r.asked_at desc), '[]')
       from (
@@ -44,6 +46,7 @@ as $$
       ) as r
     )
   )
+  from set_back as b
 $$;
 
 comment on function flywheel.replay_progress() is

@@ -2269,6 +2269,29 @@ comment on column flywheel.withdrawals.available_at is 'When a deliverer should 
 comment on column flywheel.withdrawals.is_repetition is
   'Whether it was forgotten once: a deliverer that was handing it over at the time of the erasure may have done so later.';
 
+-- flywheel/delivery_secret.sql
+create function flywheel.delivery_secret(app text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select v.decrypted_secret
+    from vault.decrypted_secrets as v
+    where v.name = 'phoenix_delivery_secret_' || delivery_secret.app
+  );
+exception
+  -- Encrypted with another project's key, as after a restore, or damaged: one app's secret must not hold up the others'.
+  when others then
+    return null;
+end
+$$;
+
+comment on function flywheel.delivery_secret(text) is
+  'What signs deliveries to an app, from Vault. Null where there is none, or none that can be decrypted.';
+
 -- flywheel/configure_app.sql
 create function flywheel.configure_app(app text, delivery_url text, secret text default null)
 returns text
@@ -2279,7 +2302,7 @@ as $$
 declare
   secret_name text := 'phoenix_delivery_secret_' || app;
   kept uuid;
-  signing_secret text := secret;
+  signing_secret text;
 begin
   if length(secret) < 32 then
     raise exception using
@@ -2290,37 +2313,35 @@ begin
   values (configure_app.app, configure_app.delivery_url)
   on conflict on constraint apps_pkey do update set delivery_url = excluded.delivery_url;
 
-  select v.id, coalesce(configure_app.secret, v.decrypted_secret)
-  into kept, signing_secret
-  from vault.decrypted_secrets as v
-  where v.name = secret_name;
-
+  select v.id into kept from vault.secrets as v where v.name = secret_name;
+  signing_secret := coalesce(secret, flywheel.delivery_secret(app), encode(extensions.gen_random_bytes(32), 'hex'));
   if kept is null then
-    signing_secret := coalesce(secret, encode(extensions.gen_random_bytes(32), 'hex'));
     perform vault.create_secret(signing_secret, secret_name, 'signs deliveries to ' || app);
-  elsif secret is not null then
+  else
     perform vault.update_secret(kept, signing_secret);
   end if;
 
-  -- What QStash would not take, perhaps for that address, is tried again as long as somebody waits for it.
+  -- What failed, perhaps for the address or the secret, is tried again as long as somebody waits for it.
   update flywheel.deliveries as d
   set available_at = clock_timestamp(), failed_at = null, failure = null
   where d.app = configure_app.app
     and d.failed_at is not null
-    and d.published_at is null
-    and (
-      d.kind = 'notification'
-      or exists (
+    and case d.kind
+      when 'notification' then d.published_at is null
+      else exists (
         select from public.phoenix_transitions as t
-        where t.user_id = d.user_id and t.transition_id = d.transition_id and t.status = 'requested'
+        where t.user_id = d.user_id
+          and t.transition_id = d.transition_id
+          and t.status = 'requested'
+          and t.expires_at > clock_timestamp()
       )
-    );
+    end;
   return signing_secret;
 end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that QStash refused are tried again. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
 
 -- flywheel/enqueue_delivery.sql
 create function flywheel.enqueue_delivery(
@@ -2678,11 +2699,7 @@ begin
       select
         a.app,
         a.delivery_url,
-        (
-          select v.decrypted_secret
-          from vault.decrypted_secrets as v
-          where v.name = 'phoenix_delivery_secret_' || a.app
-        ) as secret
+        flywheel.delivery_secret(a.app) as secret
       from flywheel.apps as a
       where exists (select from taken as t where t.app = a.app)
     )
@@ -3025,7 +3042,7 @@ begin
         select
           s.user_id,
           s.available_at,
-          -- A token that is still there was not given back: whoever held it has died, perhaps of this user's events.
+          -- A token that is still there was not given back: whoever held it has died, or could not commit, perhaps for this user.
           case when s.lease_token is null then 0 else s.attempts end as deaths
         from flywheel.streams as s
         where s.available_at <= statement_timestamp()
@@ -3033,7 +3050,7 @@ begin
         limit settings.lease_users
         for no key update skip locked
       ),
-      -- After a worker died over them, ever fewer together: soon whoever kills stands alone and takes nobody along.
+      -- After that, ever fewer together: soon whoever kills stands alone and takes nobody along.
       apart as (
         select
           d.user_id,
@@ -3172,6 +3189,33 @@ $$;
 
 comment on function flywheel.extend(uuid, uuid[]) is
   'Gives a lease another settings.lease_time from now for these of its users. Returns the users that the token still holds: the others were leased to somebody else, or set back.';
+
+-- flywheel/postpone.sql
+create function flywheel.postpone(token uuid, users uuid[])
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  -- Locked in the order in which publications lock, so that the two cannot deadlock.
+  with held as materialized (
+    select s.user_id
+    from flywheel.streams as s
+    where s.user_id = any (postpone.users) and s.lease_token = postpone.token
+    order by s.user_id
+    for no key update
+  )
+  update flywheel.streams as s
+  set
+    -- So that one more is left before the last.
+    attempts = least(s.attempts, o.max_attempts - 2),
+    available_at = clock_timestamp() + flywheel.backoff(s.attempts)
+  from held as h, flywheel.settings as o
+  where s.user_id = h.user_id
+$$;
+
+comment on function flywheel.postpone(uuid, uuid[]) is
+  'Puts a lease off whose worker lives but could not commit, as while a table cannot be written: such attempts never use up settings.max_attempts, and no event is set aside for them. The token stays, so that ever fewer users are leased together.';
 
 -- flywheel/write_dead_letters.sql
 create function flywheel.write_dead_letters(set_aside jsonb, committed uuid[])
@@ -4425,6 +4469,8 @@ begin
       else s.attempts
     end,
     pending_since = case
+      -- What a replay set back has waited since then, however long ago it was received.
+      when r.version < s.counted_version then coalesce(s.pending_since, committed_at)
       when r.version < r.head then coalesce(next.received_at, committed_at)
     end,
     available_at = case
@@ -4515,6 +4561,20 @@ $$;
 comment on function flywheel.leave(uuid, bigint) is
   'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left. Returns whether it rang.';
 
+-- flywheel/backlog.sql
+create view flywheel.backlog
+with (security_invoker = true)
+as
+select s.*
+from flywheel.streams as s
+where s.version > s.processed_version
+  and s.available_at <= (
+    select statement_timestamp() + greatest(o.lease_time, o.backoff_max) from flywheel.settings as o
+  );
+
+comment on view flywheel.backlog is
+  'Streams whose last events are not folded. They are due by the end of a lease or of a wait; those beyond are many, and wait for a timer alone.';
+
 -- flywheel/queue_status.sql
 create function flywheel.queue_status()
 returns json
@@ -4522,6 +4582,10 @@ language sql
 stable
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 as $$
   with backlog as (
     select
@@ -4529,8 +4593,7 @@ as $$
       count(*) as pending_users,
       count(*) filter (where s.lease_token is not null and s.available_at > clock_timestamp()) as leased_users,
       coalesce(extract(epoch from clock_timestamp() - min(s.pending_since)), 0) as oldest_pending_seconds
-    from flywheel.streams as s
-    where s.available_at is not null and s.version > s.processed_version
+    from flywheel.backlog as s
   )
   select json_build_object(
     'status', case
@@ -4721,17 +4784,19 @@ language sql
 stable
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 as $$
+  with set_back as (
+    select count(*) as users, coalesce(sum(s.counted_version - s.processed_version), 0) as events
+    from flywheel.backlog as s
+    where s.processed_version < s.counted_version
+  )
   select json_build_object(
-    'pending_users', (
-      select count(*) from flywheel.streams as s
-      where s.available_at is not null and s.processed_version < s.counted_version
-    ),
-    'pending_events', (
-      select coalesce(sum(s.counted_version - s.processed_version), 0)
-      from flywheel.streams as s
-      where s.available_at is not null and s.processed_version < s.counted_version
-    ),
+    'pending_users', b.users,
+    'pending_events', b.events,
     'replays', (
       select coalesce(json_agg(r.progress order by r.asked_at desc), '[]')
       from (
@@ -4761,6 +4826,7 @@ as $$
       ) as r
     )
   )
+  from set_back as b
 $$;
 
 comment on function flywheel.replay_progress() is
@@ -5759,6 +5825,7 @@ grant execute on function
   flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
+  flywheel.postpone(uuid, uuid[]),
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),

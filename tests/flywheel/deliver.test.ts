@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDeliverer } from "../../shared/flywheel/deliver.ts";
+import { hearFailure } from "../../shared/flywheel/delivery-outcome.ts";
 import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { readEnv } from "../../shared/platform/env.ts";
@@ -36,6 +37,8 @@ interface Qstash {
   messages: Map<string, Headers>;
   /** How messages for a queue are answered, where that is not with 200. */
   statuses: Map<string, 400 | 413 | 422 | 500>;
+  /** Where which deliveries were to be deleted. */
+  forgotten: string[];
   stop(): Promise<void>;
 }
 
@@ -62,12 +65,18 @@ function startQstash(): Qstash {
     messages.set(name, context.req.raw.headers);
     return context.json({ messageId: name }, statuses.get(name) ?? 200);
   });
+  const forgotten: Qstash["forgotten"] = [];
+  app.on("DELETE", ["/messages", "/dlq"], (context) => {
+    forgotten.push(`${context.req.path} ${context.req.query("label")}`);
+    return context.json({ cancelled: 0, deleted: 0 });
+  });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
     queues,
     messages,
     statuses,
+    forgotten,
     stop: () => server.shutdown(),
   };
 }
@@ -145,6 +154,27 @@ test("what QStash cannot take for now stays", async () => {
   expect(await deliverTo("rise")).toMatchObject({ published_at: null, failed_at: null });
 });
 
+test("what an app did not take is told at its new address, as long as it is waited for", async () => {
+  await configure("website");
+  const [waiting, late] = [await ask("website"), await ask("website")];
+  await deliver();
+  for (const user_id of [waiting, late]) {
+    const { delivery_id } = await deliveryOf(user_id);
+    await hearFailure(database, { user_id, delivery_id }, { status: 502 });
+  }
+  await base.admin`
+    update public.phoenix_transitions
+    set requested_at = requested_at - interval '1 year', expires_at = expires_at - interval '1 year'
+    where user_id = ${late}
+  `;
+  qstash.messages.clear();
+  await configure("website");
+  await deliver();
+  expect(await deliveryOf(waiting)).toMatchObject({ failed_at: null });
+  expect(await deliveryOf(late)).toMatchObject({ failed_at: expect.any(Date) });
+  expect(qstash.messages.has("phoenix_website_transitions")).toBe(true);
+});
+
 test("what QStash refused is tried again once the app is configured anew", async () => {
   qstash.statuses.set("phoenix_letters_transitions", 400);
   await configure("letters");
@@ -157,12 +187,39 @@ test("what QStash refused is tried again once the app is configured anew", async
   expect(await deliveryOf(user)).toMatchObject({ published_at: expect.any(Date), failed_at: null });
 });
 
-test("an app whose secret is lost holds up no other app", async () => {
+const secretOfLetters = "phoenix_delivery_secret_letters";
+
+test.each([
+  ["is lost", () => base.admin`delete from vault.secrets where name = ${secretOfLetters}`],
+  [
+    "cannot be decrypted",
+    () =>
+      base.superuser`
+        update vault.secrets set secret = encode('another key''s', 'base64') where name = ${secretOfLetters}
+      `,
+  ],
+])("an app whose secret %s holds up no other app, and gets a new one", async (_, lose) => {
   await configure("letters");
   await configure("cv");
-  await base.admin`delete from vault.secrets where name = 'phoenix_delivery_secret_letters'`;
-  for (let n = 0; n < 60; n++) await ask("letters");
+  await lose();
+  const [first] = await Promise.all(Array.from({ length: 60 }, () => ask("letters")));
   const user = await ask("cv");
   await deliver();
   expect(await deliveryOf(user)).toMatchObject({ published_at: expect.any(Date) });
+  expect(await deliveryOf(first!)).toMatchObject({ published_at: null });
+
+  const [row] = await configure("letters");
+  expect(row!.configure_app).toMatch(/^[0-9a-f]{64}$/);
+  await base.admin`update flywheel.deliveries set available_at = now() where published_at is null`;
+  await deliver();
+  expect(await deliveryOf(first!)).toMatchObject({ published_at: expect.any(Date) });
+});
+
+test("QStash forgets whom nobody may be told of though nothing can be delivered", async () => {
+  const delivery_id = crypto.randomUUID();
+  await base.admin`insert into flywheel.withdrawals (delivery_id) values (${delivery_id})`;
+  await base.admin`alter function flywheel.lease_deliveries() rename to missing`;
+  await deliver();
+  await base.admin`alter function flywheel.missing() rename to lease_deliveries`;
+  expect(qstash.forgotten).toEqual([`/v2/messages ${delivery_id}`, `/v2/dlq ${delivery_id}`]);
 });

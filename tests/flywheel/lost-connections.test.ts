@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { isUnreachable } from "../../shared/platform/database.ts";
+import { connect, isUnreachable } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -47,3 +47,24 @@ test(
   },
   60_000,
 );
+
+test("a connection that is refused costs those that are there nothing", async () => {
+  const role = `limited_${crypto.randomUUID().replaceAll("-", "")}`;
+  await base.superuser.unsafe(
+    `create role ${role} login password 'a password' connection limit 2 in role service_role`,
+  );
+  const database = connect(
+    Object.assign(new URL(base.url), { username: role, password: "a password" }).href,
+  );
+  const ask = async () => {
+    const [row] = await database`select pg_backend_pid() as pid, pg_sleep(0.3)`;
+    return row!.pid as number;
+  };
+  const asked = await Promise.allSettled([ask(), ask(), ask()]);
+  const there = asked.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
+  const refused = asked.flatMap((each) => each.status === "rejected" ? [each.reason.code] : []);
+  expect(refused).toEqual(["53300"]);
+  expect(there).toContain(await ask());
+  await database.end();
+  await base.superuser.unsafe(`drop role ${role}`);
+});

@@ -358,3 +358,36 @@ test("a stream whose events are not in the log waits ever longer, and keeps nobo
   expect(stream).toEqual({ attempts: 1, waits: true });
   await base.admin`select flywheel.erase_user(${user}, 'a test')`;
 });
+
+test.each(["53100", "57014", "XX000"])(
+  "whoever cannot commit, as of an error %s, uses up nobody's attempts: what made it hurt being gone, everything is folded",
+  async (code) => {
+    await base.admin.unsafe(`
+      create function flywheel.outage() returns trigger language plpgsql as $$
+      begin
+        raise exception 'an outage' using errcode = '${code}';
+      end
+      $$;
+      create trigger outage before insert on flywheel.states for each statement execute function flywheel.outage();
+    `);
+    // More than a lease takes, so that one is held ahead.
+    await base.admin`update flywheel.settings set lease_users = 2`;
+    const users = await soundUsers(5);
+    const isDue = async () =>
+      (await base.admin`select from flywheel.streams where available_at <= now() limit 1`).length >
+        0;
+    for (let round = 0; round < 6; round++) {
+      while (await isDue()) {
+        await expect(drain(database, [counting])).rejects.toMatchObject({ code });
+      }
+      await pass(base.admin, "1 hour");
+    }
+    await base.admin`drop function flywheel.outage() cascade`;
+    await drain(database, [counting]);
+    await base.admin`update flywheel.settings set lease_users = 100`;
+    const stories = await Promise.all(users.map((user) => storyOf(base.admin, user)));
+    expect(stories.map(({ processed }) => processed)).toEqual(users.map(() => 1));
+    expect(stories.flatMap(({ events }) => events).filter((each) => each.ai_processing_error))
+      .toEqual([]);
+  },
+);

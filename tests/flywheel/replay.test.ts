@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
+import { queueStatus } from "../../shared/flywheel/queue.ts";
 import {
   replayProgress,
   reprocess,
@@ -203,6 +204,19 @@ describe("a replay of many users", () => {
     for (const story of await storiesOf(users)) {
       expect(story).toMatchObject({ processed: 2, state: { counting: { count: 2 } } });
     }
+  });
+
+  test("keeps nobody waiting since before it began", async () => {
+    const [user] = await folded(1, 3);
+    await base
+      .admin`update public.phoenix_events set received_at = now() - interval '1 year' where user_id = ${user!}`;
+    await base.admin`update flywheel.settings set lease_events = 1`;
+    await ask({ user_id: user! });
+    const leased = await lease(database, shapeOfWork([counting]));
+    await work(database, [counting], shapeOfWork([counting]), leased!);
+    const { pending_events, oldest_pending_seconds } = await queueStatus(database);
+    expect(pending_events).toBe(2);
+    expect(oldest_pending_seconds).toBeLessThan(3600);
   });
 
   test("can be stopped: nobody more is set back, and who was is folded to the end", async () => {
