@@ -16,6 +16,8 @@ export interface Result {
   events: readonly LeasedEvent[];
   /** How many of the events are not in the log yet, but the first of the effects. */
   ahead: number;
+  /** Whether something was folded before that is not counted yet. */
+  is_uncounted: boolean;
 }
 
 /** What a commit wrote. */

@@ -10,7 +10,7 @@ import type { Result } from "./commit.ts";
  * @returns the state with what counting remembers, whether the database has to count from the log, and the activity that has changed
  */
 export function countResult(
-  { version, folded: { state }, events }: Result,
+  { version, folded: { state }, events, is_uncounted }: Result,
   add: Add,
 ): { state: State; isLate: boolean; activity: Activity | undefined } {
   const isAll = events.length === 0 || events.at(-1)!.version <= version;
@@ -18,6 +18,7 @@ export function countResult(
     state[counting.name] as CountMemory | undefined,
     isAll ? events : events.filter((event) => event.version <= version),
     add,
+    is_uncounted,
   );
   return { state: { ...state, [counting.name]: memory }, isLate, activity };
 }

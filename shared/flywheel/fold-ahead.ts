@@ -21,7 +21,7 @@ export function foldAhead(
   { version, behind, events }: LeasedStream,
   folded: Folded,
   leased_at: number,
-): Omit<Result, "user_id"> | undefined {
+): Omit<Result, "user_id" | "is_uncounted"> | undefined {
   const told = folded.effects.filter(isTold);
   if (told.length === 0 || folded.failure !== undefined) return undefined;
   // A replay tells what stands further on in the log.

@@ -36,6 +36,8 @@ export interface LeasedStream {
   /** How many events lie behind `version`, of which `events` may be the first few. */
   behind: number;
   events: LeasedEvent[];
+  /** Whether what `state` has folded is not all counted yet. */
+  is_uncounted: boolean;
 }
 
 export interface Lease {

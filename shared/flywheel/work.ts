@@ -169,7 +169,7 @@ function foldStream(
   stream: LeasedStream,
   careful = false,
 ): Result {
-  const { user_id, attempts, version, state, behind, events } = stream;
+  const { user_id, attempts, version, state, behind, events, is_uncounted } = stream;
   // Nothing that appends leaves such a stream. Should one be there all the same, nobody must be busy with it for ever.
   if (behind > 0 && events.length === 0) {
     return failed(reactors, lease, stream, "the log does not have the stream's next event");
@@ -190,16 +190,16 @@ function foldStream(
   });
   if (isWhole && attempts === 1 && !careful) {
     const ahead = foldAhead(reactors, context, stream, folded, lease.leased_at);
-    if (ahead) return { user_id, ...ahead };
+    if (ahead) return { user_id, is_uncounted, ...ahead };
   }
-  return { user_id, version: folded.version ?? version, folded, events, ahead: 0 };
+  return { user_id, version: folded.version ?? version, folded, events, ahead: 0, is_uncounted };
 }
 
 /** A stream as it was, but for the first event's failure. */
 function failed(
   reactors: readonly Reactor[],
   lease: Lease,
-  { user_id, attempts, version, state, events }: LeasedStream,
+  { user_id, attempts, version, state, events, is_uncounted }: LeasedStream,
   reason: string,
 ): Result {
   const folded = fold(reactors, {
@@ -211,10 +211,24 @@ function failed(
   });
   const [first] = events;
   if (!first || attempts < lease.max_attempts) {
-    return { user_id, version, folded: { ...folded, failure: reason }, events, ahead: 0 };
+    return {
+      user_id,
+      version,
+      folded: { ...folded, failure: reason },
+      events,
+      ahead: 0,
+      is_uncounted,
+    };
   }
   const setAside = [{ version: first.version, error: reason }];
-  return { user_id, version: first.version, folded: { ...folded, setAside }, events, ahead: 0 };
+  return {
+    user_id,
+    version: first.version,
+    folded: { ...folded, setAside },
+    events,
+    ahead: 0,
+    is_uncounted,
+  };
 }
 
 /** Until when timers have come due, milliseconds since 1970. */

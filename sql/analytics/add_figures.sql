@@ -1,9 +1,4 @@
-create function flywheel.add_figures(
-  of_users uuid[],
-  upto bigint[],
-  times integer,
-  wanted text[] default null
-)
+create function flywheel.add_figures(of_users uuid[], upto bigint[], times integer)
 returns void
 language sql
 set search_path = ''
@@ -20,9 +15,10 @@ as $$
         else jsonb_build_array('{}'::integer[], f.seconds)
       end
     )
-  from flywheel.figures(of_users, upto, wanted) as f
-  having count(*) > 0
+  -- A list of JSON ends at 256 MB, and one user may have used a million words.
+  from (select f.*, row_number() over () / 10000 as piece from flywheel.figures(of_users, upto) as f) as f
+  group by f.piece
 $$;
 
-comment on function flywheel.add_figures(uuid[], bigint[], integer, text[]) is
-  'Adds (times 1) to the rollups, or takes from them (times -1), what the log says of users up to a version of each. wanted: some figures, or null for all.';
+comment on function flywheel.add_figures(uuid[], bigint[], integer) is
+  'Adds (times 1) to the rollups, or takes from them (times -1), what the log says of users up to a version of each.';

@@ -1,16 +1,11 @@
-create function flywheel.count_users(
-  of_users uuid[],
-  counted bigint[],
-  upto bigint[],
-  wanted text[] default null
-)
+create function flywheel.count_users(of_users uuid[], counted bigint[], upto bigint[])
 returns void
 language sql
 set search_path = ''
 as $$
-  select flywheel.add_figures(of_users, counted, -1, wanted);
-  select flywheel.add_figures(of_users, upto, 1, wanted);
+  select flywheel.add_figures(of_users, counted, -1);
+  select flywheel.add_figures(of_users, upto, 1);
 $$;
 
-comment on function flywheel.count_users(uuid[], bigint[], bigint[], text[]) is
-  'Counts users anew from the log, in place of what was counted up to a version of each: for events that happened before some that were counted already. wanted: some figures, or null for all.';
+comment on function flywheel.count_users(uuid[], bigint[], bigint[]) is
+  'Counts users anew from the log, in place of what was counted up to a version of each: for events that happened before some that were counted already.';

@@ -1,4 +1,4 @@
-create function flywheel.figures(of_users uuid[], upto bigint[], wanted text[] default null)
+create function flywheel.figures(of_users uuid[], upto bigint[])
 returns table (
   figure text,
   day date,
@@ -67,19 +67,17 @@ as $$
           then e.at - lag(e.at) over (partition by e.user_id, e.app_source = 'flywheel' order by e.at, e.version)
       end as since
     from event as e
-    where wanted is null or wanted && array['event', 'first_event']
   ),
   presence as (
     select e.user_id, e.app_source, max(e.day) as last_day
     from event as e
-    where wanted is null
     group by e.user_id, e.app_source
   ),
   active_week as (
     select distinct e.user_id, a.app_source, date_trunc('week', e.day::timestamp)::date as week
     from event as e
     cross join lateral (values (e.app_source), ('')) as a (app_source)
-    where (wanted is null or 'retention' = any (wanted)) and e.app_source <> 'flywheel'
+    where e.app_source <> 'flywheel'
   ),
   exploration as (
     select
@@ -87,7 +85,7 @@ as $$
       max(e.at) filter (where e.event_type = 'exploration_commencée') as begun,
       max(e.at) filter (where e.event_type = 'métier_choisi') as chosen
     from event as e
-    where wanted is null and e.event_type in ('exploration_commencée', 'métier_choisi')
+    where e.event_type in ('exploration_commencée', 'métier_choisi')
     group by e.user_id
   ),
   reached as (
@@ -95,12 +93,9 @@ as $$
     from event as e
     join flywheel.journey_steps() as s
       on s.event_type = e.event_type
-    where wanted is null
-      and (
-        e.event_type <> 'transition_écosystème'
-        or e.payload -> 'status' in ('"accepted"', '"completed"')
-        or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
-      )
+    where e.event_type <> 'transition_écosystème'
+      or e.payload -> 'status' in ('"accepted"', '"completed"')
+      or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
     group by e.user_id, s.step, e.event_type
   ),
   path as (
@@ -126,7 +121,7 @@ as $$
   payment as (
     select e.user_id, e.day, flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000) as cents
     from event as e
-    where wanted is null and e.event_type = 'subscription.activated'
+    where e.event_type = 'subscription.activated'
   ),
   transition as (
     select
@@ -138,7 +133,7 @@ as $$
       coalesce(e.payload -> 'status', 'null') as status,
       flywheel.transition_target(e.payload) as target
     from event as e
-    where wanted is null and e.event_type = 'transition_écosystème'
+    where e.event_type = 'transition_écosystème'
   ),
   told as (
     select
@@ -157,12 +152,12 @@ as $$
 
   select
     'event', d.day, d.app_source, d.event_type,
-    sum(d.events)::bigint, count(*) filter (where d.place <= 200), sum(d.micros), null::integer[]
+    sum(d.events)::bigint, count(*) filter (where d.place <= 200 or d.app_source = 'flywheel'), sum(d.micros), null::integer[]
   from (
     select
       t.user_id, t.day, t.app_source, t.event_type,
       count(*) as events,
-      row_number() over (partition by t.user_id, t.day order by min(t.version)) as place,
+      row_number() over (partition by t.user_id, t.day, t.app_source = 'flywheel' order by min(t.version)) as place,
       coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
     from timed as t
     group by t.user_id, t.day, t.app_source, t.event_type
@@ -226,7 +221,7 @@ as $$
   from (
     select distinct on (e.user_id) e.day, flywheel.text_in(e.payload -> 'métier', 100) as job
     from event as e
-    where wanted is null and e.event_type = 'métier_choisi'
+    where e.event_type = 'métier_choisi'
     order by e.user_id, e.at desc, e.version desc
   ) as c
   where c.job is not null
@@ -236,8 +231,7 @@ as $$
     'satisfaction', e.day, e.app_source, '',
     count(*), 0, sum(flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5)), null
   from event as e
-  where wanted is null
-    and e.event_type = 'feedback.submitted'
+  where e.event_type = 'feedback.submitted'
     and flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5) is not null
   group by e.day, e.app_source
   union all
@@ -281,12 +275,12 @@ as $$
   group by t.day
 $$;
 
-comment on function flywheel.figures(uuid[], bigint[], text[]) is
-  'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
+comment on function flywheel.figures(uuid[], bigint[]) is
+  'What the log says of users up to a version of each: the definition of every figure in the rollups.
 
 Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names; those beyond are app other.
 
-event (day, app, type): events; users: how many, each for the first 200 apps and types of their day; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
+event (day, app, type): events; users: how many, each for the first 200 apps and types of their day, and for all that the flywheel tells; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
 first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
 last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.

@@ -3,6 +3,11 @@ returns integer
 language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 declare
   ids bigint[];

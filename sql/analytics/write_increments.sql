@@ -11,30 +11,22 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  late_users uuid[];
-begin
   -- The increments are sums over everybody who was folded. Where somebody was refused they do not hold.
-  if increments is null or cardinality(committed) < folded then
-    perform flywheel.count_users(committed, counted, upto);
-    return;
-  end if;
-
-  if increments <> '[]' then
+  holds boolean := increments is not null and cardinality(committed) = folded;
+begin
+  if holds and increments <> '[]' then
     insert into flywheel.rollup_increments (increments) values (write_increments.increments);
   end if;
 
-  if true = any (late) then
-    select
-      array_agg(c.user_id),
-      array_agg(c.counted),
-      array_agg(c.upto)
-    into late_users, counted, upto
-    from unnest(committed, counted, upto, late) as c (user_id, counted, upto, is_late)
-    where c.is_late;
-    perform flywheel.count_users(late_users, counted, upto, array['event', 'first_event', 'retention']);
+  select array_agg(c.user_id), array_agg(c.counted), array_agg(c.upto)
+  into committed, counted, upto
+  from unnest(committed, counted, upto, late) as c (user_id, counted, upto, is_late)
+  where (c.is_late or not holds) and c.upto > c.counted;
+  if committed is not null then
+    perform flywheel.count_users(committed, counted, upto);
   end if;
 end
 $$;
 
 comment on function flywheel.write_increments(text, integer, uuid[], bigint[], bigint[], boolean[]) is
-  'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: whose events came in another order than they happened.';
+  'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: of whom they hold nothing, because events came in another order than they happened.';

@@ -91,11 +91,23 @@ begin
     told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
   end if;
 
+  -- To count from the log takes its time: in a long backlog of late events that is done at its end, and on the way each time that there
+  -- are twice as many, so that all of it costs in proportion to them.
+  upto := array(
+    select
+      case
+        when c.late and c.version < c.head and c.version < 2 * c.counted then c.counted
+        else greatest(c.counted, c.version)
+      end
+    from unnest(heads, counted, versions, late) with ordinality as c (head, counted, version, late, place)
+    order by c.place
+  );
+
   update flywheel.streams as s
   set
     version = r.head,
     processed_version = r.version,
-    counted_version = greatest(s.counted_version, r.version),
+    counted_version = r.upto,
     lease_token = null,
     wake_at = r.wake_at,
     -- A failure beyond the first event of the lease is that event's first one.
@@ -117,19 +129,13 @@ begin
       else r.wake_at
     end
   from (
-    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.wake_at, c.failed
-    from unnest(committed, heads, told, versions, wakes, failed)
-      as c (user_id, head, told, version, wake_at, failed)
+    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.upto, c.wake_at, c.failed
+    from unnest(committed, heads, told, versions, upto, wakes, failed)
+      as c (user_id, head, told, version, upto, wake_at, failed)
   ) as r
   left join public.phoenix_events as next
     on next.user_id = r.user_id and next.version = r.version + 1
   where s.user_id = r.user_id;
-
-  upto := array(
-    select greatest(c.counted, c.version)
-    from unnest(counted, versions) with ordinality as c (counted, version, place)
-    order by c.place
-  );
 
   -- json_each() reads every escape, and so refuses what jsonb would: NUL and halves of characters.
   insert into flywheel.states as st (user_id, shape, state)
@@ -145,7 +151,10 @@ begin
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
   if effects ? 'activity' then
-    perform flywheel.write_activity(effects -> 'activity', committed);
+    perform flywheel.write_activity(
+      effects -> 'activity',
+      array(select c.user_id from unnest(committed, versions, upto) as c (user_id, version, upto) where c.upto >= c.version)
+    );
   end if;
   if effects ? 'nudge_change' then
     perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
@@ -168,4 +177,4 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';

@@ -94,6 +94,7 @@ begin
         || '","attempts":' || s.attempts
         || ',"version":' || f.version
         || ',"behind":' || s.version - f.version
+        || ',"is_uncounted":' || (s.counted_version < f.version)
         || ',"state":' || f.state
         || ',"events":[' || coalesce(e.events, '') || ']}'
     from flywheel.streams as s
@@ -149,4 +150,4 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';

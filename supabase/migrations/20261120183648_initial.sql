@@ -244,7 +244,7 @@ comment on column flywheel.streams.user_id is 'The stream''s owner.';
 comment on column flywheel.streams.version is 'Events appended.';
 comment on column flywheel.streams.processed_version is 'The checkpoint: events folded. A replay sets it back.';
 comment on column flywheel.streams.counted_version is
-  'The highest checkpoint ever reached: what the rollups count. A replay leaves it.';
+  'The last version that the rollups count: the highest checkpoint ever reached, or less while a backlog of late events is folded. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
@@ -3105,6 +3105,7 @@ begin
         || '","attempts":' || s.attempts
         || ',"version":' || f.version
         || ',"behind":' || s.version - f.version
+        || ',"is_uncounted":' || (s.counted_version < f.version)
         || ',"state":' || f.state
         || ',"events":[' || coalesce(e.events, '') || ']}'
     from flywheel.streams as s
@@ -3160,7 +3161,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
@@ -3559,13 +3560,13 @@ comment on function flywheel.text_in(jsonb, integer) is
 create function flywheel.hundredths_in(value jsonb, least_value double precision, most_value double precision)
 returns bigint
 language sql
-immutable
+stable
 parallel safe
 set search_path = ''
 return case
   when jsonb_typeof(value) <> 'number' then null
-  -- What is so small reads as 0 in JavaScript, while to cast it is an error.
-  when abs(value::numeric) < 2.4703e-324 then case when 0 between least_value and most_value then 0 end
+  -- What is too small for a double is 0 in JavaScript, while to cast it is an error; what is too large nobody can publish.
+  when not pg_input_is_valid(value #>> '{}', 'double precision') then case when 0 between least_value and most_value then 0 end
   when value::double precision between least_value and most_value then floor(value::double precision * 100 + 0.5)
 end;
 
@@ -3616,7 +3617,7 @@ comment on function flywheel.transition_target(jsonb) is
   'The app that a transition_écosystème leads to, without phoenix_; empty where it names none.';
 
 -- analytics/figures.sql
-create function flywheel.figures(of_users uuid[], upto bigint[], wanted text[] default null)
+create function flywheel.figures(of_users uuid[], upto bigint[])
 returns table (
   figure text,
   day date,
@@ -3685,19 +3686,17 @@ as $$
           then e.at - lag(e.at) over (partition by e.user_id, e.app_source = 'flywheel' order by e.at, e.version)
       end as since
     from event as e
-    where wanted is null or wanted && array['event', 'first_event']
   ),
   presence as (
     select e.user_id, e.app_source, max(e.day) as last_day
     from event as e
-    where wanted is null
     group by e.user_id, e.app_source
   ),
   active_week as (
     select distinct e.user_id, a.app_source, date_trunc('week', e.day::timestamp)::date as week
     from event as e
     cross join lateral (values (e.app_source), ('')) as a (app_source)
-    where (wanted is null or 'retention' = any (wanted)) and e.app_source <> 'flywheel'
+    where e.app_source <> 'flywheel'
   ),
   exploration as (
     select
@@ -3705,7 +3704,7 @@ as $$
       max(e.at) filter (where e.event_type = 'exploration_commencée') as begun,
       max(e.at) filter (where e.event_type = 'métier_choisi') as chosen
     from event as e
-    where wanted is null and e.event_type in ('exploration_commencée', 'métier_choisi')
+    where e.event_type in ('exploration_commencée', 'métier_choisi')
     group by e.user_id
   ),
   reached as (
@@ -3713,12 +3712,9 @@ as $$
     from event as e
     join flywheel.journey_steps() as s
       on s.event_type = e.event_type
-    where wanted is null
-      and (
-        e.event_type <> 'transition_écosystème'
-        or e.payload -> 'status' in ('"accepted"', '"completed"')
-        or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
-      )
+    where e.event_type <> 'transition_écosystème'
+      or e.payload -> 'status' in ('"accepted"', '"completed"')
+      or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
     group by e.user_id, s.step, e.event_type
   ),
   path as (
@@ -3744,7 +3740,7 @@ as $$
   payment as (
     select e.user_id, e.day, flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000) as cents
     from event as e
-    where wanted is null and e.event_type = 'subscription.activated'
+    where e.event_type = 'subscription.activated'
   ),
   transition as (
     select
@@ -3756,7 +3752,7 @@ as $$
       coalesce(e.payload -> 'status', 'null') as status,
       flywheel.transition_target(e.payload) as target
     from event as e
-    where wanted is null and e.event_type = 'transition_écosystème'
+    where e.event_type = 'transition_écosystème'
   ),
   told as (
     select
@@ -3775,12 +3771,12 @@ as $$
 
   select
     'event', d.day, d.app_source, d.event_type,
-    sum(d.events)::bigint, count(*) filter (where d.place <= 200), sum(d.micros), null::integer[]
+    sum(d.events)::bigint, count(*) filter (where d.place <= 200 or d.app_source = 'flywheel'), sum(d.micros), null::integer[]
   from (
     select
       t.user_id, t.day, t.app_source, t.event_type,
       count(*) as events,
-      row_number() over (partition by t.user_id, t.day order by min(t.version)) as place,
+      row_number() over (partition by t.user_id, t.day, t.app_source = 'flywheel' order by min(t.version)) as place,
       coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
     from timed as t
     group by t.user_id, t.day, t.app_source, t.event_type
@@ -3844,7 +3840,7 @@ as $$
   from (
     select distinct on (e.user_id) e.day, flywheel.text_in(e.payload -> 'métier', 100) as job
     from event as e
-    where wanted is null and e.event_type = 'métier_choisi'
+    where e.event_type = 'métier_choisi'
     order by e.user_id, e.at desc, e.version desc
   ) as c
   where c.job is not null
@@ -3854,8 +3850,7 @@ as $$
     'satisfaction', e.day, e.app_source, '',
     count(*), 0, sum(flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5)), null
   from event as e
-  where wanted is null
-    and e.event_type = 'feedback.submitted'
+  where e.event_type = 'feedback.submitted'
     and flywheel.hundredths_in(e.payload -> 'satisfaction', 1, 5) is not null
   group by e.day, e.app_source
   union all
@@ -3899,12 +3894,12 @@ as $$
   group by t.day
 $$;
 
-comment on function flywheel.figures(uuid[], bigint[], text[]) is
-  'What the log says of users up to a version of each: the definition of every figure in the rollups. wanted: some of event, first_event and retention, or null for all.
+comment on function flywheel.figures(uuid[], bigint[]) is
+  'What the log says of users up to a version of each: the definition of every figure in the rollups.
 
 Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names; those beyond are app other.
 
-event (day, app, type): events; users: how many, each for the first 200 apps and types of their day; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
+event (day, app, type): events; users: how many, each for the first 200 apps and types of their day, and for all that the flywheel tells; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
 first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
 last_event (day, app or all): users whose last event happened that day. All users of a period that ends today have theirs in it.
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
@@ -3922,12 +3917,7 @@ transition_time (day of the request): transitions accepted; total: microseconds 
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';
 
 -- analytics/add_figures.sql
-create function flywheel.add_figures(
-  of_users uuid[],
-  upto bigint[],
-  times integer,
-  wanted text[] default null
-)
+create function flywheel.add_figures(of_users uuid[], upto bigint[], times integer)
 returns void
 language sql
 set search_path = ''
@@ -3944,30 +3934,26 @@ as $$
         else jsonb_build_array('{}'::integer[], f.seconds)
       end
     )
-  from flywheel.figures(of_users, upto, wanted) as f
-  having count(*) > 0
+  -- A list of JSON ends at 256 MB, and one user may have used a million words.
+  from (select f.*, row_number() over () / 10000 as piece from flywheel.figures(of_users, upto) as f) as f
+  group by f.piece
 $$;
 
-comment on function flywheel.add_figures(uuid[], bigint[], integer, text[]) is
-  'Adds (times 1) to the rollups, or takes from them (times -1), what the log says of users up to a version of each. wanted: some figures, or null for all.';
+comment on function flywheel.add_figures(uuid[], bigint[], integer) is
+  'Adds (times 1) to the rollups, or takes from them (times -1), what the log says of users up to a version of each.';
 
 -- analytics/count_users.sql
-create function flywheel.count_users(
-  of_users uuid[],
-  counted bigint[],
-  upto bigint[],
-  wanted text[] default null
-)
+create function flywheel.count_users(of_users uuid[], counted bigint[], upto bigint[])
 returns void
 language sql
 set search_path = ''
 as $$
-  select flywheel.add_figures(of_users, counted, -1, wanted);
-  select flywheel.add_figures(of_users, upto, 1, wanted);
+  select flywheel.add_figures(of_users, counted, -1);
+  select flywheel.add_figures(of_users, upto, 1);
 $$;
 
-comment on function flywheel.count_users(uuid[], bigint[], bigint[], text[]) is
-  'Counts users anew from the log, in place of what was counted up to a version of each: for events that happened before some that were counted already. wanted: some figures, or null for all.';
+comment on function flywheel.count_users(uuid[], bigint[], bigint[]) is
+  'Counts users anew from the log, in place of what was counted up to a version of each: for events that happened before some that were counted already.';
 
 -- analytics/uncount_user.sql
 create function flywheel.uncount_user(user_id uuid)
@@ -3997,33 +3983,25 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  late_users uuid[];
-begin
   -- The increments are sums over everybody who was folded. Where somebody was refused they do not hold.
-  if increments is null or cardinality(committed) < folded then
-    perform flywheel.count_users(committed, counted, upto);
-    return;
-  end if;
-
-  if increments <> '[]' then
+  holds boolean := increments is not null and cardinality(committed) = folded;
+begin
+  if holds and increments <> '[]' then
     insert into flywheel.rollup_increments (increments) values (write_increments.increments);
   end if;
 
-  if true = any (late) then
-    select
-      array_agg(c.user_id),
-      array_agg(c.counted),
-      array_agg(c.upto)
-    into late_users, counted, upto
-    from unnest(committed, counted, upto, late) as c (user_id, counted, upto, is_late)
-    where c.is_late;
-    perform flywheel.count_users(late_users, counted, upto, array['event', 'first_event', 'retention']);
+  select array_agg(c.user_id), array_agg(c.counted), array_agg(c.upto)
+  into committed, counted, upto
+  from unnest(committed, counted, upto, late) as c (user_id, counted, upto, is_late)
+  where (c.is_late or not holds) and c.upto > c.counted;
+  if committed is not null then
+    perform flywheel.count_users(committed, counted, upto);
   end if;
 end
 $$;
 
 comment on function flywheel.write_increments(text, integer, uuid[], bigint[], bigint[], boolean[]) is
-  'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: whose events came in another order than they happened.';
+  'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: of whom they hold nothing, because events came in another order than they happened.';
 
 -- analytics/user_activity.sql
 create table flywheel.user_activity (
@@ -4177,6 +4155,11 @@ returns integer
 language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 declare
   ids bigint[];
@@ -4346,8 +4329,9 @@ begin
           v.figure, v.day - date '1970-01-01', v.app_source, v.key, v.count, v.users, v.total, v.remembered, v.forgotten
         )
       )
-    from flywheel.verify_rollups() as v
-    having count(*) > 0
+    -- In pieces, as in flywheel.add_figures().
+    from (select v.*, row_number() over () / 10000 as piece from flywheel.verify_rollups() as v) as v
+    group by v.piece
     returning jsonb_array_length(increments::jsonb) as corrections
   )
   select coalesce(sum(w.corrections), 0) into corrections from written as w;
@@ -4455,11 +4439,23 @@ begin
     told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
   end if;
 
+  -- To count from the log takes its time: in a long backlog of late events that is done at its end, and on the way each time that there
+  -- are twice as many, so that all of it costs in proportion to them.
+  upto := array(
+    select
+      case
+        when c.late and c.version < c.head and c.version < 2 * c.counted then c.counted
+        else greatest(c.counted, c.version)
+      end
+    from unnest(heads, counted, versions, late) with ordinality as c (head, counted, version, late, place)
+    order by c.place
+  );
+
   update flywheel.streams as s
   set
     version = r.head,
     processed_version = r.version,
-    counted_version = greatest(s.counted_version, r.version),
+    counted_version = r.upto,
     lease_token = null,
     wake_at = r.wake_at,
     -- A failure beyond the first event of the lease is that event's first one.
@@ -4481,19 +4477,13 @@ begin
       else r.wake_at
     end
   from (
-    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.wake_at, c.failed
-    from unnest(committed, heads, told, versions, wakes, failed)
-      as c (user_id, head, told, version, wake_at, failed)
+    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.upto, c.wake_at, c.failed
+    from unnest(committed, heads, told, versions, upto, wakes, failed)
+      as c (user_id, head, told, version, upto, wake_at, failed)
   ) as r
   left join public.phoenix_events as next
     on next.user_id = r.user_id and next.version = r.version + 1
   where s.user_id = r.user_id;
-
-  upto := array(
-    select greatest(c.counted, c.version)
-    from unnest(counted, versions) with ordinality as c (counted, version, place)
-    order by c.place
-  );
 
   -- json_each() reads every escape, and so refuses what jsonb would: NUL and halves of characters.
   insert into flywheel.states as st (user_id, shape, state)
@@ -4509,7 +4499,10 @@ begin
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
   end if;
   if effects ? 'activity' then
-    perform flywheel.write_activity(effects -> 'activity', committed);
+    perform flywheel.write_activity(
+      effects -> 'activity',
+      array(select c.user_id from unnest(committed, versions, upto) as c (user_id, version, upto) where c.upto >= c.version)
+    );
   end if;
   if effects ? 'nudge_change' then
     perform flywheel.write_nudge_changes(effects -> 'nudge_change', committed);
@@ -4532,7 +4525,7 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether flywheel.write_increments() counts from the log, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)

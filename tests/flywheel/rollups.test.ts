@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { nudges } from "../../shared/domain/reactors/nudges.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
-import { work } from "../../shared/flywheel/work.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import {
@@ -25,6 +25,7 @@ afterEach(() => base[Symbol.asyncDispose]());
 
 const day = 86_400_000;
 const now = Date.now();
+const shape = shapeOfWork([nudges]);
 
 const types = [
   "exploration_commencée",
@@ -81,9 +82,11 @@ function userOf(index: number): string {
 type Step =
   | { kind: "publish"; events: Event[] }
   | { kind: "work"; workers: number }
+  | { kind: "work on one lease" }
   | { kind: "replay"; user: number }
   | { kind: "erase"; user: number }
   | { kind: "merge" }
+  | { kind: "lease at most"; events: number }
   | { kind: "lose a lease" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -101,9 +104,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       workers: fc.integer({ min: 1, max: 3 }),
     }),
   },
+  { weight: 4, arbitrary: fc.constant({ kind: "work on one lease" as const }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("replay" as const), user: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("erase" as const), user: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.constant({ kind: "merge" as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("lease at most" as const),
+      events: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: "lose a lease" as const }) },
 );
 
@@ -122,6 +133,11 @@ async function take(step: Step): Promise<void> {
     case "work":
       await Promise.all(Array.from({ length: step.workers }, () => drain(database, [nudges])));
       return;
+    case "work on one lease": {
+      const leased = await lease(database, shape);
+      if (leased) await work(database, [nudges], shape, leased);
+      return;
+    }
     case "replay":
       await database`select flywheel.reprocess(${userOf(step.user)})`;
       return;
@@ -130,6 +146,9 @@ async function take(step: Step): Promise<void> {
       return;
     case "merge":
       await database`select flywheel.merge_rollups()`;
+      return;
+    case "lease at most":
+      await base.admin`update flywheel.settings set lease_events = ${step.events}`;
       return;
     case "lose a lease":
       // Whoever works next finds some of the users leased by somebody who has died.
@@ -251,7 +270,55 @@ test("the rollups equal the log at every moment while publishers, workers and me
   expect(counted!.events).toBeGreaterThanOrEqual(1000);
 });
 
-test.each(["1e-350", "-1e-350", "1e-310", "1e-5"])(
+test("a long backlog of late events is counted at its end, and on the way each time that it has doubled", async () => {
+  await base.admin`update flywheel.settings set lease_events = 10`;
+  const user = crypto.randomUUID();
+  const cv = (minutes: number) =>
+    eventOf(user, {
+      app_source: "cv",
+      event_type: "cv.generated",
+      timestamp: new Date(now - day + minutes * 60_000).toISOString(),
+    });
+  await publish(database, cv(1000));
+  await drain(database, [nudges]);
+  await publish(database, Array.from({ length: 200 }, (_, minutes) => cv(minutes)));
+  const counted: number[] = [];
+  for (;;) {
+    const leased = await lease(database, shape);
+    if (!leased) break;
+    await work(database, [nudges], shape, leased);
+    expect(await wrong()).toEqual([]);
+    const [row] = await base.admin`select counted_version::int as version from flywheel.streams`;
+    counted.push(row!.version);
+  }
+  expect([...new Set(counted)]).toEqual([11, 31, 71, 151, 201]);
+  expect(counted.length).toBe(20);
+});
+
+test("a user of very many words is counted in pieces, and can be erased", async () => {
+  const user = crypto.randomUUID();
+  await publish(database, eventOf(user));
+  await base.superuser`
+    insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+    select ${user}, n, gen_random_uuid(), 'test.t' || n, 'aube', '{}', now() - interval '1 day', sha256(n::text::bytea)
+    from generate_series(2, 15000) as n
+  `;
+  await base.admin`
+    update flywheel.streams set version = 15000, processed_version = 15000, counted_version = 15000, available_at = null
+  `;
+  await base.admin`select flywheel.rebuild_rollups()`;
+  expect(await wrong()).toEqual([]);
+  await base.admin`select flywheel.erase_user(${user}, 'asked for')`;
+  const pieces = await base.admin`
+    select json_array_length(increments::json) as cells from flywheel.rollup_increments
+  `;
+  expect(Math.max(...pieces.map(({ cells }) => cells))).toBeLessThanOrEqual(10_000);
+  expect(pieces.reduce((sum, { cells }) => sum + cells, 0)).toBeGreaterThan(15_000);
+  while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
+  expect(await database`select * from flywheel.rollups`).toEqual([]);
+});
+
+test.each(["1e-350", "-1e-350", "2.47031e-324", "1e-310", "1e-5"])(
   "an amount of %s is counted as it reads, and stands in nobody's way",
   async (amount) => {
     const user = crypto.randomUUID();

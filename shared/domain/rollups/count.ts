@@ -1,8 +1,8 @@
 import { type Activity, rememberActivity } from "./activity.ts";
 import type { CountedEvent } from "./counted-event.ts";
-import { countEvent, type EventsMemory, isInOrder } from "./events.ts";
+import { areInOrder, countEvent, type EventsMemory } from "./events.ts";
 import { countExploration, type ExplorationMemory } from "./explorations.ts";
-import type { Add, Figure } from "./increments.ts";
+import type { Add } from "./increments.ts";
 import { countOpinion } from "./opinions.ts";
 import { countedApp, countPresence, type Presence } from "./presence.ts";
 import { countRevenue, type Paid } from "./revenue.ts";
@@ -19,16 +19,13 @@ export interface CountMemory {
 }
 
 /** The key of that memory in a user's state, and the version of its shape, as a reactor has them. */
-export const counting = { name: "rollups", version: 2 } as const;
-
-/** The figures that can be counted event by event only in the order in which they happened. */
-const inOrderOnly: ReadonlySet<Figure> = new Set(["event", "first_event", "retention"]);
+export const counting = { name: "rollups", version: 3 } as const;
 
 export interface Counted {
   memory: CountMemory;
-  /** Whether an event happened before one that came earlier: then the database counts those figures, from the log. */
+  /** Whether an event happened before one that came earlier: then nothing is added, and the database counts the user, from the log. */
   isLate: boolean;
-  /** Where it has changed since it was last counted. */
+  /** Where it has changed since it was last counted, or may have. */
   activity: Activity | undefined;
 }
 
@@ -36,19 +33,17 @@ export interface Counted {
  * Counts a user's next events.
  *
  * @param events in the order of their versions; of these only the new ones are added, the others are remembered anew
+ * @param isBehind whether not all is counted that is remembered, because it was late
  * @returns never throws, whatever the payloads hold
  */
 export function count(
   memory: CountMemory | undefined,
   events: readonly (CountedEvent & { is_new: boolean })[],
   add: Add,
+  isBehind = false,
 ): Counted {
   const known: CountMemory = memory ?? { events: {}, presence: [] };
-  const isLate = hasLate(known.events, events);
-  const addWithoutOrder: Add = (cell, amounts) => {
-    if (!inOrderOnly.has(cell.figure)) add(cell, amounts);
-  };
-  const addNew = isLate ? addWithoutOrder : add;
+  const isLate = isBehind || !areInOrder(known.events, events);
   let {
     events: seen,
     presence,
@@ -59,7 +54,7 @@ export function count(
   } = known;
   let written = activity;
   for (const sent of events) {
-    const addOf = sent.is_new ? addNew : ignore;
+    const addOf = sent.is_new && !isLate ? add : ignore;
     const app_source = countedApp(presence, sent.app_source);
     const event = app_source === sent.app_source ? sent : { ...sent, app_source };
     const presenceBefore = presence;
@@ -82,7 +77,7 @@ export function count(
       ...(activity !== nothing && { activity }),
     },
     isLate,
-    activity: activity === written ? undefined : activity,
+    activity: activity === nothing || (activity === written && !isLate) ? undefined : activity,
   };
 }
 
@@ -90,15 +85,3 @@ const nothing: ExplorationMemory & TransitionsMemory & Activity = {};
 const none: Paid = [];
 
 const ignore: Add = () => {};
-
-function hasLate(
-  { last }: EventsMemory,
-  events: readonly (CountedEvent & { is_new: boolean })[],
-): boolean {
-  let latest = last;
-  for (const { at, is_new } of events) {
-    if (is_new && !isInOrder(latest, at)) return true;
-    latest = Math.max(latest ?? -Infinity, at);
-  }
-  return false;
-}
