@@ -39,7 +39,7 @@ const asking = createRateLimiter(services.redis, {
   windowMs: 60_000,
 }, services);
 
-/** Whose transition a call is about: a user's own, or with a secret key whose the body says. */
+/** Whose transition a call is about: a user's own, or with a secret key whose the caller says. */
 function ownerOf(caller: Caller, named: string | undefined): string | undefined {
   if (caller.kind === "secret") return named;
   if (named !== undefined && named.toLowerCase() !== caller.userId) {
@@ -67,7 +67,7 @@ app.post("/", async (context) => {
 app.get("/", async (context) => {
   const caller = await callerOf(context, "user", "secret");
   const query = validate(transitionsQuery, context.req.query());
-  return context.json(await listTransitions(database, ownerOf(caller, undefined), query));
+  return context.json(await listTransitions(database, ownerOf(caller, query.user_id), query));
 });
 
 for (const step of transitionSteps) {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { slugOf } from "../domain/apps.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
 import type { Database, JsonText } from "../platform/database.ts";
+import { pageOf } from "./page.ts";
 
 /** A text in NFC, as the log keeps it, whose characters are counted as Postgres counts them. */
 const normalText = (max: number) =>
@@ -11,6 +12,7 @@ const normalText = (max: number) =>
 
 /** Which of a user's events to list. */
 export const eventsQuery = z.object({
+  /** At most: a page ends before where its events are large. */
   limit: z.coerce.number().int().min(1).max(200).default(50),
   /** Events of earlier versions, newest first: the `next` of the page before. */
   before: z.coerce.number().int().min(1).optional(),
@@ -35,35 +37,42 @@ export async function listEvents(
   userId: string,
   query: EventsQuery,
 ): Promise<JsonText> {
-  const direction = query.after === undefined ? sql`desc` : sql`asc`;
-  const rows = await sql<{ version: number; event: JsonText }[]>`
-    select e.version, to_json(e)::text as event
-    from (
-      select
-        event_id, user_id, version::int, event_type, app_source, payload, metadata, correlation_id, causation_id, session_id,
-        ${isoTime(sql, "timestamp")}, ${isoTime(sql, "received_at")},
-        encode(event_hash, 'hex') as event_hash, ai_processing_error
-      from public.phoenix_events as p
+  const order = query.after === undefined ? sql`version desc` : sql`version`;
+  const page = pageOf(sql, {
+    rows: sql`
+      select *
+      from public.phoenix_events
       where user_id = ${userId}
         ${query.before === undefined ? sql`` : sql`and version < ${query.before}`}
         ${query.after === undefined ? sql`` : sql`and version > ${query.after}`}
         ${query.event_type === undefined ? sql`` : sql`and event_type = ${query.event_type}`}
         ${query.app_source === undefined ? sql`` : sql`and app_source = ${query.app_source}`}
-      order by p.version ${direction}
-      limit ${query.limit + 1}
+    `,
+    bytes: sql`octet_length(payload::text) + octet_length(metadata::text)`,
+    order,
+    limit: query.limit,
+  });
+  const rows = await sql<{ version: number; has_more: boolean; event: JsonText }[]>`
+    select p.version::int, p.has_more, to_json(e)::text as event
+    from (${page}) as p
+    cross join lateral (
+      select
+        p.event_id, p.user_id, p.version, p.event_type, p.app_source, p.payload, p.metadata, p.correlation_id, p.causation_id,
+        p.session_id, ${isoTime(sql, "timestamp")}, ${isoTime(sql, "received_at")},
+        encode(p.event_hash, 'hex') as event_hash, p.ai_processing_error
     ) as e
-    order by e.version ${direction}
+    order by ${order}
   `;
-  const page = rows.slice(0, query.limit);
-  const next = rows.length > query.limit ? page.at(-1)!.version : null;
-  return `{"events":[${page.map(({ event }) => event).join()}],"next":${next}}`;
+  const last = rows.at(-1);
+  const next = last?.has_more ? last.version : null;
+  return `{"events":[${rows.map(({ event }) => event).join()}],"next":${next}}`;
 }
 
 /** A column's time as text, under the column's name. */
 function isoTime(sql: Database, column: string) {
   return sql`
     regexp_replace(
-      to_char(${sql(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '000Z$', 'Z'
+      to_char(p.${sql(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '000Z$', 'Z'
     ) as ${sql(column)}
   `;
 }

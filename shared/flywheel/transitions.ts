@@ -5,6 +5,7 @@ import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs } from "../domain/settings.ts";
 import { transitionStatuses } from "../domain/transition.ts";
 import type { Database } from "../platform/database.ts";
+import { pageOf } from "./page.ts";
 import { readLatestProfile } from "./user.ts";
 
 /** What an app can do with a transition. */
@@ -50,6 +51,9 @@ export type TransitionRequest = z.output<typeof transitionRequest>;
 export const transitionsQuery = z.object({
   target_app: app.optional(),
   status: z.enum(transitionStatuses).optional(),
+  /** Only with a secret key: whose, and without it everybody's. */
+  user_id: z.guid().optional(),
+  /** At most: a page ends before where its contexts are large. */
   limit: z.coerce.number().int().min(1).max(200).default(50),
   /** The `next` of the page before. */
   before: z.guid().optional(),
@@ -105,28 +109,34 @@ export async function listTransitions(
   query: TransitionsQuery,
 ): Promise<{ transitions: Transition[]; next: string | null }> {
   const isTheirs = userId === undefined ? sql`` : sql`and user_id = ${userId}`;
-  const rows = await sql<Transition[]>`
-    select ${columns(sql)}
-    from public.phoenix_transitions
-    where true
-      ${isTheirs}
-      ${query.target_app === undefined ? sql`` : sql`and target_app = ${query.target_app}`}
-      ${query.status === undefined ? sql`` : sql`and status = ${query.status}`}
-      ${
-    query.before === undefined ? sql`` : sql`
-      and (requested_at, transition_id) < (
-        select requested_at, transition_id
-        from public.phoenix_transitions
-        where transition_id = ${query.before} ${isTheirs}
-      )`
-  }
-    order by requested_at desc, transition_id desc
-    limit ${query.limit + 1}
+  const order = sql`requested_at desc, transition_id desc`;
+  const page = pageOf(sql, {
+    rows: sql`
+      select *
+      from public.phoenix_transitions
+      where true
+        ${isTheirs}
+        ${query.target_app === undefined ? sql`` : sql`and target_app = ${query.target_app}`}
+        ${query.status === undefined ? sql`` : sql`and status = ${query.status}`}
+        ${
+      query.before === undefined ? sql`` : sql`
+        and (requested_at, transition_id) < (
+          select requested_at, transition_id
+          from public.phoenix_transitions
+          where transition_id = ${query.before} ${isTheirs}
+        )`
+    }
+    `,
+    bytes: sql`octet_length(context::text)`,
+    order,
+    limit: query.limit,
+  });
+  const rows = await sql<(Transition & { has_more: boolean })[]>`
+    select ${columns(sql)}, has_more from (${page}) as p order by ${order}
   `;
-  const transitions = rows.slice(0, query.limit);
   return {
-    transitions,
-    next: rows.length > query.limit ? transitions.at(-1)?.transition_id ?? null : null,
+    transitions: rows.map(({ has_more: _, ...transition }) => transition),
+    next: rows.at(-1)?.has_more ? rows.at(-1)!.transition_id : null,
   };
 }
 

@@ -14,6 +14,7 @@ import {
 import { wellbeing } from "../domain/reactors/wellbeing.ts";
 import { type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
+import { pageOf } from "./page.ts";
 
 /** What is remembered of a user; `stale` where other reactors than these folded it, or a replay does, until it has been folded anew. */
 export type Memory =
@@ -69,21 +70,51 @@ export async function readLatestProfile(
   const isFresh = read !== null && isOf(profile, read.shape);
   const known = isFresh ? readProfile(read.state) : profile.initial;
   const version = isFresh ? read.version : 0;
-  const events = version === (read?.head ?? 0) ? [] : await database<StoredEvent[]>`
-    select
-      version::int, event_id, event_type, app_source, payload, correlation_id,
-      floor(extract(epoch from "timestamp") * 1000)::float8 as "timestamp",
-      floor(extract(epoch from received_at) * 1000)::float8 as received_at,
-      false as set_aside
-    from public.phoenix_events
-    where user_id = ${userId} and version > ${version} and event_type = any (${profileTypes})
-    order by version
-  `;
-  const latest = events.reduce((known, event) => {
-    const recognised = recognise(event);
-    return recognised.kind === "known" ? foldProfile(known, recognised.event) : known;
-  }, known);
+  const latest = version === (read?.head ?? 0)
+    ? known
+    : await foldUntold(database, userId, known, version);
   return { profile: latest, settings: settingsOver(settings)(Infinity) };
+}
+
+/** Folds what a profile does not know yet, page by page: a whole history may be more than an instance has room for. */
+async function foldUntold(
+  sql: Database,
+  userId: string,
+  known: Profile,
+  version: number,
+): Promise<Profile> {
+  let latest = known;
+  let after: number | undefined = version;
+  while (after !== undefined) {
+    const order = sql`version`;
+    const page = pageOf(sql, {
+      rows: sql`
+        select *
+        from public.phoenix_events
+        where user_id = ${userId} and version > ${after} and event_type = any (${profileTypes})
+      `,
+      bytes: sql`octet_length(payload::text)`,
+      order,
+      limit: 1_000,
+    });
+    const events: (StoredEvent & { has_more: boolean })[] = await sql`
+      select
+        version::int, event_id, event_type, app_source, payload, correlation_id,
+        floor(extract(epoch from "timestamp") * 1000)::float8 as "timestamp",
+        floor(extract(epoch from received_at) * 1000)::float8 as received_at,
+        false as set_aside,
+        has_more
+      from (${page}) as p
+      order by ${order}
+    `;
+    for (const event of events) {
+      const recognised = recognise(event);
+      if (recognised.kind === "known") latest = foldProfile(latest, recognised.event);
+    }
+    const last = events.at(-1);
+    after = last?.has_more ? last.version : undefined;
+  }
+  return latest;
 }
 
 /** What a dashboard says of everybody. */

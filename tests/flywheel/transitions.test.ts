@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import {
@@ -189,4 +190,49 @@ test("transitions of the same time are listed page by page, each once", async ()
     before = page.next;
   } while (before !== null);
   expect(found.sort()).toEqual(asked.map(({ transition_id }) => transition_id).sort());
+});
+
+test("a page of transitions ends before it is more than an instance has room for", async () => {
+  const user_id = crypto.randomUUID();
+  await base.admin`
+    insert into public.phoenix_transitions (
+      user_id, transition_id, source_app, target_app, context, status, requested_at, expires_at
+    )
+    select
+      ${user_id}, gen_random_uuid(), 'aube', 'cv', jsonb_build_object('n', n, 'text', repeat('x', 900000)), 'rejected',
+      now() - n * interval '1 hour', now()
+    from generate_series(1, 12) as n
+  `;
+  const pages: unknown[][] = [];
+  let before: string | null | undefined;
+  do {
+    const page = await listTransitions(database, user_id, transitionsQuery.parse({ before }));
+    pages.push(page.transitions.map(({ context }) => (context as { n: number }).n));
+    before = page.next;
+  } while (before !== null);
+  expect(pages).toEqual([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12]]);
+});
+
+test("a long history that nobody has folded is read piece by piece", async () => {
+  const user_id = crypto.randomUUID();
+  const pad = "x".repeat(900_000);
+  const say = (event_type: string, payload: object) =>
+    publish(
+      database,
+      event(user_id, { event_type, app_source: "aube", payload: { ...payload, pad } }),
+    );
+  await say("métier_choisi", { métier: "Designer UX" });
+  for (let n = 2; n <= 12; n++) await say("compétences_révélées", { compétences: [`la ${n}e`] });
+  let reads = 0;
+  const watched = postgres(base.url, {
+    max: 1,
+    debug: (_, statement) => reads += Number(statement.includes("public.phoenix_events")),
+  });
+  const { context } = await ask(user_id, { context: { note: "à la main" } }, watched);
+  await watched.end();
+  expect(reads).toBe(3);
+  expect(context).toMatchObject({
+    métier_choisi: "Designer UX",
+    compétences_à_valoriser: ["la 12e"],
+  });
 });

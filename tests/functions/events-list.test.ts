@@ -95,6 +95,30 @@ describe("GET events", () => {
     expect(second.next).toBeNull();
   });
 
+  test.each(["before", "after"])(
+    "ends a page, by %s, before it is more than an instance has room for, and comes to the end all the same",
+    async (cursor) => {
+      const reader = await stack.signUp();
+      for (let n = 1; n <= 12; n++) {
+        const payload = { n, text: "x".repeat(900_000) };
+        const event = { event_type: "page.read", app_source: "website", payload };
+        publicationOf(await call("POST", "events", { as: reader, json: event }));
+      }
+      const sizes: number[] = [];
+      const versions: number[] = [];
+      for (let next: number | null = cursor === "before" ? 13 : 0; next !== null;) {
+        const { events, next: following } = await list({ [cursor]: next }, reader);
+        sizes.push(events.length);
+        versions.push(...events.map(({ version }) => version));
+        next = following;
+      }
+      // Whatever begins within four mebibytes is still on the page.
+      expect(sizes).toEqual([5, 5, 2]);
+      const told = Array.from({ length: 12 }, (_, index) => index + 1);
+      expect(versions).toEqual(cursor === "before" ? told.toReversed() : told);
+    },
+  );
+
   test("filters by type, in whatever Unicode form, and by app", async () => {
     for (const form of ["NFC", "NFD"]) {
       const pages = await listAll({ event_type: "étape.franchie".normalize(form), limit: 4 });

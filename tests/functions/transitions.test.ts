@@ -357,6 +357,20 @@ describe("GET transitions", () => {
     expect(found.toSorted()).toEqual(asked.map(({ transition_id }) => transition_id).toSorted());
   });
 
+  test("gives whoever names a user with a secret key that user's alone", async () => {
+    const [user, other] = await Promise.all([stack.signUp(), stack.signUp()]);
+    const own = await ask(user, "cv");
+    await ask(other, "cv");
+    const query = `?user_id=${user.user_id}`;
+    expect((await list("secret", query)).transitions).toEqual([own]);
+    expect((await list(user, query.toUpperCase().replace("USER_ID", "user_id"))).transitions)
+      .toEqual([own]);
+    expect(refusalOf(await call("GET", `transitions${query}`, { as: other }))).toMatchObject({
+      status: 403,
+      code: "forbidden",
+    });
+  });
+
   test("gives nobody else's, nor does REST, and nobody writes there", async () => {
     await ask(user, "rise");
     const stranger = await stack.signUp();
