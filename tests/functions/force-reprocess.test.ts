@@ -73,6 +73,15 @@ test.each([
   });
 });
 
+test("what is null is not said", async () => {
+  const since = "9999-12-31T23:59:59Z";
+  const answer = await call("POST", "events/force-reprocess", {
+    as: "secret",
+    json: { user_id: null, since, only_failed: null },
+  });
+  expect(answer).toMatchObject({ status: 200, body: { users: 0, events: 0 } });
+});
+
 test.each(["9999-12-31T23:59:59.999999Z", "9999-12-31T08:00:00-15:59"])(
   "a replay since %s is one of nobody",
   async (since) => {

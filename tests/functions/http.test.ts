@@ -80,6 +80,25 @@ describe("A browser of another origin", () => {
   });
 });
 
+test.each(["events", "nudges", "transitions", "health", "events/catalogue"])(
+  "%s is there with a slash at the end too",
+  async (path) => {
+    const [plain, slashed] = await Promise.all(
+      [path, `${path}/`].map((each) => call("GET", each, { as: user })),
+    );
+    expect(slashed!.status).toBe(200);
+    expect(Object.keys(slashed!.body as object)).toEqual(Object.keys(plain!.body as object));
+  },
+);
+
+test.each([
+  ["POST", "transitions/%E0%A4%A/accepted", 400, "invalid_request"],
+  ["GET", "user/%E0%A4%A/dashboard", 403, "forbidden"],
+  ["GET", "events/%E0%A4%A", 404, "not_found"],
+])("%s %s, which is no text, is answered with %i %s", async (method, path, status, code) => {
+  expect(refusalOf(await call(method, path, { as: user }))).toMatchObject({ status, code });
+});
+
 describe("An address where nothing is", () => {
   test.each([
     ["GET", "events/nowhere"],

@@ -205,6 +205,19 @@ describe("POST transitions", () => {
     expect(refusalOf(answer)).toMatchObject({ status: 413, code: "body_too_large" });
   });
 
+  test("reads a field that is null as one that is left out", async () => {
+    const user = await stack.signUp();
+    const transition = await ask(user, "cv", { source_app: null, context: null, user_id: null });
+    expect(transition).toMatchObject({ source_app: "aube", context: {} });
+    const accepted = await take(user, transition.transition_id, "accepted", { reason: null });
+    expect(accepted).toMatchObject({ status: "accepted", reason: null });
+    const completed = await call("POST", `transitions/${transition.transition_id}/completed`, {
+      as: "secret",
+      json: null,
+    });
+    expect(completed).toMatchObject({ status: 200, body: { status: "completed" } });
+  });
+
   test("keeps text in NFC, whatever form it comes in", async () => {
     const user = await stack.signUp();
     const transition = await ask(user, "cv", {

@@ -74,8 +74,8 @@ async function checkQStash(
     const { sub, jti } = decodeJwt(signature);
     if (!sub) return undefined;
     // Signed for this very address, whatever host it is called by.
-    const { pathname, search } = new URL(sub);
-    return pathname.endsWith(request.path) && search === new URL(request.url).search
+    const [signed, called] = [new URL(sub), new URL(request.url)];
+    return signed.pathname.endsWith(called.pathname) && signed.search === called.search
       ? jti
       : undefined;
   } catch {

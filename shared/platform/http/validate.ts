@@ -1,16 +1,25 @@
 import type { z } from "zod";
 import { HttpError } from "./error.ts";
 
-/** Reads what a caller sent by its schema. @throws HttpError 400 that names each field and what is wrong with it */
+/**
+ * Reads what a caller sent by its schema; a field that is `null` is one that is left out, as in events.
+ *
+ * @throws HttpError 400 that names each field and what is wrong with it
+ */
 export function validate<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
 ): z.output<Schema> {
-  const read = schema.safeParse(value);
+  const read = schema.safeParse(withoutNulls(value));
   if (read.success) return read.data;
   const issues = read.error.issues.map(({ path, message }) => ({
     field: path.join(".") || "body",
     message,
   }));
   throw new HttpError(400, "invalid_request", "The request is not valid.", issues);
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value ?? {}).filter(([, field]) => field !== null));
 }

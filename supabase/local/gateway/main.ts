@@ -36,11 +36,11 @@ const index = {
 
 async function route(request: Request, client: Deno.NetAddr): Promise<Response> {
   const { pathname } = new URL(request.url);
+  const [, area, version] = pathname.split("/");
+  if (area === "functions" && version === "v1") return await functions(request, client);
   if (!isDecodable(pathname)) {
     return Response.json({ message: "the path is not percent-encoded UTF-8" }, { status: 400 });
   }
-  const [, area, version] = pathname.split("/");
-  if (area === "functions" && version === "v1") return await functions(request, client);
   if (request.method === "OPTIONS") return answerPreflight(request);
   if (area === "rest" && version === "v1") return await rest(request);
   if (area === "auth" && version === "v1") return await auth(request);
