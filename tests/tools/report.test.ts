@@ -135,11 +135,13 @@ test("the family's apps come first in their colours, the flywheel last, and many
 });
 
 test("a day without events keeps its place, and one ahead of the clock gets one", () => {
-  const spec = JSON.stringify(dailyEvents({
+  const figures = {
     ...nothing,
     since: "2025-01-28",
     daily: [{ date: "2025-01-31", app_source: "cv", events: 1 }],
-  }));
+  };
+  expect(toLines(figures, "here")).toContain("  cv     █  1");
+  const spec = JSON.stringify(dailyEvents(figures));
   expect(spec).toContain('"domain":["2025-01-28","2025-01-29","2025-01-30","2025-01-31"]');
 });
 

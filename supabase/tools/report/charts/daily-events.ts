@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from "vega-lite";
 import { appColours, appOrder, OTHER_APPS } from "../apps.ts";
-import { daysBetween } from "../days.ts";
+import { daysOf } from "../days.ts";
 import type { Figures } from "../figures.ts";
 import { style, WIDTH } from "./style.ts";
 
@@ -8,15 +8,14 @@ import { style, WIDTH } from "./style.ts";
 const MOST_LABELS = 12;
 
 /** Events a day as bars, one upon the other by app. */
-export function dailyEvents({ daily, since, today }: Figures): TopLevelSpec {
+export function dailyEvents(figures: Figures): TopLevelSpec {
+  const { daily } = figures;
   const sizes = new Map<string, number>();
   for (const { app_source, events } of daily) {
     sizes.set(app_source, (sizes.get(app_source) ?? 0) + events);
   }
   const apps = appOrder(sizes);
-  // Periods have no end: an event may be stamped a little ahead of the clock.
-  const last = daily.reduce((latest, { date }) => date > latest ? date : latest, today);
-  const days = daysBetween(since, last);
+  const days = daysOf(figures);
   const each = Math.ceil(days.length / MOST_LABELS);
   return {
     data: {

@@ -1,6 +1,6 @@
 import { appOrder, OTHER_APPS } from "../apps.ts";
 import { cohortsOf } from "../cohorts.ts";
-import { daysBetween } from "../days.ts";
+import { daysOf } from "../days.ts";
 import type { Figures } from "../figures.ts";
 import {
   counted,
@@ -59,13 +59,14 @@ function keyFigureLines(figures: Figures): string[] {
   return keyFigures(figures).map(({ name, value }) => `${name.padEnd(24)}${value.padStart(10)}`);
 }
 
-function dailyLines({ daily, since, today, ecosystem }: Figures): string[] {
+function dailyLines(figures: Figures): string[] {
+  const { daily, ecosystem } = figures;
   const sizes = new Map<string, number>();
   for (const { app_source, events } of daily) {
     sizes.set(app_source, (sizes.get(app_source) ?? 0) + events);
   }
   const apps = appOrder(sizes);
-  const dates = daysBetween(since, today);
+  const dates = daysOf(figures);
   const lines = apps.map((app) => {
     const isMeant = (name: string) => app === OTHER_APPS ? !apps.includes(name) : name === app;
     const days = dates.map((date) =>
