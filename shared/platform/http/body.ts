@@ -91,7 +91,8 @@ function flawOf(root: unknown): Issue | undefined {
   return undefined;
 }
 
-// To normalise more takes time with the square of their number; no language writes as many.
+// To normalise more takes time with the square of their number; no language writes as many. flywheel.refuse_mark_runs() counts fewer marks:
+// those that normalising may reorder, for which JavaScript has no name.
 const manyMarks = /\p{M}{31}/u;
 
 function flawOfText(text: string): string | undefined {
