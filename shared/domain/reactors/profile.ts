@@ -3,13 +3,20 @@ import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { namesOf } from "../events/profile.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 
-/** A job, and how it was rated, each from 0 to 1. */
-export interface Job {
-  readonly métier: string;
+/** How a job was rated, each from 0 to 1. */
+export interface Rating {
+  /** When it was last: milliseconds since 1970. */
+  readonly at: number;
   readonly score_compatibilité?: number;
   readonly score_ia_résistance?: number;
   /** How the job stands towards AI, in Aube's words. */
   readonly ia_narrative?: string;
+}
+
+/** A job, and what is known of it. */
+export interface Job {
+  readonly métier: string;
+  readonly rating?: Rating | undefined;
 }
 
 /** A job that was chosen. */
@@ -18,6 +25,10 @@ export interface Choice extends Job {
   readonly at: number;
   /** When it was chosen again last. */
   readonly again_at?: number;
+  /** Skills to put forward for this job. */
+  readonly compétences_à_valoriser?: readonly string[];
+  /** Strengths to put forward for this job. */
+  readonly skills_to_highlight?: readonly string[];
 }
 
 /**
@@ -29,7 +40,7 @@ export interface Profile {
   readonly motivations?: readonly string[];
   /** Every skill. */
   readonly compétences?: readonly string[];
-  /** Skills to put forward, as Aube or the chosen job says. */
+  /** Skills to put forward, whatever the job. */
   readonly compétences_à_valoriser?: readonly string[];
   /** Strengths to put forward. */
   readonly skills_to_highlight?: readonly string[];
@@ -103,20 +114,25 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
       return merge(profile, timestamp, {
         recommandations: (event.payload.recommandations ?? []).flatMap((recommendation) => {
           const [métier] = namesOf([recommendation]);
-          if (métier === undefined) return [];
-          return [jobOf(métier, typeof recommendation === "string" ? {} : recommendation)];
+          const said = typeof recommendation === "string" ? {} : recommendation;
+          return jobOf(métier, said, timestamp) ?? [];
         }).slice(0, kept.jobs),
       });
     case "validation_ia_effectuée":
-      return foldValidation(profile, event.payload);
+      return foldValidation(profile, event.payload, timestamp);
     case "métier_choisi": {
       const { payload } = event;
-      const choix = choose(profile, jobOf(payload.métier, payload), timestamp);
-      if (!choix) return profile;
-      return merge({ ...profile, choix }, timestamp, {
-        compétences_à_valoriser: texts(payload.compétences_à_valoriser),
-        skills_to_highlight: texts(payload.skills_to_highlight),
+      const job = jobOf(payload.métier, payload, timestamp);
+      if (!job) return profile;
+      const skills = texts(payload.compétences_à_valoriser);
+      const strengths = texts(payload.skills_to_highlight);
+      const choix = choose(profile, {
+        ...job,
+        at: timestamp,
+        ...(skills.length > 0 && { compétences_à_valoriser: skills }),
+        ...(strengths.length > 0 && { skills_to_highlight: strengths }),
       });
+      return { ...profile, choix };
     }
     case "mirror_match.performed":
       return merge(profile, timestamp, { gaps: texts(event.payload.gaps) });
@@ -128,7 +144,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 4,
+  version: 5,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
@@ -140,7 +156,7 @@ export function isSameJob(one: string, other: string): boolean {
 
 /** By what a job is known again: however it is written, and short, whatever was sent. */
 export function jobKey(métier: string): string {
-  return Array.from(métier.trim().toLowerCase()).slice(0, 80).join("");
+  return Array.from(inOneLine(métier).toLowerCase()).slice(0, 80).join("");
 }
 
 /** What is known of a user, from what the reactors remember. */
@@ -156,62 +172,80 @@ interface Validation {
   readonly ia_narrative?: string | null | undefined;
 }
 
-/** An estimate that names no job is about the one that the user looks at: the chosen one, or the best recommended. */
-function foldValidation(profile: Profile, said: Validation): Profile {
-  const métier = said.métier?.trim() || profile.choix?.métier ||
-    profile.recommandations?.[0]?.métier;
-  if (!métier) return profile;
-  const job = jobOf(métier, {
-    score_ia_résistance: said.score_ia_résistance ?? said.score_résistance ??
-      said.ia_resistance_score,
-    ia_narrative: said.ia_narrative,
-  });
+function foldValidation(profile: Profile, said: Validation, at: number): Profile {
+  const score_ia_résistance = said.score_ia_résistance ?? said.score_résistance ??
+    said.ia_resistance_score;
+  const { ia_narrative } = said;
+  const métier = said.métier?.trim() || lookedAt(profile)?.métier;
+  const job = jobOf(métier, { score_ia_résistance, ia_narrative }, at);
+  if (!job) return profile;
+  const isIt = (other: Job) => isSameJob(other.métier, job.métier);
   const { choix, validations = [] } = profile;
-  const others = validations.filter((each) => !isSameJob(each.métier, métier));
+  const known = validations.find(isIt);
+  const others = validations.filter((each) => each !== known);
   return {
     ...profile,
-    validations: [...others, job].slice(-kept.jobs),
-    ...(choix && isSameJob(choix.métier, métier) &&
-      { choix: { ...choix, ...job, métier: choix.métier } }),
+    validations: [...others, { ...job, rating: together(known, job) }]
+      .sort((a, b) => (a.rating?.at ?? 0) - (b.rating?.at ?? 0)).slice(-kept.jobs),
+    ...(choix && isIt(choix) && { choix: { ...choix, rating: together(choix, job) } }),
   };
 }
 
-/** The choice of a job, with what is known of it; undefined where it comes late of a choice before the last one, which is history. */
-function choose(profile: Profile, said: Job, at: number): Choice | undefined {
-  const before = profile.choix;
-  const known = { ...knownOf(profile, said.métier), ...said };
-  if (!before) return { ...known, at };
-  const last = before.again_at ?? before.at;
-  if (!isSameJob(before.métier, said.métier)) return at < last ? undefined : { ...known, at };
+/** The job that the user looks at, of which an estimate is that names none: the chosen one, or what was recommended since. */
+function lookedAt({ choix, recommandations: [best] = [], said_at }: Profile): Job | undefined {
+  const isLatest = choix && lastChosen(choix) >= (said_at?.recommandations ?? -Infinity);
+  return isLatest ? choix : best;
+}
+
+/** The choice after one more, with what is known of the job. What comes late of a choice of another job before the last one is history. */
+function choose(profile: Profile, said: Choice): Choice {
+  const { choix: before, recommandations = [], validations = [] } = profile;
+  const isIt = (job: Job | undefined) => job !== undefined && isSameJob(job.métier, said.métier);
+  const isLate = before !== undefined && said.at < lastChosen(before);
+  const rating = together(...[...recommandations, ...validations, before, said].filter(isIt));
+  if (!before || !isIt(before)) return isLate ? before : { ...said, rating };
+  const [earlier, later] = isLate ? [said, before] : [before, said];
   return {
-    ...known,
-    ...before,
-    ...(at >= last && said),
-    at: Math.min(before.at, at),
-    again_at: Math.max(last, at),
+    ...earlier,
+    ...later,
+    rating,
+    at: Math.min(before.at, said.at),
+    again_at: Math.max(lastChosen(before), said.at),
   };
 }
 
-/** What was found out about a job before the user chose it; what Aube estimated last counts. */
-function knownOf(profile: Profile, métier: string): Omit<Job, "métier"> {
-  const about = (jobs: readonly Job[] = []) => jobs.find((job) => isSameJob(job.métier, métier));
-  return { ...about(profile.recommandations), ...about(profile.validations) };
+function lastChosen({ at, again_at }: Choice): number {
+  return again_at ?? at;
 }
 
-interface Rating {
+/** What is known of a job by all its ratings: what was said last counts. Words about its resistance go once another one is estimated. */
+function together(...jobs: (Job | undefined)[]): Rating | undefined {
+  const ratings = jobs.flatMap((job) => job?.rating ?? []).sort((a, b) => a.at - b.at);
+  if (ratings.length === 0) return undefined;
+  return ratings.reduce(({ ia_narrative, ...before }, after) => {
+    const known = before.score_ia_résistance ?? after.score_ia_résistance;
+    const stands = known === (after.score_ia_résistance ?? known);
+    return { ...before, ...(ia_narrative && stands && { ia_narrative }), ...after };
+  });
+}
+
+interface SaidRating {
   readonly score_compatibilité?: number | null | undefined;
   readonly score_ia_résistance?: number | null | undefined;
   readonly ia_narrative?: string | null | undefined;
 }
 
-function jobOf(métier: string, rating: Rating): Job {
+/** A job as it was rated at a time; undefined where its name says nothing. */
+function jobOf(said: string | undefined, rating: SaidRating, at: number): Job | undefined {
+  const métier = cut(said ?? "");
+  if (!métier) return undefined;
   const { score_compatibilité, score_ia_résistance, ia_narrative } = rating;
-  return {
-    métier: cut(métier),
+  const rated = {
     ...(score_compatibilité != null && { score_compatibilité }),
     ...(score_ia_résistance != null && { score_ia_résistance }),
     ...(ia_narrative && { ia_narrative: cut(ia_narrative, kept.narrative) }),
   };
+  return { métier, ...(Object.keys(rated).length > 0 && { rating: { at, ...rated } }) };
 }
 
 /** The profile with what was said at a time; what was not said, or said empty, changes nothing, nor does what was said before. */
@@ -241,10 +275,19 @@ function texts(said: readonly string[] | null | undefined): string[] {
   return [...new Set(clean)].slice(0, kept.items);
 }
 
-function cut(text: string, length: number = kept.text): string {
-  const trimmed = text.trim();
+function cut(said: string, length: number = kept.text): string {
+  const text = inOneLine(said);
   // By code points, so that no character is cut in half.
-  return trimmed.length <= length ? trimmed : [...trimmed].slice(0, length - 1).join("") + "…";
+  return text.length <= length ? text : [...text].slice(0, length - 1).join("") + "…";
+}
+
+const blank = /[\s\p{Cc}]+/gu;
+/** What turns the direction in which a text is read, and that of the message around it. */
+const turning = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g;
+
+/** A text that can stand within a message. */
+function inOneLine(text: string): string {
+  return text.replace(turning, "").replace(blank, " ").trim();
 }
 
 const bigFive = [

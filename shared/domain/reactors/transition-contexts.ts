@@ -35,17 +35,18 @@ function knownFor(target: App, profile: Profile): TransitionContext {
 function contextForCv({ choix, ...profile }: Profile): TransitionContext {
   return known({
     métier_choisi: choix?.métier,
-    compétences_à_valoriser: profile.compétences_à_valoriser ?? profile.compétences,
-    skills_to_highlight: profile.skills_to_highlight,
+    compétences_à_valoriser: choix?.compétences_à_valoriser ??
+      profile.compétences_à_valoriser ?? profile.compétences,
+    skills_to_highlight: choix?.skills_to_highlight ?? profile.skills_to_highlight,
     transition_narrative: choix && `Reconversion vers ${choix.métier} validée par Phoenix Aube`,
-    ia_resistance_score: choix?.score_ia_résistance,
+    ia_resistance_score: choix?.rating?.score_ia_résistance,
   });
 }
 
 function contextForLetters({ choix, ...profile }: Profile): TransitionContext {
   return known({
     reconversion_story: choix && `Transition validée vers ${choix.métier}`,
-    ia_narrative: choix?.ia_narrative ??
+    ia_narrative: choix?.rating?.ia_narrative ??
       (resists(choix) ? "Métier choisi résistant aux disruptions IA" : undefined),
     motivation_context: [...profile.motivations ?? [], ...profile.valeurs ?? []].map(worded),
     personality_insights: known({ big_five: profile.big_five, riasec: profile.riasec }),
@@ -62,7 +63,7 @@ function contextForRise({ choix, ...profile }: Profile): TransitionContext {
 }
 
 function resists(choix: Profile["choix"]): boolean {
-  return (choix?.score_ia_résistance ?? 0) > resistant;
+  return (choix?.rating?.score_ia_résistance ?? 0) > resistant;
 }
 
 /** A motivation as a person reads it: `recherche_sens` is "Recherche sens". */

@@ -41,7 +41,7 @@ const standing: readonly TransitionStatus[] = ["requested", "notified", "accepte
  */
 export const transitions: Reactor<TransitionsState> = {
   name: "transitions",
-  version: 2,
+  version: 3,
   initial: { handovers: {} },
   react(state, event, context) {
     const known = asKnown(event);
@@ -89,8 +89,8 @@ function hand(
   context: Context,
 ): Reaction<TransitionsState> {
   const { choix } = readProfile(context.states);
-  // What comes late of a choice before the last one hands nobody over.
-  if (choix && !isSameJob(choix.métier, event.payload.métier)) return { state: before };
+  // What comes late of a choice before the last one hands nobody over, nor does a name that says nothing.
+  if (!choix || !isSameJob(choix.métier, event.payload.métier)) return { state: before };
   const job = jobKey(event.payload.métier);
   const source = sourceOf(event);
   let state: TransitionsState = { ...before, job };

@@ -5,6 +5,9 @@ import { catalogueSchemas } from "../../../shared/domain/events/catalogue.ts";
 import { kept, profileTypes, readProfile } from "../../../shared/domain/reactors/profile.ts";
 import { Story } from "../../support/story.ts";
 
+/** When everything happens that is {@link given}. */
+const at = new Story().now;
+
 function given(...events: [event_type: string, payload: Record<string, unknown>, app?: string][]) {
   const story = new Story();
   for (const [event_type, payload, app = "aube"] of events) {
@@ -55,19 +58,28 @@ describe("a profile", () => {
       riasec: ["Investigative", "Realistic"],
       anxiety_level: 0.3,
       recommandations: [
-        { métier: "Data Scientist", score_compatibilité: 0.87, score_ia_résistance: 0.6 },
+        {
+          métier: "Data Scientist",
+          rating: { at, score_compatibilité: 0.87, score_ia_résistance: 0.6 },
+        },
         { métier: "Coach" },
         { métier: "Designer UX" },
       ],
       validations: [
-        { métier: "Data Scientist", score_ia_résistance: 0.72, ia_narrative: "Résiste bien." },
+        {
+          métier: "Data Scientist",
+          rating: { at, score_ia_résistance: 0.72, ia_narrative: "Résiste bien." },
+        },
       ],
       choix: {
-        at: new Story().now,
+        at,
         métier: "Data Scientist",
-        score_compatibilité: 0.87,
-        score_ia_résistance: 0.72,
-        ia_narrative: "Résiste bien.",
+        rating: {
+          at,
+          score_compatibilité: 0.87,
+          score_ia_résistance: 0.72,
+          ia_narrative: "Résiste bien.",
+        },
       },
     });
   });
@@ -76,7 +88,7 @@ describe("a profile", () => {
     expect(given(["valeurs_explorées", {}], ["compétences_révélées", { compétences: [] }]))
       .toEqual({});
     expect(given(["métier_choisi", { métier: "Coach" }])).toEqual({
-      choix: { at: new Story().now, métier: "Coach" },
+      choix: { at, métier: "Coach" },
     });
   });
 
@@ -96,7 +108,22 @@ describe("a profile", () => {
         ["métier_choisi", { métier: "Data Scientist", score_compatibilité: 0.87 }],
         ["métier_choisi", { métier: "Coach", score_ia_résistance: 0.5 }],
       ).choix,
-    ).toEqual({ at: new Story().now, métier: "Coach", score_ia_résistance: 0.5 });
+    ).toEqual({ at, métier: "Coach", rating: { at, score_ia_résistance: 0.5 } });
+  });
+
+  test("forgets the skills that another job asked for, and keeps those of the same job and of the user", () => {
+    const asked = { compétences_à_valoriser: ["Python"], skills_to_highlight: ["Analytique"] };
+    const profile = (métier: string) =>
+      given(
+        ["compétences_révélées", { compétences_à_valoriser: ["Accueil"] }],
+        ["métier_choisi", { métier: "Data Scientist", ...asked }],
+        ["métier_choisi", { métier }],
+      );
+    for (const métier of ["Data Scientist", "Boulanger"]) {
+      expect(profile(métier).compétences_à_valoriser).toEqual(["Accueil"]);
+    }
+    expect(profile("data scientist").choix).toMatchObject(asked);
+    expect(profile("Boulanger").choix).toEqual({ at, métier: "Boulanger" });
   });
 
   test("is about the job chosen last, however late one that was chosen before is told of", () => {
@@ -123,9 +150,11 @@ describe("a profile", () => {
       ).choix,
     ).toMatchObject({
       métier: "Data Scientist",
-      score_compatibilité: 0.9,
-      score_ia_résistance: 0.72,
-      ia_narrative: "Résiste bien.",
+      rating: {
+        score_compatibilité: 0.9,
+        score_ia_résistance: 0.72,
+        ia_narrative: "Résiste bien.",
+      },
     });
   });
 
@@ -169,10 +198,111 @@ describe("a profile", () => {
         ["validation_ia_effectuée", { ia_resistance_score: 0.9 }],
       ).choix,
     ).toEqual({
-      at: new Story().now,
+      at,
       métier: "Coach",
-      score_compatibilité: 0.7,
-      score_ia_résistance: 0.9,
+      rating: { at, score_compatibilité: 0.7, score_ia_résistance: 0.9 },
+    });
+  });
+
+  test("takes an estimate that comes after new recommendations for the best of them, not for the job chosen before", () => {
+    const story = new Story();
+    const say = (event_type: string, payload: Record<string, unknown>) => {
+      story.passes(day);
+      story.happens(event_type, "aube", { payload });
+    };
+    say("métier_choisi", { métier: "Boulanger", score_ia_résistance: 0.9 });
+    say("exploration_commencée", {});
+    say("recommandations_générées", { recommandations: ["Data Scientist"] });
+    say("validation_ia_effectuée", { score_ia_résistance: 0.2, ia_narrative: "Menacé." });
+    expect(readProfile(story.state).choix).toMatchObject({
+      métier: "Boulanger",
+      rating: { score_ia_résistance: 0.9 },
+    });
+    say("métier_choisi", { métier: "Data Scientist" });
+    const estimate = { score_ia_résistance: 0.2, ia_narrative: "Menacé." };
+    expect(readProfile(story.state).choix).toMatchObject({
+      métier: "Data Scientist",
+      rating: estimate,
+    });
+    say("validation_ia_effectuée", { score_ia_résistance: 0.4 });
+    expect(readProfile(story.state).choix?.rating).toMatchObject({ score_ia_résistance: 0.4 });
+  });
+
+  test("has of a job what Aube estimated last, in whatever order it is told", () => {
+    const ratings: [event_type: string, days: number, payload: Record<string, unknown>][] = [
+      ["validation_ia_effectuée", 1, { métier: "Coach", score_ia_résistance: 0.3 }],
+      [
+        "validation_ia_effectuée",
+        2,
+        { métier: "coach", score_ia_résistance: 0.1, ia_narrative: "Menacé." },
+      ],
+      [
+        "recommandations_générées",
+        200,
+        {
+          recommandations: [{
+            métier: "Coach",
+            score_ia_résistance: 0.9,
+            score_compatibilité: 0.8,
+          }],
+        },
+      ],
+    ];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(ratings, { minLength: ratings.length }), (told) => {
+        const story = new Story();
+        for (const [event_type, days, payload] of told) {
+          story.happens(event_type, "aube", {
+            timestamp: story.now + (days - 300) * day,
+            payload,
+          });
+        }
+        story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+        expect(readProfile(story.state).choix?.rating, "and no words about another estimate")
+          .toEqual({
+            at: story.now - 100 * day,
+            score_ia_résistance: 0.9,
+            score_compatibilité: 0.8,
+          });
+      }),
+    );
+  });
+
+  test("lets an estimate that is told late say only what is not known", () => {
+    const story = new Story();
+    const say = (event_type: string, daysAgo: number, payload: Record<string, unknown>) =>
+      story.happens(event_type, "aube", {
+        timestamp: story.now - daysAgo * day,
+        payload: { métier: "Coach", ...payload },
+      });
+    say("validation_ia_effectuée", 0, { score_ia_résistance: 0.9 });
+    say("métier_choisi", 0, {});
+    say("validation_ia_effectuée", 30, { score_ia_résistance: 0.1 });
+    const { choix, validations } = readProfile(story.state);
+    expect([choix?.rating, validations?.[0]?.rating]).toEqual([
+      { at: story.now, score_ia_résistance: 0.9 },
+      { at: story.now, score_ia_résistance: 0.9 },
+    ]);
+    say("validation_ia_effectuée", 20, { ia_narrative: "Résiste bien." });
+    expect(readProfile(story.state).choix?.rating?.ia_narrative).toBe("Résiste bien.");
+  });
+
+  test("has names that can stand in a sentence, in one line and read in one direction", () => {
+    const profile = given(
+      ["valeurs_explorées", { valeurs: ["\u202Eautonomie", "\u2066 \u2069", "sens\tcommun"] }],
+      ["métier_choisi", { métier: " Chef\r\n\u0000\u202E de\u00A0 projet\u202C " }],
+      ["métier_choisi", { métier: "CHEF DE PROJET", score_compatibilité: 0.8 }],
+      ["métier_choisi", { métier: "\u202E" }],
+      ["validation_ia_effectuée", { métier: "\u202E", score_ia_résistance: 0.7 }],
+    );
+    expect(profile).toEqual({
+      valeurs: ["autonomie", "sens commun"],
+      choix: {
+        at,
+        again_at: at,
+        métier: "CHEF DE PROJET",
+        rating: { at, score_compatibilité: 0.8 },
+      },
     });
   });
 

@@ -22,7 +22,11 @@ const happenings: ((n: number) => [event_type: string, app: string, payload: obj
   ],
   (n) => ["recommandations_générées", "aube", { recommandations: many(n) }],
   (n) => ["validation_ia_effectuée", "aube", { métier: long(n), ia_narrative: long(n) }],
-  (n) => ["métier_choisi", "aube", { métier: long(n) }],
+  (n) => [
+    "métier_choisi",
+    "aube",
+    { métier: long(n), compétences_à_valoriser: many(n), skills_to_highlight: many(n) },
+  ],
   (n) => ["cv.uploaded", "cv", { filename: long(n) }],
   (n) => ["letter.generated", "letters", { job_title: long(n) }],
   (n) => ["mirror_match.performed", "letters", { gaps: many(n) }],
@@ -74,6 +78,6 @@ test("what is remembered of a user does not grow with their history", () => {
   });
   expect(bytesOf(first).all).toBeLessThan(500);
   expect(bytesOf(usual).all).toBeLessThan(4_000);
-  expect(worst[1000]!.all).toBeLessThan(32_000);
+  expect(worst[1000]!.all).toBeLessThan(42_000);
   expect(worst[1000]!.all).toBeLessThan(worst[100]!.all! * 1.1);
 });

@@ -163,6 +163,24 @@ describe("given an exploration", () => {
   });
 });
 
+test("given a job with skills of its own, when another is chosen, then CV gets those of the user", () => {
+  const asked = { compétences_à_valoriser: ["SQL"], skills_to_highlight: ["Rigueur"] };
+  const story = given(...exploration);
+  const first = happen(story, chosen("Data Scientist", asked));
+  expect(contextTo("cv", first)).toMatchObject(asked);
+  const second = happen(story, chosen("Boulanger"));
+  expect(contextTo("cv", second)).toMatchObject({
+    métier_choisi: "Boulanger",
+    compétences_à_valoriser: ["Python", "Machine Learning", "Analyse données", "Communication"],
+    skills_to_highlight: ["Analytique", "Résolution problèmes"],
+  });
+});
+
+test("given a chosen job whose name says nothing, then nobody is handed over, for the job before neither", () => {
+  expect(happen(new Story(), chosen("\u202E"))).toEqual([]);
+  expect(happen(given(chosen("Coach")), chosen("\u202E"))).toEqual([]);
+});
+
 test("given nothing but the choice, then what nobody said is left out", () => {
   const effects = happen(new Story(), chosen());
   expect(contextTo("cv", effects)).toEqual({
