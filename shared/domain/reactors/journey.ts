@@ -38,7 +38,7 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 4,
+  version: 5,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
@@ -79,10 +79,6 @@ export function chosenAt(states: State): number | undefined {
 /** When that job was chosen last: later than {@link chosenAt} where the user has chosen it again. */
 export function lastChosenAt(states: State): number | undefined {
   return chosenAt(states) && (readProfile(states).choix?.again_at ?? chosenAt(states));
-}
-
-function isLeaving({ event_type }: StepEvent): boolean {
-  return event_type === "métier_choisi" || event_type === "transition_écosystème";
 }
 
 /** When the user left Aube with a job. */
@@ -131,30 +127,35 @@ function fold(journey: Journey, event: StepEvent): Journey {
     parcours_id !== journey.parcours_id;
   // What comes late from an exploration before this one is history.
   if (
-    isOther ? event.timestamp <= latest(journey) : event.timestamp < (journey.since ?? -Infinity)
+    isOther ? event.timestamp < latest(journey) : event.timestamp < (journey.since ?? -Infinity)
   ) {
     return journey;
-  }
-  const begunAgain = journey.steps.exploration_commencée?.again;
-  // Only now it turns out that the user had left with a job before they began again.
-  if (!isOther && isLeaving(event) && begunAgain && event.timestamp < begunAgain.at) {
-    const steps = { ...stepsSince(begunAgain.at, journey), exploration_commencée: begunAgain };
-    return { ...journey, steps, since: begunAgain.at };
   }
   const isAnew = event.event_type === "exploration_commencée" &&
     event.timestamp >= (leftAt(journey) ?? Infinity);
 
   const { asked } = journey;
-  const { steps, ...rest } = isOther
+  const { steps: before, ...rest } = isOther
     ? { steps: {} }
     : isAnew
     ? { steps: stepsSince(event.timestamp, journey), since: event.timestamp }
     : journey;
+  const steps = { ...before, [event.event_type]: completed(before[event.event_type], event) };
+  const begun = steps.exploration_commencée?.again ?? steps.exploration_commencée;
+  // Only now it turns out that the user had left with a job before they began again: what told of it is history, too.
+  if (begun && begun.at > (leftAt({ steps }) ?? Infinity)) {
+    const since = begun.at;
+    return {
+      ...journey,
+      steps: { ...stepsSince(since, { steps }), exploration_commencée: begun },
+      since,
+    };
+  }
   return {
     ...rest,
     ...(asked && { asked }),
     ...(parcours_id !== undefined && { parcours_id }),
-    steps: { ...steps, [event.event_type]: completed(steps[event.event_type], event) },
+    steps,
     heard_at: event.received_at,
   };
 }
