@@ -47,6 +47,6 @@ export function dashboardOf(
       temps_investi: journeyOf(states, now, settings).durée_totale_minutes,
     },
     contexte_global,
-    prochaines_actions: nextActions(states, settings),
+    prochaines_actions: nextActions(states, now, settings),
   };
 }

@@ -5,7 +5,7 @@ import { readActivity, timesSince } from "./reactors/activity.ts";
 import { chosenAt, currentStep, hasChosen, readJourney } from "./reactors/journey.ts";
 import { readProfile } from "./reactors/profile.ts";
 import { feelsLow, readWellbeing } from "./reactors/wellbeing.ts";
-import type { Settings } from "./settings.ts";
+import { inMs, type Settings } from "./settings.ts";
 
 const steps: Readonly<Record<JourneyStep, string>> = {
   exploration_commencée: "Commencer votre exploration avec Phoenix Aube",
@@ -18,8 +18,16 @@ const steps: Readonly<Record<JourneyStep, string>> = {
   transition_écosystème: "Rejoindre une autre application Phoenix",
 };
 
-/** What would help the user next, the first thing first; in French, and never empty. */
-export function nextActions(states: State, { nudges: settings }: Settings): string[] {
+/**
+ * What would help the user next, the first thing first; in French, and never empty.
+ *
+ * @param now milliseconds since 1970
+ */
+export function nextActions(
+  states: State,
+  now: number,
+  { nudges: settings }: Settings,
+): string[] {
   const journey = readJourney(states);
   const activity = readActivity(states);
   // What was done before the job was chosen was done for another one.
@@ -40,8 +48,11 @@ export function nextActions(states: State, { nudges: settings }: Settings): stri
       );
     }
   }
-  const isAnxious = (readProfile(states).anxiety_level ?? 0) >= settings.high_anxiety;
-  if (isAnxious || feelsLow(readWellbeing(states), settings)) {
+  const lately = now - inMs(settings.recent_days);
+  const { anxiety_level = 0, said_at } = readProfile(states);
+  const isAnxious = anxiety_level >= settings.high_anxiety &&
+    (said_at?.anxiety_level ?? -Infinity) >= lately;
+  if (isAnxious || feelsLow(readWellbeing(states), lately, settings)) {
     actions.push("Prendre un moment pour vous avec Phoenix Rise");
   }
   if (actions.length === 0) {

@@ -13,6 +13,8 @@ interface Situation {
   /** The reactors' memory, with that event. */
   readonly states: State;
   readonly settings: Settings["nudges"];
+  /** What has happened since then was lately. */
+  readonly since: number;
   /** How often, three at most, the user did something in an app lately. */
   readonly times: Readonly<Record<"cv" | "letters" | "rise", number>>;
   /** When the user first chose the job that they have chosen lately. */
@@ -44,11 +46,12 @@ const rules: Readonly<Record<NudgeType, NudgeRule>> = {
   wellbeing_support: {
     target_app: "rise",
     since: "decision",
-    // Only a user who has just said how they feel is answered; nobody is reminded of a bad day.
-    fits: ({ event, states, settings }) =>
+    // Only a user who has just said that they feel low is answered; nobody is reminded of a bad day.
+    fits: ({ event, states, settings, since }) =>
       event.timestamp > event.received_at - justSaid &&
       ((anxietyIn(event) ?? 0) >= settings.high_anxiety ||
-        moodOf(event) !== undefined && feelsLow(readWellbeing(states), settings)),
+        (moodOf(event) ?? Infinity) <= settings.low_mood &&
+          feelsLow(readWellbeing(states), since, settings)),
     // Logging the next mood is no answer to the invitation.
     isTarget: ({ event_type }) => restful.has(event_type),
   },
@@ -93,6 +96,7 @@ export function nudgesFor(
     event: asKnown(event),
     states,
     settings,
+    since,
     times: {
       cv: timesSince(activity, "cv", since),
       letters: timesSince(activity, "letters", since),
@@ -100,12 +104,19 @@ export function nudgesFor(
     },
     chosenAt: hasChosen ? chosenAt(states) : undefined,
   };
-  return nudgeTypes.filter((type) => rules[type].fits?.(situation));
+  const fitting = nudgeTypes.filter((type) => rules[type].fits?.(situation));
+  // Whoever has just said that they feel low is not advertised to in the same breath.
+  return fitting.includes("wellbeing_support") ? ["wellbeing_support"] : fitting;
 }
 
 /** Where nudges of a type lead. */
 export function targetOf(type: NudgeType): App {
   return rules[type].target_app;
+}
+
+/** Whether nudges of a type are about the job that the user chose. */
+export function isAboutChoice(type: NudgeType): boolean {
+  return rules[type].since === "choice";
 }
 
 /** Whether an event is what nudges of a type lead to. */

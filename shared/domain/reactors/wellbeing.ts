@@ -28,9 +28,13 @@ export function readWellbeing(states: State): Wellbeing {
   return stateOf(wellbeing, states);
 }
 
-/** Whether the user felt low in two of their last three entries. */
-export function feelsLow({ moods }: Wellbeing, { low_mood }: Settings["nudges"]): boolean {
-  return moods.filter(({ mood }) => mood <= low_mood).length >= 2;
+/** Whether the user has felt low, since a time, in two of their last three entries. */
+export function feelsLow(
+  { moods }: Wellbeing,
+  since: number,
+  { low_mood }: Settings["nudges"],
+): boolean {
+  return moods.filter(({ at, mood }) => at >= since && mood <= low_mood).length >= 2;
 }
 
 /** How anxious the user says they are in this event, from 0 to 1. */

@@ -121,7 +121,7 @@ describe("aube_to_cv and aube_to_letters", () => {
     expect(story.happens("métier_choisi", "aube", job)).toEqual([]);
     const other = story.happens("métier_choisi", "aube", { payload: { métier: "Boulanger" } });
     expect(typesOf(other)).toEqual(["aube_to_cv", "aube_to_letters"]);
-    expect(nextActions(story.state, defaultSettings)).toEqual([
+    expect(nextActions(story.state, story.now, defaultSettings)).toEqual([
       "Créer votre CV avec Phoenix CV",
       "Rédiger lettres motivation avec Phoenix Letters",
     ]);
@@ -150,6 +150,43 @@ describe("wellbeing_support", () => {
     const story = new Story();
     for (const score of [1, 5, 6, 2, 4]) story.happens("mood.logged", "rise", mood(score));
     expect(story.nudges).toEqual([]);
+  });
+
+  test("answers no good mood, whatever the ones before, and no mood of long ago", () => {
+    const story = new Story();
+    for (const score of [2, 2]) story.happens("mood.logged", "rise", mood(score));
+    story.does("shown", story.nudge("wellbeing_support"));
+    story.passes(2 * day);
+    expect(story.happens("mood.logged", "rise", mood(10, { anxiety_level: 0 }))).toEqual([]);
+    story.passes(29 * day);
+    expect(story.happens("mood.logged", "rise", mood(3)), "one within 30 days").toEqual([]);
+    expect(typesOf(story.happens("mood.logged", "rise", mood(3)))).toEqual(["wellbeing_support"]);
+  });
+
+  test("comes without any other nudge, which may come another day", () => {
+    const story = new Story();
+    story.happens("letter.generated", "letters");
+    story.does("shown", story.nudge("letters_to_cv"));
+    story.passes(2 * day);
+    const low = mood(1, { anxiety_level: 1 });
+    expect(typesOf(story.happens("mood.logged", "rise", low))).toEqual(["wellbeing_support"]);
+    expect(story.happens("mood.logged", "rise", low), "while it waits").toEqual([]);
+    expect(typesOf(story.happens("page.vue", "letters"))).toEqual(["letters_to_cv"]);
+  });
+
+  test("is proposed on the dashboard as long as a low mood or an anxiety is of lately", () => {
+    const pause = "Prendre un moment pour vous avec Phoenix Rise";
+    const actions = (story: Story) => nextActions(story.state, story.now, defaultSettings);
+    const low = new Story();
+    for (const score of [1, 2]) low.happens("mood.logged", "rise", mood(score));
+    const anxious = new Story();
+    anxious.happens("tests_psychométriques_complétés", "aube", { payload: { anxiety_level: 0.9 } });
+    for (const story of [low, anxious]) {
+      story.passes(30 * day);
+      expect(actions(story)).toContain(pause);
+      story.passes(1);
+      expect(actions(story)).not.toContain(pause);
+    }
   });
 
   test("goes by when the entries were written, not by when they arrived", () => {
