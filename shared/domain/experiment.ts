@@ -7,20 +7,25 @@ export const holdout = "holdout";
 export interface Division {
   /** The share of users in the holdout, from 0 to 1. */
   readonly holdout: number;
-  /** The other arms and their weights; where all are 0, everybody is in the holdout. */
+  /** The other arms and their weights. */
   readonly weights: Readonly<Record<string, number>>;
 }
 
 /**
- * The arm of an experiment that a user is in. Nothing is stored: the user and the experiment alone decide, so that it is
+ * The arm of an experiment that a user is in; undefined where none has a weight, so that there is nothing to compare. Nothing is stored: the user and the experiment alone decide, so that it is
  * the same everywhere and in every replay, and independent of the user's arms in other experiments. A larger holdout keeps
  * those who were in the smaller one.
  */
-export function armOf(user_id: string, experiment: string, division: Division): string {
-  const point = murmur3(`${experiment}:${user_id.toLowerCase()}`) / 2 ** 32;
-  if (point < division.holdout) return holdout;
+export function armOf(
+  user_id: string,
+  experiment: string,
+  division: Division,
+): string | undefined {
   const arms = Object.entries(division.weights);
   const total = arms.reduce((sum, [, weight]) => sum + weight, 0);
+  if (total === 0) return undefined;
+  const point = murmur3(`${experiment}:${user_id.toLowerCase()}`) / 2 ** 32;
+  if (point < division.holdout) return holdout;
   let left = (point - division.holdout) / (1 - division.holdout) * total;
   return arms.find(([, weight]) => (left -= weight) < 0)?.[0] ?? holdout;
 }

@@ -12,6 +12,8 @@ export interface OpenNudge {
   readonly nudge_type: NudgeType;
   readonly variant: string;
   readonly sent_at: number;
+  /** The job that it is about, as {@link jobKey} writes it. */
+  readonly job?: string;
   readonly correlation_id?: string;
   readonly shown?: true;
   readonly clicked_at?: number;
@@ -86,6 +88,23 @@ export function meetTargets(
     return false;
   });
   return { open: left, effects };
+}
+
+/** Takes back the nudges that nobody has seen yet, about another job than the one that the user goes for now. */
+export function takeBack(
+  open: readonly OpenNudge[],
+  job: string | undefined,
+): Outcome & { taken: readonly OpenNudge[] } {
+  const isOver = (nudge: OpenNudge) =>
+    isWaiting(nudge) && nudge.job !== undefined && nudge.job !== job;
+  const taken = open.filter(isOver);
+  return {
+    open: open.filter((nudge) => !isOver(nudge)),
+    effects: taken.flatMap((nudge) =>
+      change(nudge, "cancelled", { reason: "its job was given up" })
+    ),
+    taken,
+  };
 }
 
 /** Ends the nudges whose time is over: one that was not followed has expired. */

@@ -9,16 +9,23 @@ import { inMs, type Settings } from "../settings.ts";
 import { superseded } from "../transition.ts";
 import { appOf, lastTimeIn, readActivity, timesSince } from "./activity.ts";
 import { chosenAt, currentStep, readJourney } from "./journey.ts";
-import { expire, follow, isWaiting, meetTargets, type OpenNudge } from "./nudge-lifecycle.ts";
-import { compensationFor, isTargetOf, nudgesFor, targetOf } from "./nudge-rules.ts";
+import {
+  expire,
+  follow,
+  isWaiting,
+  meetTargets,
+  type OpenNudge,
+  takeBack,
+} from "./nudge-lifecycle.ts";
+import { compensationFor, isAboutChoice, isTargetOf, nudgesFor, targetOf } from "./nudge-rules.ts";
 import { type Wording, wordings } from "./nudge-wordings.ts";
-import { readProfile } from "./profile.ts";
+import { jobKey, readProfile } from "./profile.ts";
 
 /** Times in milliseconds since 1970. */
 interface NudgesState {
   readonly open: readonly OpenNudge[];
-  /** When nudges were decided on, within the period that is counted. */
-  readonly sent: readonly number[];
+  /** What was decided on, within the period that is counted. */
+  readonly sent: readonly Decision[];
   /** When one of each type was last decided on. */
   readonly last: PerType<number>;
   /** How often each type was dismissed. */
@@ -28,6 +35,12 @@ interface NudgesState {
 }
 
 type PerType<Value> = Readonly<Partial<Record<NudgeType, Value>>>;
+
+interface Decision {
+  readonly type: NudgeType;
+  readonly at: number;
+  readonly held_out?: true;
+}
 
 /** What a nudge goes back to, and where it is best shown. */
 interface Origin {
@@ -48,7 +61,7 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 5,
+  version: 6,
   initial: { open: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
   react(before, event, context) {
@@ -59,8 +72,9 @@ export const nudges: Reactor<NudgesState> = {
       return { state: { ...before, open, dismissed: count(before.dismissed, dismissed) } };
     }
 
-    const { open, effects } = meetTargets(before.open, event, context);
-    let state = withdraw(open.length < before.open.length ? { ...before, open } : before, event);
+    const { open, effects: ends } = meetTargets(before.open, event, context);
+    const met = withdraw(open.length < before.open.length ? { ...before, open } : before, event);
+    let { state, effects } = giveUp({ state: met, effects: ends }, context);
 
     const app_source = appOf(event);
     const origin = {
@@ -104,6 +118,32 @@ export const nudges: Reactor<NudgesState> = {
     return reaction;
   },
 };
+
+/** The job that the user goes for: none once they explore anew. */
+function jobIn({ states }: Pick<Context, "states">): string | undefined {
+  return chosenAt(states) === undefined ? undefined : readProfile(states).choix?.métier;
+}
+
+/** What nobody has seen of a job that was given up counts for no cap, so that the next one can be spoken of. */
+function giveUp(
+  { state, effects }: Required<Reaction<NudgesState>>,
+  context: Context,
+): Required<Reaction<NudgesState>> {
+  const job = jobIn(context);
+  const { open, taken, effects: ends } = takeBack(state.open, job && jobKey(job));
+  if (taken.length === 0) return { state, effects };
+  const stands = (type: string, time: number) =>
+    !taken.some(({ nudge_type, sent_at }) => nudge_type === type && sent_at === time);
+  return {
+    state: {
+      ...state,
+      open,
+      sent: state.sent.filter(({ type, at }) => stands(type, at)),
+      last: Object.fromEntries(Object.entries(state.last).filter(([type, at]) => stands(type, at))),
+    },
+    effects: [...effects, ...ends],
+  };
+}
 
 function isExploring({ states }: Pick<Context, "states">): boolean {
   return currentStep(readJourney(states)) !== undefined;
@@ -188,16 +228,22 @@ function decide(
     (state.dismissed[type] ?? 0) >= settings.max_dismissals ||
     state.open.some((nudge) => nudge.nudge_type === type && isWaiting(nudge));
   if (isTooMuchOfIt) return { state, effects };
-  const sent = state.sent.filter((at) => at > now - inMs(settings.period_days));
-  if (sent.length >= settings.max_in_period) return { state, effects };
+  const sent = state.sent.filter(({ at }) => at > now - inMs(settings.period_days));
+  // What is held out counts, so that both arms are chosen alike; but support is not withheld for the sake of a figure.
+  const counted = type === "wellbeing_support" ? sent.filter(({ held_out }) => !held_out) : sent;
+  if (counted.length >= settings.max_in_period) return { state, effects };
+  const variant = variantOf(context.user_id, type, settings);
+  if (variant === undefined) return { state, effects };
 
-  const nudge = nudgeOf(type, now, origin, context);
-  const isHeldOut = nudge.variant === holdout;
+  const nudge = nudgeOf(type, variant, now, origin, context);
+  const isHeldOut = variant === holdout;
+  const job = isAboutChoice(type) ? jobIn(context) : undefined;
   const open: OpenNudge = {
     nudge_id: context.idOf(nudge),
     nudge_type: type,
-    variant: nudge.variant,
+    variant,
     sent_at: now,
+    ...(job !== undefined && { job: jobKey(job) }),
     ...(origin.correlation_id !== undefined && { correlation_id: origin.correlation_id }),
     until: isHeldOut ? now + inMs(settings.conversion_days) : nudge.expires_at,
   };
@@ -205,7 +251,7 @@ function decide(
     state: {
       ...state,
       open: [...state.open, open],
-      sent: [...sent, now],
+      sent: [...sent, { type, at: now, ...(isHeldOut && { held_out: true }) }],
       last: { ...state.last, [type]: now },
     },
     effects: [...effects, nudge],
@@ -214,16 +260,16 @@ function decide(
 
 function nudgeOf(
   type: NudgeType,
+  variant: string,
   now: number,
   origin: Origin,
-  { user_id, settings: { nudges: settings }, states }: Context,
+  context: Pick<Context, "settings" | "states">,
 ): NudgeEffect {
   const target_app = targetOf(type);
-  const variant = variantOf(user_id, type, settings);
   const words = wordings[type][variant] ?? Object.values(wordings[type])[0]!;
   const wording: Wording = words({
-    métier: chosenAt(states) === undefined ? undefined : readProfile(states).choix?.métier,
-    step: currentStep(readJourney(states)),
+    métier: jobIn(context),
+    step: currentStep(readJourney(context.states)),
   });
   const { app_source, causation_id, correlation_id } = origin;
   return {
@@ -236,12 +282,16 @@ function nudgeOf(
     variant,
     ...wording,
     cta_url: apps[target_app].url,
-    expires_at: now + inMs(settings.lifetime_days),
+    expires_at: now + inMs(context.settings.nudges.lifetime_days),
   };
 }
 
-/** The wording that a user gets, or the holdout: the same for ever, as long as the experiment is divided the same way. */
-function variantOf(user_id: string, type: NudgeType, settings: Settings["nudges"]): string {
+/** The wording that a user gets, or the holdout: the same for ever, as long as the experiment is divided the same way; undefined where no wording is given to anybody. */
+function variantOf(
+  user_id: string,
+  type: NudgeType,
+  settings: Settings["nudges"],
+): string | undefined {
   const said = settings.experiments[type];
   const variants = Object.keys(wordings[type]);
   return armOf(user_id, type, {

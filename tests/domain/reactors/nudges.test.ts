@@ -5,6 +5,7 @@ import { nudgeTypes } from "../../../shared/domain/nudge-types.ts";
 import { journeySteps } from "../../../shared/domain/journey-steps.ts";
 import { wordings } from "../../../shared/domain/reactors/nudge-wordings.ts";
 import { nudges } from "../../../shared/domain/reactors/nudges.ts";
+import { effectId } from "../../../shared/flywheel/effect-id.ts";
 import { Story, typesOf } from "../../support/story.ts";
 
 const heldOut = { nudges: { holdout: 1 } };
@@ -65,6 +66,50 @@ describe("a nudge that the user has not seen", () => {
     const before = story.nudges.length;
     story.happens("valeurs_explorées", "aube");
     expect(typesOf(story.nudges.slice(before))).not.toContain("aube_to_cv");
+  });
+
+  test("is taken back where another job is chosen, and one for that job comes", () => {
+    const story = new Story();
+    const choose = (métier: string) =>
+      story.happens("métier_choisi", "aube", { payload: { métier } });
+    choose("Coach");
+    story.does("shown", story.nudge("aube_to_cv"));
+    expect(choose("coach"), "the same").toEqual([]);
+    expect(story.outcomes).toEqual([]);
+    const [letter, ...others] = choose("Boulanger");
+    expect(letter).toMatchObject({
+      nudge_type: "aube_to_letters",
+      message: expect.stringContaining("Boulanger"),
+    });
+    expect(others, "one of this type was seen today").toEqual([]);
+    expect(story.outcomes).toEqual(["cancelled aube_to_letters"]);
+    expect(story.appended).toMatchObject([{
+      event_type: "nudge.cancelled",
+      payload: { reason: "its job was given up" },
+    }]);
+    story.passes(day);
+    const [cv] = story.happens("page.vue", "aube");
+    expect(cv).toMatchObject({
+      nudge_type: "aube_to_cv",
+      message: expect.stringContaining("Boulanger"),
+    });
+    story.passes(hour);
+    story.happens("letter.generated", "letters");
+    expect(story.nudge("letters_to_cv"), "three were sent that were not taken back")
+      .toBeUndefined();
+  });
+
+  test.each([0, 1])("is taken back where the user explores anew, at a holdout of %i", (holdout) => {
+    const story = new Story({ settings: { nudges: { holdout } } });
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    story.happens("letter.generated", "letters");
+    story.passes(hour);
+    const before = story.outcomes.length;
+    story.happens("exploration_commencée", "aube");
+    expect(story.outcomes.slice(before)).toEqual(["cancelled aube_to_cv"]);
+    expect(story.nudge("letters_to_cv"), "which is about no job").toBeDefined();
+    story.happens("cv.uploaded", "cv");
+    expect(story.outcomes).not.toContain("converted aube_to_cv");
   });
 
   test("is cancelled by what it would have led to, and the event tells why", () => {
@@ -222,6 +267,37 @@ describe("a held-out nudge", () => {
   });
 });
 
+describe("support", () => {
+  const low = { payload: { mood_score: 1, anxiety_level: 1 } };
+  const busy = (settings: unknown) => {
+    const story = new Story({ settings });
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    story.happens("letter.generated", "letters");
+    expect(story.nudges).toHaveLength(3);
+    return story;
+  };
+
+  test("is not withheld for nudges that nobody sees", () => {
+    const story = busy(heldOut);
+    expect(typesOf(story.happens("mood.logged", "rise", low))).toEqual(["wellbeing_support"]);
+  });
+
+  test("comes after no more nudges that are seen than any other", () => {
+    const story = busy({ nudges: { holdout: 0 } });
+    expect(story.happens("mood.logged", "rise", low)).toEqual([]);
+  });
+});
+
+test("a type whose wordings are given to nobody is not decided on, and takes no other's place", () => {
+  const off = { weights: { a: 0, b: 0 } };
+  const experiments = { aube_to_cv: off, aube_to_letters: off, letters_to_cv: off };
+  const story = new Story({ settings: { nudges: { holdout: 0.1, experiments } } });
+  story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+  story.happens("letter.generated", "letters");
+  story.happens("letter.generated", "letters");
+  expect(typesOf(story.nudges)).toEqual(["letters_to_rise"]);
+});
+
 describe("nobody gets", () => {
   test("more than three nudges in seven days", () => {
     const story = new Story();
@@ -281,8 +357,11 @@ const life = fc.array(
 );
 
 /** Lives a life: whatever happens, and what the user does with their last nudge. */
-function live(moments: typeof life extends fc.Arbitrary<infer Moments> ? Moments : never): Story {
-  const story = new Story({ settings: {} });
+function live(
+  moments: typeof life extends fc.Arbitrary<infer Moments> ? Moments : never,
+  settings: unknown = {},
+): Story {
+  const story = new Story({ settings });
   for (const { happening: [event_type, app], mood, status, pause, reaction } of moments) {
     story.passes(pause);
     story.happens(event_type, event_type === "transition_écosystème" ? "flywheel" : app, {
@@ -330,14 +409,26 @@ describe("in every life", () => {
   test("the caps hold", () => {
     fc.assert(
       fc.property(life, (moments) => {
-        const sent = live(moments).effects.flatMap(({ effect, cause }) =>
-          effect.kind === "nudge" ? [{ type: effect.nudge_type, at: cause.at }] : []
+        const { effects, user_id } = live(moments, { nudges: { holdout: 0.5 } });
+        const cancelled = effects.flatMap(({ effect }) =>
+          effect.kind === "nudge_change" && effect.change === "cancelled" ? [effect.nudge_id] : []
         );
-        for (const { type, at } of sent) {
-          const before = sent.filter((other) => other.at <= at && other.at > at - 7 * day);
-          expect(before.length).toBeLessThanOrEqual(3);
-          const same = before.filter((other) => other.type === type && other.at > at - day);
-          expect(same).toHaveLength(1);
+        const sent = effects.flatMap(({ effect, cause }) =>
+          effect.kind === "nudge"
+            ? [{ ...effect, at: cause.at, id: effectId(user_id, cause, effect) }]
+            : []
+        ).filter(({ nudge_type, id }) =>
+          // What was taken back before it was seen was not had.
+          !nudge_type.startsWith("aube_to_") || !cancelled.includes(id)
+        );
+        for (const [index, { nudge_type, at, variant }] of sent.entries()) {
+          const before = sent.slice(0, index).filter((other) => other.at > at - 7 * day);
+          const seen = before.filter((other) => other.variant !== "holdout");
+          if (variant !== "holdout") expect(seen.length).toBeLessThan(3);
+          if (nudge_type !== "wellbeing_support") expect(before.length).toBeLessThan(3);
+          for (const other of before) {
+            if (other.nudge_type === nudge_type) expect(other.at).toBeLessThanOrEqual(at - day);
+          }
         }
       }),
       { numRuns: 150 },
