@@ -5,6 +5,7 @@
 \ir flywheel/settings_changes.sql
 \ir flywheel/remember_settings.sql
 \ir flywheel/settings_history.sql
+\ir flywheel/settings_changed_at.sql
 \ir store/phoenix_events.sql
 \ir store/streams.sql
 \ir store/states.sql

@@ -97,15 +97,32 @@ export interface SettingsChange {
  * The settings in force at a time. A change counts for what happens after it, so that a replay folds each event by the
  * settings of its day; what happens in the very millisecond of a change may have been folded before it.
  *
- * @param changes oldest first; one that the schema refuses counts as not made
+ * @param changes oldest first, and perhaps many: each is read when it is asked for; one that the schema refuses counts as not made
  * @returns the settings in force just before a time; before `Infinity` are those of now
  */
 export function settingsOver(changes: readonly SettingsChange[]): (at: number) => Settings {
-  const valid = changes.flatMap(({ changed_at, said }) => {
-    const read = settings.safeParse(said);
-    return read.success ? [{ changed_at, settings: read.data }] : [];
-  });
-  return (at) => valid.findLast(({ changed_at }) => changed_at < at)?.settings ?? defaultSettings;
+  /** What is in force after so many changes. */
+  const known = new Map([[0, defaultSettings]]);
+  return (at) => {
+    const count = countBefore(changes, at);
+    let found: Settings | undefined;
+    for (let last = count; !found; last--) {
+      found = known.get(last) ?? settings.safeParse(changes[last - 1]!.said).data;
+    }
+    known.set(count, found);
+    return found;
+  };
+}
+
+/** How many changes were made before a time. */
+function countBefore(changes: readonly SettingsChange[], at: number): number {
+  let [low, high] = [0, changes.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (changes[middle]!.changed_at < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** What is wrong with settings as they were said, for the operator; undefined where nothing is. */

@@ -1,9 +1,9 @@
 import type { StoredEvent } from "../domain/events/envelope.ts";
 import type { State } from "../domain/fold.ts";
 import { type CountedEvent, countedTime } from "../domain/rollups/counted-event.ts";
-import { flawOf, type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 import { parseJson } from "../platform/parse-json.ts";
+import { type SettingsHistory, settingsHistory } from "./settings-history.ts";
 
 /** Times in seconds since 1970, to the microsecond; what is left out is false, true and null. */
 type EventRow = [
@@ -40,23 +40,19 @@ export interface LeasedStream {
   is_uncounted: boolean;
 }
 
-export interface Lease {
+export interface Lease extends SettingsHistory {
   token: string;
   /** Every event received until then is here or behind what is here, microseconds since 1970. */
   leased_at: number;
   max_attempts: number;
   /** Whose streams these are. */
   users: string[];
-  /** The reactors' settings in force at a time. */
-  settingsAt: (time: number) => Settings;
-  /** What is wrong with the settings said last, which then do not count. */
-  settingsFlaw: string | undefined;
   /** Each for {@link readStream}, when its turn has come: what is read only then is soon forgotten, and costs little. */
   streams: readonly string[];
 }
 
-type LeaseRow = Omit<Lease, "streams" | "settingsAt" | "settingsFlaw"> & {
-  settings: SettingsChange[];
+type LeaseRow = Omit<Lease, "streams" | keyof SettingsHistory> & {
+  settings_changed_at: number;
 };
 
 /** Takes the users whose backlog or timer is due: @returns nothing where no stream is. */
@@ -64,13 +60,9 @@ export async function lease(database: Database, shape: string): Promise<Lease | 
   const rows = await database<{ lease: string }[]>`select flywheel.lease(${shape})`;
   const [leased, ...streams] = rows.map(({ lease }) => lease);
   if (leased === undefined) return undefined;
-  const { settings, ...rest } = parseJson(leased) as LeaseRow;
-  return {
-    ...rest,
-    settingsAt: settingsOver(settings),
-    settingsFlaw: flawOf(settings.at(-1)?.said),
-    streams,
-  };
+  const { settings_changed_at, ...rest } = parseJson(leased) as LeaseRow;
+  const { settingsAt, settingsFlaw } = await settingsHistory(database, settings_changed_at);
+  return { ...rest, settingsAt, settingsFlaw, streams };
 }
 
 /** Reads one of a {@link Lease}'s streams. */

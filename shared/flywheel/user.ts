@@ -12,9 +12,10 @@ import {
   readProfile,
 } from "../domain/reactors/profile.ts";
 import { wellbeing } from "../domain/reactors/wellbeing.ts";
-import { type Settings, type SettingsChange, settingsOver } from "../domain/settings.ts";
+import type { Settings } from "../domain/settings.ts";
 import type { Database } from "../platform/database.ts";
 import { pageOf } from "./page.ts";
+import { latestSettings } from "./settings-history.ts";
 
 /** What is remembered of a user; `stale` where other reactors than these folded it, or a replay does, until it has been folded anew. */
 export type Memory =
@@ -37,7 +38,11 @@ export async function readMemory(database: Database, userId: string): Promise<Me
     await database`select flywheel.refold(${userId})`;
     return { kind: "stale" };
   }
-  return { kind: "fresh", states: read.state, settings: settingsOver(read.settings)(Infinity) };
+  return {
+    kind: "fresh",
+    states: read.state,
+    settings: await latestSettings(database, read.settings_changed_at),
+  };
 }
 
 /** What `flywheel.read_state()` answers. */
@@ -47,7 +52,7 @@ interface StateRead {
   version: number;
   head: number;
   is_behind: boolean;
-  settings: SettingsChange[];
+  settings_changed_at: number;
 }
 
 /** Whether a state is of a reactor of this very version. */
@@ -63,17 +68,17 @@ export async function readLatestProfile(
   database: Database,
   userId: string,
 ): Promise<{ profile: Profile; settings: Settings }> {
-  const [row] = await database<{ read: StateRead | null; settings: SettingsChange[] }[]>`
-    select flywheel.read_state(${userId}) as read, flywheel.settings_history() as settings
+  const [row] = await database<{ read: StateRead | null; settings_changed_at: number }[]>`
+    select flywheel.read_state(${userId}) as read, flywheel.settings_changed_at()
   `;
-  const { read, settings } = row!;
+  const { read, settings_changed_at } = row!;
   const isFresh = read !== null && isOf(profile, read.shape);
   const known = isFresh ? readProfile(read.state) : profile.initial;
   const version = isFresh ? read.version : 0;
   const latest = version === (read?.head ?? 0)
     ? known
     : await foldUntold(database, userId, known, version);
-  return { profile: latest, settings: settingsOver(settings)(Infinity) };
+  return { profile: latest, settings: await latestSettings(database, settings_changed_at) };
 }
 
 /** Folds what a profile does not know yet, page by page: a whole history may be more than an instance has room for. */

@@ -26,6 +26,7 @@ grant execute on function
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),
   flywheel.settings_history(),
+  flywheel.settings_changed_at(),
   flywheel.refold(uuid),
   flywheel.global_context(),
   flywheel.request_transition(uuid, text, text, jsonb, interval),

@@ -82,7 +82,7 @@ begin
     'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
     'max_attempts', settings.max_attempts,
     'users', users,
-    'settings', flywheel.settings_history()
+    'settings_changed_at', flywheel.settings_changed_at()
   );
 
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
@@ -150,4 +150,4 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';

@@ -12,7 +12,7 @@ as $$
     'head', s.version,
     -- What was folded before is being folded again.
     'is_behind', s.processed_version < s.counted_version,
-    'settings', flywheel.settings_history()
+    'settings_changed_at', flywheel.settings_changed_at()
   )
   from flywheel.streams as s
   left join flywheel.states as st
@@ -21,4 +21,4 @@ as $$
 $$;
 
 comment on function flywheel.read_state(uuid) is
-  'What the reactors remember of a user: { shape, state, version: how far that is folded, head: of how many events, is_behind: whether it was folded further before, settings: flywheel.settings_history() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
+  'What the reactors remember of a user: { shape, state, version: how far that is folded, head: of how many events, is_behind: whether it was folded further before, settings_changed_at: flywheel.settings_changed_at() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';

@@ -41,6 +41,21 @@ describe("settings", () => {
       .toEqual([0.1, 0.5, 0.5, 0.1]);
   });
 
+  test("of many years are read as they are asked for", () => {
+    const read: number[] = [];
+    const change = (n: number) => ({
+      changed_at: n,
+      get said() {
+        read.push(n);
+        return n % 5 === 4 ? "nonsense" : { nudges: { max_in_period: n % 5 } };
+      },
+    });
+    const at = settingsOver(Array.from({ length: 10_000 }, (_, n) => change(n)));
+    const times = [Infinity, 5_000, 10_000, 5_000];
+    expect(times.map((time) => at(time).nudges.max_in_period)).toEqual([3, 3, 3, 3]);
+    expect(read).toEqual([9_999, 9_998, 4_999, 4_998]);
+  });
+
   test.each([
     [{ nudges: { holdout: 2 } }, "nudges.holdout"],
     [{ nudges: { hold_out: 0 } }, "nudges"],

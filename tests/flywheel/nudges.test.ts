@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reactors } from "../../shared/domain/reactors/all.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
 import { markNudge, pendingNudges } from "../../shared/flywheel/nudges.ts";
 import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
 import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
 import { readMemory } from "../../shared/flywheel/user.ts";
+import { shapeOfWork } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
-import { drain, event, publish } from "../support/flywheel.ts";
+import { drain, event, pass, publish } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -257,6 +259,30 @@ describe("the reactors' settings", () => {
     await reprocess(database, reprocessRequest.parse({ user_id: user }));
     await drain(database, reactors);
     expect(await stateOf()).toEqual(before);
+  });
+
+  test("are read once, however often somebody leases or asks, until they change", async () => {
+    const user = await writer();
+    const inForce = async () => {
+      await publish(database, event(user, { payload: { id: crypto.randomUUID() } }));
+      const { settingsAt } = (await lease(database, shapeOfWork(reactors)))!;
+      await pass(base.admin, "1 hour");
+      await drain(database, reactors);
+      await requestTransition(database, user, transitionRequest.parse({ target_app: "cv" }));
+      const memory = await readMemory(database, user);
+      return [settingsAt(Infinity), memory.kind === "fresh" && memory.settings]
+        .map((settings) => settings && settings.nudges.max_in_period);
+    };
+    await set({ max_in_period: 5 });
+    expect(await inForce()).toEqual([5, 5]);
+    await base.admin`alter function flywheel.settings_history() rename to settings_history_away`;
+    try {
+      expect(await inForce()).toEqual([5, 5]);
+    } finally {
+      await base.admin`alter function flywheel.settings_history_away() rename to settings_history`;
+    }
+    await set({ max_in_period: 6 });
+    expect(await inForce()).toEqual([6, 6]);
   });
 
   test("that make no sense are left out, and the operator is told", async () => {
