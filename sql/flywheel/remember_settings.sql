@@ -8,7 +8,9 @@ begin
   -- Behind every lease that has not seen the change, and before every other: what they read was received before it, or after.
   perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   insert into flywheel.settings_changes (changed_at, reactor_settings)
-  values (clock_timestamp(), new.reactor_settings);
+  -- Later than every other, even where the clock was set back: the last change is the one that stays.
+  select greatest(clock_timestamp(), max(c.changed_at) + interval '1 microsecond'), new.reactor_settings
+  from flywheel.settings_changes as c;
   return null;
 end
 $$;

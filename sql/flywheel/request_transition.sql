@@ -34,7 +34,14 @@ begin
   requested.target_app := request_transition.target_app;
   requested.context := request_transition.context;
   requested.status := 'requested';
-  requested.requested_at := clock_timestamp();
+  -- Later than the user's others, even where the clock was set back or an event's is ahead: what is asked for now is the latest.
+  requested.requested_at := greatest(
+    clock_timestamp(),
+    (
+      -- Added to each: to find the greatest itself, a plan may read everybody's from the end.
+      select max(t.requested_at + interval '1 microsecond') from public.phoenix_transitions as t where t.user_id = owner
+    )
+  );
   requested.expires_at := requested.requested_at + lifetime;
   -- Nobody's event caused it: it begins a conversation of its own.
   requested.correlation_id := requested.transition_id::text;

@@ -13,7 +13,9 @@ declare
 begin
   -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
   select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
-  from flywheel.doorbell as d, flywheel.settings as s;
+  from flywheel.doorbell as d, flywheel.settings as s
+  -- Where the clock was set back, a ring of later than now was long ago.
+  where d.rung_at <= clock_timestamp();
   if quiet_until > extract(epoch from clock_timestamp()) and not regardless then
     perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
@@ -29,7 +31,7 @@ begin
   from (
     select b.only_row
     from flywheel.doorbell as b, flywheel.settings as s
-    where regardless or b.rung_at <= clock_timestamp() - s.ring_interval
+    where regardless or b.rung_at <= clock_timestamp() - s.ring_interval or b.rung_at > clock_timestamp()
     for no key update of b skip locked
   ) as due
   where d.only_row = due.only_row;

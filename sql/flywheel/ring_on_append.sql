@@ -15,7 +15,11 @@ create trigger ring_on_append
 after insert on public.phoenix_events
 for each statement
 when (
-  extract(epoch from clock_timestamp()) >= coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric
+  -- Beyond the longest ring_interval it was remembered before the clock was set back. At Infinity this is null, and nobody rings.
+  nullif(
+    coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric - extract(epoch from clock_timestamp()),
+    'Infinity'
+  ) not between 0 and 10
 )
 execute function flywheel.ring_on_append();
 

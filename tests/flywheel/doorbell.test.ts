@@ -136,6 +136,22 @@ describe("what a worker's commit appends does not ring, and the same worker fold
   });
 });
 
+test("a publication rings though the clock was set back since the bell rang", async () => {
+  await base.admin`update flywheel.settings set ring_interval = '10 seconds'`;
+  await base.admin`update flywheel.doorbell set rung_at = now() + interval '1 hour'`;
+  const session = base.connectOnce();
+  const publishing = () => publish(session, event(crypto.randomUUID()));
+  // As the session remembers it, which rang too.
+  await session`
+    select set_config('flywheel.quiet_until', extract(epoch from now() + interval '1 hour')::text, false)
+  `;
+  await publishing();
+  expect(await rings()).toBe(1);
+  await base.admin`update flywheel.doorbell set rung_at = now()`;
+  await publishing();
+  expect(await rings(), "and not twice").toBe(1);
+});
+
 describe("a worker that leaves", () => {
   test("rings where its own commit left work, and the next one does it", async () => {
     const user = await published("hand over");

@@ -242,6 +242,20 @@ describe("the reactors' settings", () => {
     expect(first!.ever).toBe(true);
   });
 
+  test("said last stay, though the clock was set back since those before them", async () => {
+    await set({ max_in_period: 1 });
+    await base.admin`
+      update flywheel.settings_changes
+      set changed_at = changed_at + interval '1 hour'
+      where changed_at = (select max(changed_at) from flywheel.settings_changes)
+    `;
+    await set({ max_in_period: 0 });
+    const user = await writer();
+    const memory = await readMemory(database, user);
+    await base.admin`delete from flywheel.settings_changes where changed_at > now()`;
+    expect(memory).toMatchObject({ settings: { nudges: { max_in_period: 0 } } });
+  });
+
   test("that change count from the moment when they are there, so that a replay folds as it was", async () => {
     await set({ holdout: 0 });
     const user = crypto.randomUUID();

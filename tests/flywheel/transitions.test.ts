@@ -119,6 +119,19 @@ test("a transition carries what its user has just said, though nobody has folded
   });
 });
 
+test("a transition that is asked for is the latest, though the clock was set back since the one before", async () => {
+  const user_id = crypto.randomUUID();
+  const { transition_id } = await ask(user_id);
+  await base.admin`
+    update public.phoenix_transitions set requested_at = requested_at + interval '1 hour' where transition_id = ${transition_id}
+  `;
+  const again = await ask(user_id, { context: { métier_choisi: "Data Scientist" } });
+  expect(await rowsOf(user_id)).toEqual([
+    { transition_id, status: "expired" },
+    { transition_id: again.transition_id, status: "requested" },
+  ]);
+});
+
 const choosing = { event_type: "métier_choisi", app_source: "aube", payload: { métier: "Coach" } };
 
 const rowsOf = (user_id: string, target_app = "cv") =>
