@@ -7,7 +7,8 @@ as $$
   delete from flywheel.withdrawals as w where w.delivery_id = any (delivery_ids) and w.is_repetition;
 
   update flywheel.withdrawals as w
-  set is_repetition = true, available_at = clock_timestamp() + s.lease_time
+  -- QStash may take longer to accept a delivery than the shortest lease lasts.
+  set is_repetition = true, available_at = clock_timestamp() + greatest(s.lease_time, interval '1 minute')
   from flywheel.settings as s
   where w.delivery_id = any (delivery_ids);
 $$;

@@ -34,7 +34,10 @@ begin
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
   from flywheel.deliveries as d
-  where d.user_id = erase_user.user_id and d.attempts > 0 and d.delivered_at is null
+  where d.user_id = erase_user.user_id
+    and d.attempts > 0
+    -- What was handed over more than once may have arrived and be on its way again.
+    and (d.delivered_at is null or d.attempts > 1)
   on conflict do nothing;
   get diagnostics withdrawn = row_count;
 

@@ -74,6 +74,35 @@ test("what a deliverer takes while its user is erased is withdrawn", async () =>
   expect(withdrawn.map(({ delivery_id }) => delivery_id)).toEqual(ids.toSorted());
 });
 
+test("what has arrived is withdrawn where it was handed over twice, and may be on its way once more", async () => {
+  const { user_id, ids: [once, twice] } = await userWithDeliveries(2);
+  await base.admin`
+    update flywheel.deliveries
+    set available_at = null, delivered_at = now(), attempts = case delivery_id when ${twice!} then 2 else 1 end
+    where user_id = ${user_id}
+  `;
+  await base.admin`select flywheel.erase_user(${user_id}, 'they asked for it')`;
+  const withdrawn = await base.admin`
+    select delivery_id from flywheel.withdrawals where delivery_id in ${base.admin([once!, twice!])}
+  `;
+  expect(withdrawn).toEqual([{ delivery_id: twice }]);
+});
+
+test("a withdrawal is repeated when QStash has had the time to accept what was handed over, however short a lease is", async () => {
+  await base.admin`update flywheel.settings set lease_time = '1 second'`;
+  const delivery_id = crypto.randomUUID();
+  const [{ asked_at } = {}] = await base.admin`
+    insert into flywheel.withdrawals (delivery_id) values (${delivery_id}) returning available_at as asked_at
+  `;
+  await database`select flywheel.mark_withdrawn(${[delivery_id]})`;
+  await base.admin`update flywheel.settings set lease_time = default`;
+  const repeated = await base.admin`
+    select is_repetition from flywheel.withdrawals
+    where delivery_id = ${delivery_id} and available_at >= ${asked_at}::timestamptz + interval '1 minute'
+  `;
+  expect(repeated).toEqual([{ is_repetition: true }]);
+});
+
 test("a deliverer that has to wait gives way, and takes what is due later", async () => {
   const { ids } = await userWithDeliveries(2);
   await base.admin.begin(async (sql) => {
