@@ -27,14 +27,19 @@ const answer = z.object({
 
 /**
  * Hears of an attempt to deliver. An app that answered 2xx has been notified, and where its answer is
- * `{ "status": "accepted" | "rejected", "reason"? }` it has decided. Other attempts are QStash's business: it tries again.
+ * `{ "status": "accepted" | "rejected", "reason"? }` it has decided. Other attempts are QStash's business, which is not silent: it tries
+ * again.
  */
 export async function hearAnswer(
   database: Database,
   { user_id, delivery_id }: DeliveryQuery,
   { status, body }: Callback,
 ): Promise<void> {
-  if (status < 200 || status > 299) return;
+  if (status < 200 || status > 299) {
+    const published = JSON.stringify([{ user_id, delivery_id }]);
+    await database`select flywheel.mark_published(${published}::text::jsonb)`;
+    return;
+  }
   const decided = readAnswer(body ?? "");
   await database`
     select flywheel.answer_delivery(

@@ -34,4 +34,4 @@ as $$
 $$;
 
 comment on function flywheel.mark_published(jsonb) is
-  'Remembers that QStash has accepted these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';
+  'Remembers that QStash has these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';

@@ -26,7 +26,7 @@ create table flywheel.settings (
     check (delivery_retry_delay ~ '^[a-z0-9 ,.+*/%()-]{1,200}$'),
   delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
   delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
-  delivery_patience interval not null default '1 day' check (delivery_patience between '1 second' and '30 days'),
+  delivery_patience interval not null default '2 days' check (delivery_patience between '1 second' and '30 days'),
   check (backoff_base <= backoff_max)
 );
 
@@ -73,4 +73,4 @@ comment on column flywheel.settings.delivery_timeout is 'How long an app may tak
 comment on column flywheel.settings.delivery_parallelism is
   'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';
 comment on column flywheel.settings.delivery_patience is
-  'How long QStash may be silent about a delivery before it is published again, under the same id.';
+  'How long QStash may be silent about a delivery before it is published again, under the same id. Longer than the longest wait between two of its attempts.';

@@ -173,6 +173,16 @@ describe("what becomes of a delivery:", () => {
     expect(status).toBe("requested");
   });
 
+  test("an attempt that failed is no silence: QStash has it, and its patience begins anew", async () => {
+    const about = await delivery();
+    await database`select flywheel.mark_published(${JSON.stringify([about])}::text::jsonb)`;
+    await base
+      .admin`update flywheel.deliveries set available_at = now() where delivery_id = ${about.delivery_id}`;
+    await hearAnswer(database, about, { status: 503 });
+    expect(await leaseDeliveries() ?? []).not.toContain(about.delivery_id);
+    expect(await outboxOf(about.user_id)).toMatchObject([{ is_due: true, delivered_at: null }]);
+  });
+
   test("once delivered it stays so, whatever is heard of it later", async () => {
     const about = await delivery();
     await hearAnswer(database, about, { status: 200 });
@@ -182,6 +192,7 @@ describe("what becomes of a delivery:", () => {
     ]);
     await hearAnswer(database, about, { status: 200 });
     await hearFailure(database, about, { status: 503 });
+    await hearAnswer(database, about, { status: 503 });
     const published = JSON.stringify([about]);
     await database`select flywheel.mark_published(${published}::text::jsonb)`;
     expect(await outboxOf(about.user_id)).toEqual(delivered);
