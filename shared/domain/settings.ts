@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { day } from "./duration.ts";
 
-const days = z.number().positive().max(366);
+/** Not so few that in milliseconds there are none. */
+const days = z.number().min(1 / day, "must be at least a millisecond").max(366);
 const minutes = z.number().positive().max(1440);
 const share = z.number().min(0).max(1);
 const times = z.int().min(0).max(100);

@@ -63,6 +63,7 @@ describe("settings", () => {
     [{ nudges: { quiet_hours: { time_zone: "Mars/Base" } } }, "nudges.quiet_hours.time_zone"],
     [{ nudges: { experiments: { other_type: {} } } }, "nudges.experiments"],
     [{ nudges: { stalled_days: 0 } }, "nudges.stalled_days"],
+    [{ transitions: { lifetime_days: 1e-9 } }, "transitions.lifetime_days"],
     [null, ""],
   ])("such as %j are refused, say where, and leave those before in force", (said, where) => {
     const at = settingsOver([

@@ -100,6 +100,21 @@ test("a transition carries what the flywheel knows, whoever remembers it, for as
   }
 });
 
+test("a transition waits for a millisecond at least, and settings that say less count as not made", async () => {
+  const lifetimes = async (lifetime_days: number) => {
+    const said = JSON.stringify({ transitions: { lifetime_days } });
+    await base.admin`update flywheel.settings set reactor_settings = ${said}::text::jsonb`;
+    const { requested_at, expires_at } = await ask(crypto.randomUUID());
+    return Number(expires_at) - Number(requested_at);
+  };
+  try {
+    expect(await lifetimes(1 / 86_400_000)).toBe(1);
+    expect(await lifetimes(1e-9)).toBe(1);
+  } finally {
+    await lifetimes(1);
+  }
+});
+
 test("a transition carries what its user has just said, though nobody has folded it yet", async () => {
   const user_id = crypto.randomUUID();
   const say = (fields: object) =>
