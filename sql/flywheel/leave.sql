@@ -1,12 +1,16 @@
 create function flywheel.leave(token uuid, processed bigint)
 returns boolean
-language sql
+language plpgsql
 security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
 set jit = off
+set lock_timeout = '200ms'
 as $$
+declare
+  is_left boolean;
+begin
   update flywheel.worker_slots as w
   set
     token = null,
@@ -14,12 +18,30 @@ as $$
     processed_total = w.processed_total + leave.processed
   where w.token = leave.token;
 
+  -- What somebody holds the next worker could not take either: to ring for it would be to ring on and on. Who publishes rings, and the
+  -- sweep comes.
+  begin
+    perform from flywheel.streams as s
+    where s.available_at <= statement_timestamp()
+    limit 1
+    for no key update skip locked;
+    if not found then
+      perform from flywheel.replays as r
+      where r.finished_at is null and r.stopped_at is null
+      limit 1
+      for no key update skip locked;
+    end if;
+    is_left := found;
+  exception
+    -- As in flywheel.lease(), whoever looks may have to wait. A ring too many does no harm.
+    when lock_not_available then
+      is_left := true;
+  end;
+
   -- Whoever leaves work behind rings for the next worker: who was rung just now may have found no slot free.
-  select (
-    exists (select from flywheel.streams as s where s.available_at <= statement_timestamp())
-    or exists (select from flywheel.replays as r where r.finished_at is null and r.stopped_at is null)
-  ) and flywheel.ring(regardless => true)
+  return is_left and flywheel.ring(regardless => true);
+end
 $$;
 
 comment on function flywheel.leave(uuid, bigint) is
-  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left. Returns whether it rang.';
+  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left that nobody else holds. Returns whether it rang.';

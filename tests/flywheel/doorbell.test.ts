@@ -86,10 +86,13 @@ async function heardBy(user: string): Promise<readonly string[]> {
   return (state.busy as { heard: string[] }).heard;
 }
 
-/** One lease and its commit, as a worker does it whose time is over then. */
-async function workOnce(): Promise<{ leave(): Promise<boolean> }> {
+interface Worker {
+  /** Returns whether it rang. */
+  leave(): Promise<boolean>;
+}
+
+async function enter(): Promise<Worker> {
   const [row] = await database<{ slot: { token: string } }[]>`select flywheel.enter() as slot`;
-  await work(database, reactors, shape, (await lease(database, shape))!);
   return {
     async leave() {
       const [left] = await database<{ rang: boolean }[]>`
@@ -98,6 +101,13 @@ async function workOnce(): Promise<{ leave(): Promise<boolean> }> {
       return left!.rang;
     },
   };
+}
+
+/** One lease and its commit, as a worker does it whose time is over then. */
+async function workOnce(): Promise<Worker> {
+  const worker = await enter();
+  await work(database, reactors, shape, (await lease(database, shape))!);
+  return worker;
 }
 
 describe("what a worker's commit appends does not ring, and the same worker folds it:", () => {
@@ -187,6 +197,41 @@ describe("a worker that leaves", () => {
     await drain(database, reactors);
     expect(await rings()).toBe(0);
     await pass(base.admin, "1 hour");
+  });
+});
+
+describe("a worker that leaves does not ring for what another would not get either:", () => {
+  test("a stream that somebody holds", async () => {
+    const held = await published("nothing");
+    await base.admin.begin(async (sql) => {
+      await sql`select from flywheel.streams where user_id = ${held} for update`;
+      expect(await (await enter()).leave()).toBe(false);
+      // For what is due besides it does.
+      await published("nothing");
+      expect(await (await enter()).leave()).toBe(true);
+    });
+    expect(await (await enter()).leave()).toBe(true);
+    await drain(database, reactors);
+    await heardBy(held);
+  });
+
+  test("a replay of which somebody does a piece", async () => {
+    await base.admin`update flywheel.settings set replay_users = 1`;
+    for (let user = 0; user < 2; user++) await published("nothing");
+    await drain(database, reactors);
+    await reprocess(database, reprocessRequest.parse({}));
+    // Nothing is due but the rest of the replay.
+    await work(database, reactors, shape, (await lease(database, shape))!);
+    try {
+      await base.admin.begin(async (sql) => {
+        await sql`select from flywheel.replays where finished_at is null for no key update`;
+        expect(await (await enter()).leave()).toBe(false);
+      });
+      expect(await (await enter()).leave()).toBe(true);
+    } finally {
+      await stopReplays(database);
+      await base.admin`update flywheel.settings set replay_users = default`;
+    }
   });
 });
 
