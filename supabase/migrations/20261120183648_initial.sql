@@ -45,7 +45,7 @@ create table flywheel.settings (
     check (delivery_retry_delay ~ '^[a-z0-9 ,.+*/%()-]{1,200}$'),
   delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
   delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
-  delivery_patience interval not null default '1 day' check (delivery_patience between '1 second' and '30 days'),
+  delivery_patience interval not null default '2 days' check (delivery_patience between '1 second' and '30 days'),
   check (backoff_base <= backoff_max)
 );
 
@@ -92,7 +92,7 @@ comment on column flywheel.settings.delivery_timeout is 'How long an app may tak
 comment on column flywheel.settings.delivery_parallelism is
   'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';
 comment on column flywheel.settings.delivery_patience is
-  'How long QStash may be silent about a delivery before it is published again, under the same id.';
+  'How long QStash may be silent about a delivery before it is published again, under the same id. Longer than the longest wait between two of its attempts.';
 
 -- flywheel/settings_changes.sql
 create table flywheel.settings_changes (
@@ -121,7 +121,9 @@ begin
   -- Behind every lease that has not seen the change, and before every other: what they read was received before it, or after.
   perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   insert into flywheel.settings_changes (changed_at, reactor_settings)
-  values (clock_timestamp(), new.reactor_settings);
+  -- Later than every other, even where the clock was set back: the last change is the one that stays.
+  select greatest(clock_timestamp(), max(c.changed_at) + interval '1 microsecond'), new.reactor_settings
+  from flywheel.settings_changes as c;
   return null;
 end
 $$;
@@ -161,6 +163,23 @@ $$;
 
 comment on function flywheel.settings_history() is
   'What the reactors'' settings have been, oldest first: [ { changed_at (ms since 1970), said } ]. Of these the last one that the schema allows is in force, which only the reader can tell.';
+
+-- flywheel/settings_changed_at.sql
+create function flywheel.settings_changed_at()
+returns double precision
+language sql
+stable
+set search_path = ''
+as $$
+  select case
+    when isfinite(max(c.changed_at)) then (extract(epoch from max(c.changed_at)) * 1000000)::double precision
+    else 0
+  end
+  from flywheel.settings_changes as c
+$$;
+
+comment on function flywheel.settings_changed_at() is
+  'When the reactors'' settings were changed last, in microseconds since 1970: whoever has read flywheel.settings_history() up to then knows it all.';
 
 -- store/phoenix_events.sql
 create table public.phoenix_events (
@@ -1791,7 +1810,10 @@ begin
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
   from flywheel.deliveries as d
-  where d.user_id = erase_user.user_id and d.attempts > 0 and d.delivered_at is null
+  where d.user_id = erase_user.user_id
+    and d.attempts > 0
+    -- What was handed over more than once may have arrived and be on its way again.
+    and (d.delivered_at is null or d.attempts > 1)
   on conflict do nothing;
   get diagnostics withdrawn = row_count;
 
@@ -1894,7 +1916,9 @@ declare
 begin
   -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
   select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
-  from flywheel.doorbell as d, flywheel.settings as s;
+  from flywheel.doorbell as d, flywheel.settings as s
+  -- Where the clock was set back, a ring of later than now was long ago.
+  where d.rung_at <= clock_timestamp();
   if quiet_until > extract(epoch from clock_timestamp()) and not regardless then
     perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
@@ -1910,7 +1934,7 @@ begin
   from (
     select b.only_row
     from flywheel.doorbell as b, flywheel.settings as s
-    where regardless or b.rung_at <= clock_timestamp() - s.ring_interval
+    where regardless or b.rung_at <= clock_timestamp() - s.ring_interval or b.rung_at > clock_timestamp()
     for no key update of b skip locked
   ) as due
   where d.only_row = due.only_row;
@@ -1977,7 +2001,11 @@ create trigger ring_on_append
 after insert on public.phoenix_events
 for each statement
 when (
-  extract(epoch from clock_timestamp()) >= coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric
+  -- Beyond the longest ring_interval it was remembered before the clock was set back. At Infinity this is null, and nobody rings.
+  nullif(
+    coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric - extract(epoch from clock_timestamp()),
+    'Infinity'
+  ) not between 0 and 10
 )
 execute function flywheel.ring_on_append();
 
@@ -2246,7 +2274,7 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.published_at is 'When QStash first accepted it.';
+comment on column flywheel.deliveries.published_at is 'When QStash was first known to have accepted it.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
 comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
 comment on column flywheel.deliveries.failure is 'Why it failed.';
@@ -2586,7 +2614,14 @@ begin
   requested.target_app := request_transition.target_app;
   requested.context := request_transition.context;
   requested.status := 'requested';
-  requested.requested_at := clock_timestamp();
+  -- Later than the user's others, even where the clock was set back or an event's is ahead: what is asked for now is the latest.
+  requested.requested_at := greatest(
+    clock_timestamp(),
+    (
+      -- Added to each: to find the greatest itself, a plan may read everybody's from the end.
+      select max(t.requested_at + interval '1 microsecond') from public.phoenix_transitions as t where t.user_id = owner
+    )
+  );
   requested.expires_at := requested.requested_at + lifetime;
   -- Nobody's event caused it: it begins a conversation of its own.
   requested.correlation_id := requested.transition_id::text;
@@ -2777,7 +2812,8 @@ as $$
   delete from flywheel.withdrawals as w where w.delivery_id = any (delivery_ids) and w.is_repetition;
 
   update flywheel.withdrawals as w
-  set is_repetition = true, available_at = clock_timestamp() + s.lease_time
+  -- QStash may take longer to accept a delivery than the shortest lease lasts.
+  set is_repetition = true, available_at = clock_timestamp() + greatest(s.lease_time, interval '1 minute')
   from flywheel.settings as s
   where w.delivery_id = any (delivery_ids);
 $$;
@@ -2822,7 +2858,7 @@ as $$
 $$;
 
 comment on function flywheel.mark_published(jsonb) is
-  'Remembers that QStash has accepted these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';
+  'Remembers that QStash has these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';
 
 -- flywheel/fail_delivery.sql
 create function flywheel.fail_delivery(owner uuid, delivery uuid, why text)
@@ -3093,7 +3129,7 @@ begin
     'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
     'max_attempts', settings.max_attempts,
     'users', users,
-    'settings', flywheel.settings_history()
+    'settings_changed_at', flywheel.settings_changed_at()
   );
 
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
@@ -3161,7 +3197,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings: [ { changed_at (ms), said } ] }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
@@ -4530,13 +4566,17 @@ comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)
 returns boolean
-language sql
+language plpgsql
 security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
 set jit = off
+set lock_timeout = '200ms'
 as $$
+declare
+  is_left boolean;
+begin
   update flywheel.worker_slots as w
   set
     token = null,
@@ -4544,15 +4584,33 @@ as $$
     processed_total = w.processed_total + leave.processed
   where w.token = leave.token;
 
+  -- What somebody holds the next worker could not take either: to ring for it would be to ring on and on. Who publishes rings, and the
+  -- sweep comes.
+  begin
+    perform from flywheel.streams as s
+    where s.available_at <= statement_timestamp()
+    limit 1
+    for no key update skip locked;
+    if not found then
+      perform from flywheel.replays as r
+      where r.finished_at is null and r.stopped_at is null
+      limit 1
+      for no key update skip locked;
+    end if;
+    is_left := found;
+  exception
+    -- As in flywheel.lease(), whoever looks may have to wait. A ring too many does no harm.
+    when lock_not_available then
+      is_left := true;
+  end;
+
   -- Whoever leaves work behind rings for the next worker: who was rung just now may have found no slot free.
-  select (
-    exists (select from flywheel.streams as s where s.available_at <= statement_timestamp())
-    or exists (select from flywheel.replays as r where r.finished_at is null and r.stopped_at is null)
-  ) and flywheel.ring(regardless => true)
+  return is_left and flywheel.ring(regardless => true);
+end
 $$;
 
 comment on function flywheel.leave(uuid, bigint) is
-  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left. Returns whether it rang.';
+  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left that nobody else holds. Returns whether it rang.';
 
 -- flywheel/backlog.sql
 create view flywheel.backlog
@@ -4947,7 +5005,7 @@ as $$
     'head', s.version,
     -- What was folded before is being folded again.
     'is_behind', s.processed_version < s.counted_version,
-    'settings', flywheel.settings_history()
+    'settings_changed_at', flywheel.settings_changed_at()
   )
   from flywheel.streams as s
   left join flywheel.states as st
@@ -4956,7 +5014,7 @@ as $$
 $$;
 
 comment on function flywheel.read_state(uuid) is
-  'What the reactors remember of a user: { shape, state, version: how far that is folded, head: of how many events, is_behind: whether it was folded further before, settings: flywheel.settings_history() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
+  'What the reactors remember of a user: { shape, state, version: how far that is folded, head: of how many events, is_behind: whether it was folded further before, settings_changed_at: flywheel.settings_changed_at() }, with a null shape and an empty state before the first fold; null for a user who has no stream.';
 
 -- flywheel/refold.sql
 create function flywheel.refold(owner uuid)
@@ -5826,6 +5884,7 @@ grant execute on function
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),
   flywheel.settings_history(),
+  flywheel.settings_changed_at(),
   flywheel.refold(uuid),
   flywheel.global_context(),
   flywheel.request_transition(uuid, text, text, jsonb, interval),
