@@ -1,4 +1,5 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import type { Database, Json } from "../../../shared/platform/database.types.ts";
 import type { StackEnv } from "../stack-env.ts";
 
 export interface Nudge {
@@ -16,10 +17,10 @@ export interface Publication {
 
 /** A person with a browser: everything goes over HTTP, through the official client. */
 export class Visitor {
-  private constructor(readonly userId: string, readonly client: SupabaseClient) {}
+  private constructor(readonly userId: string, readonly client: SupabaseClient<Database>) {}
 
   static async signUp(env: StackEnv, name: string): Promise<Visitor> {
-    const client = createClient(env.API_URL, env.PUBLISHABLE_KEY, {
+    const client = createClient<Database>(env.API_URL, env.PUBLISHABLE_KEY, {
       auth: { persistSession: false, autoRefreshToken: false },
     });
     const { data, error } = await client.auth.signUp({
@@ -36,10 +37,11 @@ export class Visitor {
   }
 
   /** Publishes straight to the database, as apps do while the functions are away. */
-  async publishWithoutFunctions(event: object): Promise<Publication> {
+  async publishWithoutFunctions(event: Json): Promise<Publication> {
     const { data, error } = await this.client.rpc("publish_events", { events: event });
     if (error) throw error;
-    return data;
+    // The types know that it is JSON; the contract says which.
+    return data as unknown as Publication;
   }
 
   nudges(): Promise<Nudge[]> {
