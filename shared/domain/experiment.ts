@@ -12,9 +12,11 @@ export interface Division {
 }
 
 /**
- * The arm of an experiment that a user is in; undefined where none has a weight, so that there is nothing to compare. Nothing is stored: the user and the experiment alone decide, so that it is
+ * The arm of an experiment that a user is in. Nothing is stored: the user and the experiment alone decide, so that it is
  * the same everywhere and in every replay, and independent of the user's arms in other experiments. A larger holdout keeps
  * those who were in the smaller one.
+ *
+ * @returns undefined where no arm has a weight: there is nothing to compare
  */
 export function armOf(
   user_id: string,

@@ -129,6 +129,7 @@ function giveUp(
   { state, effects }: Required<Reaction<NudgesState>>,
   context: Context,
 ): Required<Reaction<NudgesState>> {
+  if (state.open.every(({ job }) => job === undefined)) return { state, effects };
   const job = jobIn(context);
   const { open, taken, effects: ends } = takeBack(state.open, job && jobKey(job));
   if (taken.length === 0) return { state, effects };
@@ -286,7 +287,10 @@ function nudgeOf(
   };
 }
 
-/** The wording that a user gets, or the holdout: the same for ever, as long as the experiment is divided the same way; undefined where no wording is given to anybody. */
+/**
+ * The wording that a user gets, or the holdout: the same for ever, as long as the experiment is divided the same way. Undefined where
+ * no wording is given to anybody.
+ */
 function variantOf(
   user_id: string,
   type: NudgeType,

@@ -13,7 +13,8 @@ export type App = Hono<AppEnv>;
 const validRequestId = /^[\w-]{1,100}$/;
 
 /**
- * A function's Hono app, served below `/<name>`, with or without a slash at the end: request ids, CORS for browsers, one log line a request, and errors in one form.
+ * A function's Hono app, served below `/<name>`, with or without a slash at the end: request ids, CORS for browsers, one log line a
+ * request, and errors in one form.
  */
 export function createApp(name: string): App {
   const app = new Hono<AppEnv>({ strict: false }).basePath(`/${name}`);
