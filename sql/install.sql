@@ -91,7 +91,6 @@
 \ir analytics/journey_steps.sql
 \ir analytics/transition_target.sql
 \ir analytics/figures.sql
-\ir analytics/add_figures.sql
 \ir analytics/count_users.sql
 \ir analytics/uncount_user.sql
 \ir analytics/write_increments.sql

@@ -29,6 +29,11 @@ export interface Committed {
   transitions: number;
 }
 
+/** Whom a commit wrote, or, where it refused somebody, who is to be committed without them: then nothing was written. */
+export interface Answer extends Committed {
+  held: string[];
+}
+
 /** What reactors made cannot be written: nobody's results were, though it may be one user's fault. */
 export class Unwritable extends Error {}
 
@@ -41,11 +46,14 @@ export class Draft {
   readonly #states: string[] = [];
   readonly #effects = new Map<string, string[]>();
   readonly #increments = new Increments();
+  /** How many events the commit may have to count from the log. */
+  uncounted = 0;
 
   /** @throws Unwritable where what reactors made is not JSON */
   add(result: Result): this {
     const { user_id, version, folded, ahead } = result;
     const counted = countResult(result, this.#increments.add);
+    if (counted.isLate) this.uncounted += version;
     this.#results.push(toJson({
       user_id,
       version,
@@ -99,9 +107,9 @@ export async function commit(
   { token, leased_at }: Pick<Lease, "token" | "leased_at">,
   shape: string,
   { results, states, effects, increments }: Draft,
-): Promise<Committed> {
+): Promise<Answer> {
   try {
-    const [row] = await database<{ commit: Committed }[]>`
+    const [row] = await database<{ commit: Answer }[]>`
       select flywheel.commit(
         ${token},
         ${shape},

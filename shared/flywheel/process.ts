@@ -82,52 +82,57 @@ async function drain(
   // While there is always something due, nobody comes to tend what can wait.
   const merge = atMostEvery(mergeEveryMs, () => database`select flywheel.merge_rollups()`);
   let idleSince: number | undefined;
+  let leased: Lease | undefined;
   let next: Promise<Lease | undefined> | undefined;
-  while (next || performance.now() < until) {
-    await stay();
-    const wasAhead = next !== undefined;
-    const leased = await (next ?? lease(database, shape));
-    next = undefined;
-    if (leased) {
-      idleSince = undefined;
-      if (leased.settingsFlaw !== undefined) {
-        log("warn", "reactor_settings are refused: those before them count", {
-          flaw: leased.settingsFlaw,
-        });
+  try {
+    while (next || performance.now() < until) {
+      await stay();
+      const wasAhead = next !== undefined;
+      leased = await (next ?? lease(database, shape));
+      next = undefined;
+      if (leased) {
+        idleSince = undefined;
+        await workOn(leased);
+        await merge();
+        continue;
       }
-      const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
-      try {
-        await work(database, reactors, shape, leased, {
-          async between() {
-            await stay();
-            await extend();
-          },
-          // The database looks for more while it writes what there was.
-          folded() {
-            if (performance.now() >= until) return;
-            next = lease(database, shape);
-            next.catch(() => {});
-          },
-          committed(worked) {
-            account(worked, total, log);
-            if (worked.committed.transitions > 0) void deliver();
-          },
-        });
-      } catch (error) {
-        await postpone(database, leased);
-        await postpone(database, next);
-        throw error;
-      }
-      await merge();
-      continue;
+      // Nothing was due before the last commit, which may have left something.
+      if (wasAhead) continue;
+      if (idleSince === undefined && await tend(database)) continue;
+      // A ring that came too soon after another was left out: who lingers answers it.
+      idleSince ??= performance.now();
+      if (performance.now() - idleSince >= slot.linger_ms) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(25, slot.linger_ms)));
     }
-    // Nothing was due before the last commit, which may have left something.
-    if (wasAhead) continue;
-    if (idleSince === undefined && await tend(database)) continue;
-    // A ring that came too soon after another was left out: who lingers answers it.
-    idleSince ??= performance.now();
-    if (performance.now() - idleSince >= slot.linger_ms) return;
-    await new Promise((resolve) => setTimeout(resolve, Math.min(25, slot.linger_ms)));
+  } catch (error) {
+    await postpone(database, leased);
+    await postpone(database, next);
+    throw error;
+  }
+
+  async function workOn(leased: Lease): Promise<void> {
+    if (leased.settingsFlaw !== undefined) {
+      log("warn", "reactor_settings are refused: those before them count", {
+        flaw: leased.settingsFlaw,
+      });
+    }
+    const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
+    await work(database, reactors, shape, leased, {
+      async between() {
+        await stay();
+        await extend();
+      },
+      // The database looks for more while it writes what there was.
+      folded() {
+        if (performance.now() >= until) return;
+        next = lease(database, shape);
+        next.catch(() => {});
+      },
+      committed(worked) {
+        account(worked, total, log);
+        if (worked.committed.transitions > 0) void deliver();
+      },
+    });
   }
 }
 
@@ -146,7 +151,7 @@ async function extendLease(database: Database, { token, users }: Lease): Promise
   await database`select flywheel.extend(${token}, ${users})`;
 }
 
-/** Says of a lease that whoever held it lives, but could not commit: what is in it is not to blame. */
+/** Says of a lease that whoever held it lives, but could not commit. What was committed is not in it any more. */
 async function postpone(
   database: Database,
   leased: Lease | Promise<Lease | undefined> | undefined,

@@ -1,11 +1,10 @@
 import { setImmediate } from "node:timers";
-import postgres from "postgres";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
 import { normaliseText } from "../domain/events/normalise.ts";
 import { countUsersInOrder, type PlainEvents, plainEvents } from "../domain/events/plain-event.ts";
 import { isObject } from "../domain/is-object.ts";
-import type { Database } from "../platform/database.ts";
+import { type Database, isAnswer } from "../platform/database.ts";
 
 /** What became of a publication; the results stand in the order sent. */
 export interface Publication {
@@ -55,23 +54,29 @@ const sharedText = 131_072;
  */
 export function createPublisher(database: Database): Publish {
   const waiting: Waiting[] = [];
-  /** When each transaction under way began. */
-  const underWay = new Set<{ since: number }>();
+  const shared = new Set<UnderWay>();
+  const alone = new Set<UnderWay>();
+  let turn: ReturnType<typeof setImmediate> | undefined;
   let reminder: ReturnType<typeof setTimeout> | undefined;
 
-  function mayBegin(): boolean {
-    if (underWay.size >= database.options.max) return false;
-    const recently = performance.now() - patience;
-    let quick = 0;
-    for (const { since } of underWay) if (since > recently) quick++;
-    return quick < mostAtOnce;
+  /** What waits for somebody's locked stream, most likely. More of the same users would take further connections, and wait as well. */
+  function heldUp(): UnderWay[] {
+    return [...shared, ...alone].filter(isSlow);
+  }
+
+  /** Whether a transaction may begin beside those under way, and so many others. */
+  function mayBegin(others = 0): boolean {
+    let quick = others;
+    for (const each of shared) if (!isSlow(each)) quick++;
+    return shared.size + others < database.options.max && quick < mostAtOnce;
   }
 
   function sendWaiting(): void {
+    const busy = new Set(heldUp().flatMap(usersOf));
     while (waiting.length > 0 && mayBegin()) {
-      const one = { since: performance.now() };
-      underWay.add(one);
-      void carry(takeTogether(waiting, mayBegin() ? fewText : sharedText), one);
+      const together = takeTogether(waiting, mayBegin(1) ? fewText : sharedText, busy);
+      if (together.length === 0) break;
+      void carry(shared, together, () => send(database, together));
     }
     if (waiting.length > 0) {
       reminder ??= setTimeout(() => {
@@ -81,20 +86,57 @@ export function createPublisher(database: Database): Publish {
     }
   }
 
-  async function carry(together: readonly Waiting[], one: { since: number }): Promise<void> {
-    await send(database, together);
-    underWay.delete(one);
-    sendWaiting();
+  async function sendAlone(sending: Sending): Promise<Publication> {
+    const users = new Set(sending.users());
+    const inTheWay = () => heldUp().find((each) => usersOf(each).some((user) => users.has(user)));
+    for (let before = inTheWay(); before; before = inTheWay()) await before.done;
+    return await carry(alone, [sending], () => publishOne(database, sending));
+  }
+
+  async function carry<Answer>(
+    underWay: Set<UnderWay>,
+    together: readonly Sending[],
+    act: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const one = { since: performance.now(), together, done };
+    underWay.add(one);
+    try {
+      return await act();
+    } finally {
+      underWay.delete(one);
+      resolve();
+      sendWaiting();
+    }
   }
 
   return (body, publisher) => {
     const sending = readSending(body, publisher);
-    if (!sending.mayTravelWithOthers) return publishOne(database, sending);
+    if (!sending.mayTravelWithOthers) return sendAlone(sending);
     const { promise, resolve, reject } = Promise.withResolvers<Publication>();
     waiting.push({ ...sending, resolve, reject });
-    if (waiting.length === 1) setImmediate(sendWaiting);
+    turn ??= setImmediate(() => {
+      turn = undefined;
+      sendWaiting();
+    });
     return promise;
   };
+}
+
+/** A transaction that is under way. */
+interface UnderWay {
+  readonly since: number;
+  readonly together: readonly Sending[];
+  /** Resolved when it is over, however it ended. */
+  readonly done: Promise<void>;
+}
+
+function isSlow({ since }: UnderWay): boolean {
+  return performance.now() - since >= patience;
+}
+
+function usersOf({ together }: UnderWay): string[] {
+  return together.flatMap(({ users }) => users());
 }
 
 /** A publication on its way. */
@@ -102,6 +144,8 @@ interface Sending {
   /** The body as it was sent. */
   text: string;
   publisher: string | null;
+  /** Whose events it holds, as far as they can be told. */
+  users: () => string[];
   /** How many events it holds. */
   events: number;
   /** Its events, where one look says that they are fine. */
@@ -132,6 +176,14 @@ function readSending(
       ? text
       : `{"events":${isObject(value) ? `[${text || "{}"}]` : text}}`,
     publisher: publisher ?? null,
+    users: () =>
+      publisher !== undefined
+        ? [publisher]
+        : plain
+        ? plain.events.map(([user]) => user)
+        : isList
+        ? events.map((each) => isObject(each) ? String(each.user_id).toLowerCase() : "")
+        : [],
     events: isList ? events.length : 0,
     plain,
     refused: isList && !plain ? refusedPayloads(events) : {},
@@ -140,15 +192,27 @@ function readSending(
   };
 }
 
-/** Takes the first and, up to so many characters, those next to it that may travel along: what is plain keeps to its like. */
-function takeTogether(waiting: Waiting[], limit: number): Waiting[] {
-  const isPlain = waiting[0]!.plain !== undefined;
+/**
+ * Takes the first that is for nobody who is busy and, up to so many characters, those next to it that may travel along: what is plain
+ * keeps to its like. Takes none where all are for somebody who is.
+ */
+function takeTogether(
+  waiting: Waiting[],
+  limit: number,
+  busy: ReadonlySet<string>,
+): Waiting[] {
+  const isFree = ({ users }: Waiting) => busy.size === 0 || !users().some((user) => busy.has(user));
+  const first = waiting.findIndex(isFree);
+  if (first < 0) return [];
+  const isPlain = waiting[first]!.plain !== undefined;
   let length = 0;
-  const beyond = waiting.findIndex(({ text, plain }, place) => {
-    length += text.length;
-    return place > 0 && (length > limit || (plain !== undefined) !== isPlain);
+  const beyond = waiting.findIndex((each, place) => {
+    if (place < first) return false;
+    length += each.text.length;
+    return place > first &&
+      (length > limit || (each.plain !== undefined) !== isPlain || !isFree(each));
   });
-  return waiting.splice(0, beyond < 0 ? waiting.length : beyond);
+  return waiting.splice(first, beyond < 0 ? waiting.length : beyond - first);
 }
 
 /** Never rejects: each publication is told by itself. */
@@ -168,11 +232,6 @@ async function send(database: Database, together: readonly Waiting[]): Promise<v
   for (const one of together) {
     await publishOne(database, one).then(one.resolve, one.reject);
   }
-}
-
-/** Whether the database has said what is wrong, and is still there to be asked again. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && !/^(08|57P)/.test(error.code);
 }
 
 /**

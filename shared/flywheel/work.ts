@@ -2,7 +2,7 @@ import type { Effect } from "../domain/effect.ts";
 import { type Cause, fold, shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { counting } from "../domain/rollups/count.ts";
-import type { Database } from "../platform/database.ts";
+import { type Database, isAnswer } from "../platform/database.ts";
 import { commit, type Committed, Draft, type Result, Unwritable } from "./commit.ts";
 import { effectId } from "./effect-id.ts";
 import { foldAhead } from "./fold-ahead.ts";
@@ -45,8 +45,8 @@ export interface WorkCalls {
 }
 
 /**
- * Beyond so many events a user is committed apart. What happened before what is counted already, or was overtaken, is counted from the
- * user's log, which takes its time then; meanwhile nobody else's stream is locked.
+ * So many events at most, or those of one user, a commit has to count from the log, because some happened before what is counted already:
+ * that takes its time, and meanwhile the streams of all who are committed are locked.
  */
 const longHistory = 10_000;
 
@@ -58,23 +58,17 @@ export async function work(
   leased: Lease,
   { between, folded, committed }: WorkCalls = {},
 ): Promise<Worked> {
-  const newPart = (): Part => ({ texts: [], outcomes: [], draft: new Draft() });
-  const together = newPart();
+  let together = newPart();
   const parts = [together];
   for (const text of leased.streams) {
     await between?.();
     const stream = readStream(text);
     const result = foldStream(reactors, leased, stream);
-    const part = result.version > longHistory ? newPart() : together;
-    if (part !== together) parts.push(part);
-    part.texts.push(text);
-    part.outcomes.push(outcomeOf(stream, result));
-    try {
-      part.draft?.add(result);
-    } catch (error) {
-      if (!(error instanceof Unwritable)) throw error;
-      part.draft = undefined;
-    }
+    const isLong = result.version > longHistory;
+    if (!isLong && (together.draft?.uncounted ?? 0) > longHistory) parts.push(together = newPart());
+    const part = isLong ? newPart() : together;
+    if (isLong) parts.push(part);
+    add(part, text, stream, result);
   }
   folded?.();
   const worked: Worked[] = [];
@@ -104,6 +98,21 @@ interface Part {
   draft: Draft | undefined;
 }
 
+function newPart(): Part {
+  return { texts: [], outcomes: [], draft: new Draft() };
+}
+
+function add(part: Part, text: string, stream: LeasedStream, result: Result): void {
+  part.texts.push(text);
+  part.outcomes.push(outcomeOf(stream, result));
+  try {
+    part.draft?.add(result);
+  } catch (error) {
+    if (!(error instanceof Unwritable)) throw error;
+    part.draft = undefined;
+  }
+}
+
 async function commitPart(
   database: Database,
   reactors: readonly Reactor[],
@@ -113,9 +122,23 @@ async function commitPart(
   between: WorkCalls["between"],
 ): Promise<Worked[]> {
   try {
-    if (draft) return [{ outcomes, committed: await commit(database, leased, shape, draft) }];
+    if (draft) {
+      const { held, ...committed } = await commit(database, leased, shape, draft);
+      if (held.length === 0) return [{ outcomes, committed }];
+      const others = newPart();
+      for (const text of texts) {
+        const stream = readStream(text);
+        if (!held.includes(stream.user_id)) continue;
+        add(others, text, stream, foldStream(reactors, leased, stream));
+      }
+      return [
+        { outcomes: outcomes.filter(({ user_id }) => !held.includes(user_id)), committed },
+        ...await commitPart(database, reactors, shape, leased, others, between),
+      ];
+    }
   } catch (error) {
-    if (!(error instanceof Unwritable)) throw error;
+    // Of a user who is alone it may be their fault, whatever the error is; of many it would have to be found out of each.
+    if (!(error instanceof Unwritable || (texts.length === 1 && isVerdict(error)))) throw error;
   }
   // Somebody's outcome cannot be written: each alone then, so that nobody else suffers for it.
   const alone: Worked[] = [];
@@ -126,7 +149,16 @@ async function commitPart(
   return alone;
 }
 
-/** Folds one stream with care, then just its first event, and says of that event that it failed where even this is refused. */
+/** Whether the database says that what it was told cannot be written. Whom somebody stopped, or time, says nothing of it. */
+function isVerdict(error: unknown): error is Error {
+  return error instanceof Unwritable || (isAnswer(error) && error.code !== "57014");
+}
+
+/**
+ * Folds one stream with care, then just its first event, and says of that event that it failed where even this is refused.
+ *
+ * @throws what the database says of that, too: then it is not the event that is to blame
+ */
 async function workAlone(
   database: Database,
   reactors: readonly Reactor[],
@@ -134,17 +166,22 @@ async function workAlone(
   leased: Lease,
   stream: LeasedStream,
 ): Promise<Worked> {
-  const commitAlone = async (result: Result): Promise<Worked> => ({
-    committed: await commit(database, leased, shape, new Draft().add(result)),
-    outcomes: [outcomeOf(stream, result)],
-  });
-  let refusal: Unwritable | undefined;
+  const commitAlone = async (result: Result): Promise<Worked> => {
+    const { held: _, ...committed } = await commit(
+      database,
+      leased,
+      shape,
+      new Draft().add(result),
+    );
+    return { committed, outcomes: [outcomeOf(stream, result)] };
+  };
+  let refusal: Error | undefined;
   for (const count of [stream.events.length, 1]) {
     const part = { ...stream, events: stream.events.slice(0, count) };
     try {
       return await commitAlone(foldStream(reactors, leased, part, true));
     } catch (error) {
-      if (!(error instanceof Unwritable)) throw error;
+      if (!isVerdict(error)) throw error;
       refusal = error;
     }
   }

@@ -59,6 +59,8 @@ function openPool(url: string): Database {
     max: 4,
     idle_timeout: 20,
     connect_timeout: 10,
+    // Whoever asks is told at once that nobody answers; whether to wait is for them to say.
+    backoff: () => 0,
     onnotice: () => {},
     // To ask for them is a query of the client's own, at each connection's start; where it is lost nobody can catch that.
     fetch_types: false,
@@ -98,6 +100,11 @@ function isLost(error: unknown): boolean {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Whether the database has said what is wrong, and is still there to be asked again. */
+export function isAnswer(error: unknown): error is postgres.PostgresError {
+  return error instanceof postgres.PostgresError && !isUnreachable(error);
 }
 
 /** What the database refused on purpose: an error whose code is PT and an HTTP status. */

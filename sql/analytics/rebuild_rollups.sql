@@ -22,7 +22,7 @@ begin
           v.figure, v.day - date '1970-01-01', v.app_source, v.key, v.count, v.users, v.total, v.remembered, v.forgotten
         )
       )
-    -- In pieces, as in flywheel.add_figures().
+    -- In pieces, as in flywheel.count_users().
     from (select v.*, row_number() over () / 10000 as piece from flywheel.verify_rollups() as v) as v
     group by v.piece
     returning jsonb_array_length(increments::jsonb) as corrections

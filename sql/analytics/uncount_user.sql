@@ -3,7 +3,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-  select flywheel.add_figures(array[s.user_id], array[s.counted_version], -1)
+  select flywheel.count_users(array[s.user_id], array[s.counted_version], array[0::bigint])
   from flywheel.streams as s
   where s.user_id = uncount_user.user_id
 $$;

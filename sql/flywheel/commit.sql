@@ -41,18 +41,24 @@ begin
     array_agg(h.head) filter (where h.is_current),
     array_agg(h.counted_version) filter (where h.is_current),
     array_agg(h.version) filter (where h.is_current),
-    array_agg(h.wake_at) filter (where h.is_current),
+    array_agg(case when h.is_postponed then h.counted_version else greatest(h.counted_version, h.version) end)
+      filter (where h.is_current),
+    array_agg(case when h.is_postponed then least(h.wake_at, h.count_at) else h.wake_at end) filter (where h.is_current),
     array_agg(h.failed) filter (where h.is_current),
     array_agg(h.late) filter (where h.is_current),
     array_agg(h.ahead) filter (where h.is_current),
     array_agg(h.user_id) filter (where not h.is_current)
-  into committed, heads, counted, versions, wakes, failed, late, ahead, overtaken
+  into committed, heads, counted, versions, upto, wakes, failed, late, ahead, overtaken
   from (
     select
       r.*,
       s.version as head,
       s.counted_version,
-      coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current
+      s.count_at,
+      coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current,
+      -- To count from the log takes its time. At the end of a short stream it is done at once; else, that all of it costs little beside
+      -- the folding, a while after the first that came late.
+      r.late and s.count_at > clock_timestamp() and (r.version < s.version or r.version > 2000) as is_postponed
     from (
       select f.*
       from jsonb_to_recordset(results)
@@ -61,7 +67,14 @@ begin
     ) as r
     -- Looked up one by one: a join may read all streams in their order, to spare itself the sorting.
     cross join lateral (
-      select l.version, l.counted_version
+      select
+        l.version,
+        l.counted_version,
+        -- Whoever is not wholly counted is woken for that.
+        case
+          when l.counted_version < l.processed_version then l.wake_at
+          else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
+        end as count_at
       from flywheel.streams as l
       where l.user_id = r.user_id and l.lease_token = commit.token
       for no key update
@@ -75,9 +88,14 @@ begin
     set lease_token = null, available_at = committed_at
     where s.user_id = any (overtaken);
   end if;
-  if committed is null then
+  -- The increments are sums over everybody who was folded: without somebody they do not hold.
+  if committed is null or increments is not null and cardinality(committed) < jsonb_array_length(results) then
     return json_build_object(
-      'users', '[]'::json, 'overtaken', coalesce(cardinality(overtaken), 0), 'nudges', 0, 'transitions', 0
+      'users', '[]'::json,
+      'held', coalesce(to_json(committed), '[]'),
+      'overtaken', coalesce(cardinality(overtaken), 0),
+      'nudges', 0,
+      'transitions', 0
     );
   end if;
   perform set_config('flywheel.quiet_until', 'Infinity', true);
@@ -90,18 +108,6 @@ begin
   if effects ? 'event' then
     told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
   end if;
-
-  -- To count from the log takes its time: in a long backlog of late events that is done at its end, and on the way each time that there
-  -- are twice as many, so that all of it costs in proportion to them.
-  upto := array(
-    select
-      case
-        when c.late and c.version < c.head and c.version < 2 * c.counted then c.counted
-        else greatest(c.counted, c.version)
-      end
-    from unnest(heads, counted, versions, late) with ordinality as c (head, counted, version, late, place)
-    order by c.place
-  );
 
   update flywheel.streams as s
   set
@@ -145,7 +151,7 @@ begin
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
 
-  perform flywheel.write_increments(increments, jsonb_array_length(results), committed, counted, upto, late);
+  perform flywheel.write_increments(increments, committed, counted, upto, late);
 
   if effects ? 'set_aside' then
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
@@ -169,6 +175,7 @@ begin
   perform set_config('flywheel.quiet_until', '', true);
   return json_build_object(
     'users', to_json(committed),
+    'held', '[]'::json,
     'overtaken', coalesce(cardinality(overtaken), 0),
     'nudges', nudges,
     'transitions', transitions
@@ -177,4 +184,4 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects; where there are increments, which hold of all together, nothing is written for anybody then, and who still is the token''s comes back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';

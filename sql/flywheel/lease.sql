@@ -32,19 +32,19 @@ begin
           s.user_id,
           s.available_at,
           -- A token that is still there was not given back: whoever held it has died, or could not commit, perhaps for this user.
-          case when s.lease_token is null then 0 else s.attempts end as deaths
+          s.lease_token is not null as was_lost
         from flywheel.streams as s
         where s.available_at <= statement_timestamp()
         order by s.available_at
         limit settings.lease_users
         for no key update skip locked
       ),
-      -- After that, ever fewer together: soon whoever kills stands alone and takes nobody along.
+      -- Who was, comes alone from then on: whoever kills takes nobody along.
       apart as (
         select
           d.user_id,
           row_number() over so_far as place,
-          max(d.deaths) over so_far as deaths
+          bool_or(d.was_lost) over so_far as was_lost
         from due as d
         window so_far as (order by d.available_at, d.user_id)
       ),
@@ -56,7 +56,7 @@ begin
           available_at = clock_timestamp() + settings.lease_time
         from apart as a
         where s.user_id = a.user_id
-          and a.place <= greatest(1, settings.lease_users >> least(3 * a.deaths, 30))
+          and (a.place = 1 or not a.was_lost)
         returning s.user_id
       )
       select array_agg(t.user_id) into users from taken as t;

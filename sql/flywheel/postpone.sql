@@ -22,4 +22,4 @@ as $$
 $$;
 
 comment on function flywheel.postpone(uuid, uuid[]) is
-  'Puts a lease off whose worker lives but could not commit, as while a table cannot be written: such attempts never use up settings.max_attempts, and no event is set aside for them. The token stays, so that ever fewer users are leased together.';
+  'Puts a lease off whose worker lives but could not commit, as while a table cannot be written: such attempts never use up settings.max_attempts, and no event is set aside for them. The token stays, so that they are leased one by one.';

@@ -34,7 +34,7 @@ comment on column flywheel.streams.counted_version is
   'The last version that the rollups count: the highest checkpoint ever reached, or less while a backlog of late events is folded. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
-comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
+comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or when who is not wholly counted is to be counted, whichever comes first.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
 comment on column flywheel.streams.latest_at is
   'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';

@@ -266,7 +266,7 @@ comment on column flywheel.streams.counted_version is
   'The last version that the rollups count: the highest checkpoint ever reached, or less while a backlog of late events is folded. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
-comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for.';
+comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or when who is not wholly counted is to be counted, whichever comes first.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
 comment on column flywheel.streams.latest_at is
   'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
@@ -3079,19 +3079,19 @@ begin
           s.user_id,
           s.available_at,
           -- A token that is still there was not given back: whoever held it has died, or could not commit, perhaps for this user.
-          case when s.lease_token is null then 0 else s.attempts end as deaths
+          s.lease_token is not null as was_lost
         from flywheel.streams as s
         where s.available_at <= statement_timestamp()
         order by s.available_at
         limit settings.lease_users
         for no key update skip locked
       ),
-      -- After that, ever fewer together: soon whoever kills stands alone and takes nobody along.
+      -- Who was, comes alone from then on: whoever kills takes nobody along.
       apart as (
         select
           d.user_id,
           row_number() over so_far as place,
-          max(d.deaths) over so_far as deaths
+          bool_or(d.was_lost) over so_far as was_lost
         from due as d
         window so_far as (order by d.available_at, d.user_id)
       ),
@@ -3103,7 +3103,7 @@ begin
           available_at = clock_timestamp() + settings.lease_time
         from apart as a
         where s.user_id = a.user_id
-          and a.place <= greatest(1, settings.lease_users >> least(3 * a.deaths, 30))
+          and (a.place = 1 or not a.was_lost)
         returning s.user_id
       )
       select array_agg(t.user_id) into users from taken as t;
@@ -3252,7 +3252,7 @@ as $$
 $$;
 
 comment on function flywheel.postpone(uuid, uuid[]) is
-  'Puts a lease off whose worker lives but could not commit, as while a table cannot be written: such attempts never use up settings.max_attempts, and no event is set aside for them. The token stays, so that ever fewer users are leased together.';
+  'Puts a lease off whose worker lives but could not commit, as while a table cannot be written: such attempts never use up settings.max_attempts, and no event is set aside for them. The token stays, so that they are leased one by one.';
 
 -- flywheel/write_dead_letters.sql
 create function flywheel.write_dead_letters(set_aside jsonb, committed uuid[])
@@ -3952,44 +3952,45 @@ transition_asked, transition_taken (day): users by the last day on which one was
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';
 
--- analytics/add_figures.sql
-create function flywheel.add_figures(of_users uuid[], upto bigint[], times integer)
-returns void
-language sql
-set search_path = ''
-as $$
-  insert into flywheel.rollup_increments (increments)
-  select
-    jsonb_agg(
-      jsonb_build_array(
-        f.figure, f.day - date '1970-01-01', f.app_source, f.key, times * f.count, times * f.users, times * f.total
-      )
-      || case
-        when f.seconds is null then '[]'
-        when times > 0 then jsonb_build_array(f.seconds, '{}'::integer[])
-        else jsonb_build_array('{}'::integer[], f.seconds)
-      end
-    )
-  -- A list of JSON ends at 256 MB, and one user may have used a million words.
-  from (select f.*, row_number() over () / 10000 as piece from flywheel.figures(of_users, upto) as f) as f
-  group by f.piece
-$$;
-
-comment on function flywheel.add_figures(uuid[], bigint[], integer) is
-  'Adds (times 1) to the rollups, or takes from them (times -1), what the log says of users up to a version of each.';
-
 -- analytics/count_users.sql
 create function flywheel.count_users(of_users uuid[], counted bigint[], upto bigint[])
 returns void
 language sql
 set search_path = ''
 as $$
-  select flywheel.add_figures(of_users, counted, -1);
-  select flywheel.add_figures(of_users, upto, 1);
+  with difference as (
+    select
+      f.figure, f.day, f.app_source, f.key,
+      sum(f.times * f.count) as count,
+      sum(f.times * f.users) as users,
+      sum(f.times * f.total) as total,
+      -- One list at most on each side.
+      coalesce(max(f.seconds) filter (where f.times > 0), '{}') as remembered,
+      coalesce(max(f.seconds) filter (where f.times < 0), '{}') as forgotten
+    from (
+      select 1 as times, n.* from flywheel.figures(of_users, upto) as n
+      union all
+      select -1, b.* from flywheel.figures(of_users, counted) as b
+    ) as f
+    group by f.figure, f.day, f.app_source, f.key
+  )
+  insert into flywheel.rollup_increments (increments)
+  select
+    jsonb_agg(
+      jsonb_build_array(d.figure, d.day - date '1970-01-01', d.app_source, d.key, d.count, d.users, d.total)
+      || case when d.remembered = d.forgotten then '[]' else jsonb_build_array(d.remembered, d.forgotten) end
+    )
+  from (
+    -- A list of JSON ends at 256 MB, and one user may have used a million words.
+    select d.*, row_number() over () / 10000 as piece
+    from difference as d
+    where d.count <> 0 or d.users <> 0 or d.total <> 0 or d.remembered <> d.forgotten
+  ) as d
+  group by d.piece
 $$;
 
 comment on function flywheel.count_users(uuid[], bigint[], bigint[]) is
-  'Counts users anew from the log, in place of what was counted up to a version of each: for events that happened before some that were counted already.';
+  'Counts users anew from the log, up to a version of each, in place of what was counted up to another: adds the difference to the rollups.';
 
 -- analytics/uncount_user.sql
 create function flywheel.uncount_user(user_id uuid)
@@ -3997,7 +3998,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-  select flywheel.add_figures(array[s.user_id], array[s.counted_version], -1)
+  select flywheel.count_users(array[s.user_id], array[s.counted_version], array[0::bigint])
   from flywheel.streams as s
   where s.user_id = uncount_user.user_id
 $$;
@@ -4008,7 +4009,6 @@ comment on function flywheel.uncount_user(uuid) is
 -- analytics/write_increments.sql
 create function flywheel.write_increments(
   increments text,
-  folded integer,
   committed uuid[],
   counted bigint[],
   upto bigint[],
@@ -4018,26 +4018,23 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  -- The increments are sums over everybody who was folded. Where somebody was refused they do not hold.
-  holds boolean := increments is not null and cardinality(committed) = folded;
 begin
-  if holds and increments <> '[]' then
+  if increments <> '[]' then
     insert into flywheel.rollup_increments (increments) values (write_increments.increments);
   end if;
 
   select array_agg(c.user_id), array_agg(c.counted), array_agg(c.upto)
   into committed, counted, upto
   from unnest(committed, counted, upto, late) as c (user_id, counted, upto, is_late)
-  where (c.is_late or not holds) and c.upto > c.counted;
+  where (c.is_late or increments is null) and c.upto > c.counted;
   if committed is not null then
     perform flywheel.count_users(committed, counted, upto);
   end if;
 end
 $$;
 
-comment on function flywheel.write_increments(text, integer, uuid[], bigint[], bigint[], boolean[]) is
-  'Writes what a commit adds to the rollups: the increments that the worker worked out, or, where those do not hold, what the log says of the users between what was counted of each and what is counted now. increments: null where the worker has worked out none. folded: how many users they are of. late: of whom they hold nothing, because events came in another order than they happened.';
+comment on function flywheel.write_increments(text, uuid[], bigint[], bigint[], boolean[]) is
+  'Writes what a commit adds to the rollups: the increments that the worker worked out, and what the log says of users of whom they hold nothing, between what was counted of each and what is counted now. increments: null where the worker has worked out none. late: of whom they hold nothing, because events came in another order than they happened.';
 
 -- analytics/user_activity.sql
 create table flywheel.user_activity (
@@ -4365,7 +4362,7 @@ begin
           v.figure, v.day - date '1970-01-01', v.app_source, v.key, v.count, v.users, v.total, v.remembered, v.forgotten
         )
       )
-    -- In pieces, as in flywheel.add_figures().
+    -- In pieces, as in flywheel.count_users().
     from (select v.*, row_number() over () / 10000 as piece from flywheel.verify_rollups() as v) as v
     group by v.piece
     returning jsonb_array_length(increments::jsonb) as corrections
@@ -4425,18 +4422,24 @@ begin
     array_agg(h.head) filter (where h.is_current),
     array_agg(h.counted_version) filter (where h.is_current),
     array_agg(h.version) filter (where h.is_current),
-    array_agg(h.wake_at) filter (where h.is_current),
+    array_agg(case when h.is_postponed then h.counted_version else greatest(h.counted_version, h.version) end)
+      filter (where h.is_current),
+    array_agg(case when h.is_postponed then least(h.wake_at, h.count_at) else h.wake_at end) filter (where h.is_current),
     array_agg(h.failed) filter (where h.is_current),
     array_agg(h.late) filter (where h.is_current),
     array_agg(h.ahead) filter (where h.is_current),
     array_agg(h.user_id) filter (where not h.is_current)
-  into committed, heads, counted, versions, wakes, failed, late, ahead, overtaken
+  into committed, heads, counted, versions, upto, wakes, failed, late, ahead, overtaken
   from (
     select
       r.*,
       s.version as head,
       s.counted_version,
-      coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current
+      s.count_at,
+      coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current,
+      -- To count from the log takes its time. At the end of a short stream it is done at once; else, that all of it costs little beside
+      -- the folding, a while after the first that came late.
+      r.late and s.count_at > clock_timestamp() and (r.version < s.version or r.version > 2000) as is_postponed
     from (
       select f.*
       from jsonb_to_recordset(results)
@@ -4445,7 +4448,14 @@ begin
     ) as r
     -- Looked up one by one: a join may read all streams in their order, to spare itself the sorting.
     cross join lateral (
-      select l.version, l.counted_version
+      select
+        l.version,
+        l.counted_version,
+        -- Whoever is not wholly counted is woken for that.
+        case
+          when l.counted_version < l.processed_version then l.wake_at
+          else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
+        end as count_at
       from flywheel.streams as l
       where l.user_id = r.user_id and l.lease_token = commit.token
       for no key update
@@ -4459,9 +4469,14 @@ begin
     set lease_token = null, available_at = committed_at
     where s.user_id = any (overtaken);
   end if;
-  if committed is null then
+  -- The increments are sums over everybody who was folded: without somebody they do not hold.
+  if committed is null or increments is not null and cardinality(committed) < jsonb_array_length(results) then
     return json_build_object(
-      'users', '[]'::json, 'overtaken', coalesce(cardinality(overtaken), 0), 'nudges', 0, 'transitions', 0
+      'users', '[]'::json,
+      'held', coalesce(to_json(committed), '[]'),
+      'overtaken', coalesce(cardinality(overtaken), 0),
+      'nudges', 0,
+      'transitions', 0
     );
   end if;
   perform set_config('flywheel.quiet_until', 'Infinity', true);
@@ -4474,18 +4489,6 @@ begin
   if effects ? 'event' then
     told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
   end if;
-
-  -- To count from the log takes its time: in a long backlog of late events that is done at its end, and on the way each time that there
-  -- are twice as many, so that all of it costs in proportion to them.
-  upto := array(
-    select
-      case
-        when c.late and c.version < c.head and c.version < 2 * c.counted then c.counted
-        else greatest(c.counted, c.version)
-      end
-    from unnest(heads, counted, versions, late) with ordinality as c (head, counted, version, late, place)
-    order by c.place
-  );
 
   update flywheel.streams as s
   set
@@ -4529,7 +4532,7 @@ begin
   on conflict (user_id) do update
   set shape = excluded.shape, state = excluded.state;
 
-  perform flywheel.write_increments(increments, jsonb_array_length(results), committed, counted, upto, late);
+  perform flywheel.write_increments(increments, committed, counted, upto, late);
 
   if effects ? 'set_aside' then
     perform flywheel.write_dead_letters(effects -> 'set_aside', committed);
@@ -4553,6 +4556,7 @@ begin
   perform set_config('flywheel.quiet_until', '', true);
   return json_build_object(
     'users', to_json(committed),
+    'held', '[]'::json,
     'overtaken', coalesce(cardinality(overtaken), 0),
     'nudges', nudges,
     'transitions', transitions
@@ -4561,7 +4565,7 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects; where there are increments, which hold of all together, nothing is written for anybody then, and who still is the token''s comes back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)

@@ -68,3 +68,14 @@ test("a connection that is refused costs those that are there nothing", async ()
   await database.end();
   await base.superuser.unsafe(`drop role ${role}`);
 });
+
+test("while nobody answers everybody is told so at once, however long it takes", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const database = connect(`postgresql://postgres@127.0.0.1:${port}/postgres`);
+  for (let time = 0; time < 30; time++) {
+    await expect(database`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  }
+  await database.end();
+});

@@ -391,3 +391,59 @@ test.each(["53100", "57014", "XX000"])(
       .toEqual([]);
   },
 );
+
+test.each([2, 5])(
+  "an event whose effects the database cannot write is set aside, and nobody else waits for its user, with %i attempts",
+  async (max_attempts) => {
+    const odd = await oddUser();
+    const sound = await soundUsers(5);
+    await base.admin`update flywheel.settings set max_attempts = ${max_attempts}`;
+    await base.admin.unsafe(`
+      create function flywheel.outage() returns trigger language plpgsql as $$
+      begin
+        raise exception 'a damaged page' using errcode = 'XX001';
+      end
+      $$;
+      create trigger outage before insert on public.phoenix_nudges_sent for each row
+      when (new.user_id = '${odd}') execute function flywheel.outage();
+    `);
+    const inviting: Reactor = {
+      ...stumbling((at) => ({ state: {}, effects: [nudgeAt(at)] })),
+      name: "inviting",
+    };
+    for (let run = 0; run < 40; run++) {
+      await drain(database, [inviting]).catch(() => {});
+      await pass(base.admin, "1 hour");
+    }
+    await base.admin`drop function flywheel.outage() cascade`;
+    await base.admin`update flywheel.settings set max_attempts = 4`;
+    const { processed, events } = await storyOf(base.admin, odd);
+    expect(processed).toBe(3);
+    expect(events.map(({ ai_processing_error }) => ai_processing_error))
+      .toEqual([null, expect.stringContaining("a damaged page"), null]);
+    for (const user of sound) expect((await storyOf(base.admin, user)).processed).toBe(1);
+  },
+);
+
+test("a worker that fails beside its work leaves nobody leased", async () => {
+  await base.admin`alter function flywheel.merge_rollups() rename to missing`;
+  await base.admin`update flywheel.settings set lease_users = 2`;
+  const users = await soundUsers(5);
+  const slow: Reactor = {
+    ...stumbling(() => ({ state: {} })),
+    name: "slow",
+    react(state) {
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+      return { state };
+    },
+  };
+  await expect(drain(database, [slow])).rejects.toMatchObject({ code: "42883" });
+  await base.admin`alter function flywheel.missing() rename to merge_rollups`;
+  await base.admin`update flywheel.settings set lease_users = 100`;
+  const [row] = await base.admin`
+    select max(attempts) as attempts, max(available_at) < now() + interval '30 seconds' as is_soon
+    from flywheel.streams where user_id = any (${users}) and lease_token is not null
+  `;
+  expect(row).toEqual({ attempts: 1, is_soon: true });
+});

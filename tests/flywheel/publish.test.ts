@@ -129,6 +129,30 @@ test("two that wait for locked streams do not keep the others waiting", async ()
   expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
 });
 
+test.each([["small", 10], ["large", 20_000]])(
+  "a user whose stream is locked takes no instance's connections from the others, with publications that are %s",
+  async (_, size) => {
+    const [locked, other] = newUsers(2) as [string, string];
+    const publish = createPublisher(base.connect());
+    const send = (user: string) => {
+      const body = event(user, { payload: { text: "x".repeat(size), id: crypto.randomUUID() } });
+      return publish({ text: JSON.stringify(body), value: body }, undefined);
+    };
+    const stuck: Promise<Publication>[] = [];
+    await base.admin.begin(async (sql) => {
+      await sql`insert into flywheel.streams (user_id) values (${locked})`;
+      for (let time = 0; time < 6; time++) {
+        stuck.push(send(locked));
+        await lockWait(base, "publish");
+        await new Promise((resolve) => setTimeout(resolve, 120));
+      }
+      expect((await send(other)).accepted).toBe(1);
+      await sql`delete from flywheel.streams where user_id = ${locked}`;
+    });
+    expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual(stuck.map(() => 1));
+  },
+);
+
 test("as many as may travel together do, and the others after them", async () => {
   const users = newUsers(25);
   const payload = { text: "x".repeat(16_000) };

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { nudges } from "../../shared/domain/reactors/nudges.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
@@ -270,29 +270,123 @@ test("the rollups equal the log at every moment while publishers, workers and me
   expect(counted!.events).toBeGreaterThanOrEqual(1000);
 });
 
-test("a long backlog of late events is counted at its end, and on the way each time that it has doubled", async () => {
-  await base.admin`update flywheel.settings set lease_events = 10`;
-  const user = crypto.randomUUID();
-  const cv = (minutes: number) =>
+describe("late events", () => {
+  const lateOf = (user: string, minutes: number) =>
     eventOf(user, {
       app_source: "cv",
       event_type: "cv.generated",
       timestamp: new Date(now - day + minutes * 60_000).toISOString(),
     });
-  await publish(database, cv(1000));
-  await drain(database, [nudges]);
-  await publish(database, Array.from({ length: 200 }, (_, minutes) => cv(minutes)));
-  const counted: number[] = [];
-  for (;;) {
+  const workOnce = async () => {
     const leased = await lease(database, shape);
-    if (!leased) break;
-    await work(database, [nudges], shape, leased);
+    if (leased) await work(database, [nudges], shape, leased);
     expect(await wrong()).toEqual([]);
-    const [row] = await base.admin`select counted_version::int as version from flywheel.streams`;
-    counted.push(row!.version);
-  }
-  expect([...new Set(counted)]).toEqual([11, 31, 71, 151, 201]);
-  expect(counted.length).toBe(20);
+    const [row] = await base.admin<{ counted: number; processed: number }[]>`
+      select counted_version::int as counted, processed_version::int as processed from flywheel.streams
+    `;
+    return row!;
+  };
+
+  test("of a long backlog are counted at its end", async () => {
+    await base.admin`update flywheel.settings set lease_events = 10`;
+    const user = crypto.randomUUID();
+    await publish(database, lateOf(user, 1000));
+    await workOnce();
+    await publish(database, Array.from({ length: 35 }, (_, minutes) => lateOf(user, minutes)));
+    for (const processed of [11, 21, 31]) {
+      expect(await workOnce()).toEqual({ counted: 1, processed });
+    }
+    expect(await workOnce()).toEqual({ counted: 36, processed: 36 });
+  });
+
+  test("of a backlog that takes long are counted on the way, once their time has come", async () => {
+    await base.admin`update flywheel.settings set lease_events = 10`;
+    const user = crypto.randomUUID();
+    await publish(database, lateOf(user, 1000));
+    await workOnce();
+    await publish(database, Array.from({ length: 35 }, (_, minutes) => lateOf(user, minutes)));
+    expect(await workOnce()).toEqual({ counted: 1, processed: 11 });
+    await base.admin`update flywheel.streams set wake_at = wake_at - interval '10 seconds'`;
+    expect(await workOnce()).toEqual({ counted: 21, processed: 21 });
+    expect(await workOnce()).toEqual({ counted: 21, processed: 31 });
+  });
+
+  test("of a user with a long history are counted a while later, though nothing more is heard of them", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, lateOf(user, 1000));
+    await base.superuser`
+      insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+      select ${user}, n, gen_random_uuid(), 'cv.generated', 'cv', '{}', now(), sha256(n::text::bytea)
+      from generate_series(2, 3000) as n
+    `;
+    await base.admin`update flywheel.streams set version = 3000`;
+    await base.admin`update flywheel.settings set lease_events = 5000, lease_bytes = 2097152`;
+    expect(await workOnce()).toEqual({ counted: 3000, processed: 3000 });
+    await publish(database, lateOf(user, 0));
+    expect(await workOnce()).toEqual({ counted: 3000, processed: 3001 });
+    await publish(database, lateOf(user, 1));
+    expect(await workOnce()).toEqual({ counted: 3000, processed: 3002 });
+    await base.admin`
+      update flywheel.streams set available_at = available_at - interval '10 seconds', wake_at = wake_at - interval '10 seconds'
+    `;
+    expect(await workOnce()).toEqual({ counted: 3002, processed: 3002 });
+    const [stream] = await base.admin`select available_at from flywheel.streams`;
+    expect(stream!.available_at).toBeNull();
+  });
+
+  test("of several are counted in transactions of their own, where they are many together", async () => {
+    const users = [0, 1, 2, 3].map(userOf);
+    const many = (minutes: number) =>
+      users.flatMap((user) => Array.from({ length: 120 }, () => lateOf(user, minutes)));
+    await publish(database, many(1000));
+    await drain(database, [nudges]);
+    // As if each of them had a history that long.
+    await base.superuser`
+      insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+      select s.user_id, n, gen_random_uuid(), 'cv.generated', 'cv', '{}', now(), sha256(n::text::bytea)
+      from flywheel.streams as s, generate_series(121, 6000) as n
+    `;
+    await base.admin`
+      update flywheel.streams set version = 6000, processed_version = 6000, counted_version = 6000
+    `;
+    await base.admin`select flywheel.rebuild_rollups()`;
+    await publish(database, users.map((user) => lateOf(user, 0)));
+    const leased = await lease(database, shape);
+    await work(database, [nudges], shape, leased!);
+    const transactions = await base.admin`select distinct xmin::text from flywheel.streams`;
+    expect(transactions.length).toBe(2);
+  });
+});
+
+test("who is refused costs the others no counting from the log, and each is committed once", async () => {
+  const users = [0, 1, 2].map(userOf);
+  await publishUnchecked(
+    users.map((user_id) => ({
+      user_id,
+      event_type: "cv.generated",
+      app_source: "cv",
+      payload: {},
+    })),
+  );
+  await drain(database, [nudges]);
+  await publishUnchecked(
+    users.map((user_id) => ({
+      user_id,
+      event_type: "cv.generated",
+      app_source: "cv",
+      payload: { n: 1 },
+    })),
+  );
+  const leased = await lease(database, shape);
+  await database`select flywheel.erase_user(${users[1]!}, 'asked for')`;
+  await base
+    .admin`alter function flywheel.count_users(uuid[], bigint[], bigint[]) rename to missing`;
+  const { committed, outcomes } = await work(database, [nudges], shape, leased!);
+  await base
+    .admin`alter function flywheel.missing(uuid[], bigint[], bigint[]) rename to count_users`;
+  expect(committed.users.toSorted()).toEqual([users[0], users[2]]);
+  expect(outcomes.map(({ user_id }) => user_id).toSorted()).toEqual(users);
+  expect(await wrong()).toEqual([]);
 });
 
 test("a user of very many words is counted in pieces, and can be erased", async () => {
