@@ -4602,7 +4602,11 @@ begin
       for no key update skip locked;
     end if;
     is_left := found;
+    -- Lets go of it at once: it was only to see, and other workers look as well.
+    raise exception using errcode = 'PF000';
   exception
+    when sqlstate 'PF000' then
+      null;
     -- As in flywheel.lease(), whoever looks may have to wait. A ring too many does no harm.
     when lock_not_available then
       is_left := true;

@@ -132,6 +132,8 @@ async function take(step: Step): Promise<void> {
       return;
     case "work":
       await Promise.all(Array.from({ length: step.workers }, () => drain(database, [nudges])));
+      // Whoever leaves while another one looks may leave that one nothing to see, and rings: for this.
+      await drain(database, [nudges]);
       return;
     case "work on one lease": {
       const leased = await lease(database, shape);
