@@ -68,6 +68,20 @@ as $$
       end as since
     from event as e
   ),
+  typed as materialized (
+    select d.*, case when d.is_named then d.event_type else 'other' end as key
+    from (
+      select
+        t.user_id, t.day, t.app_source, t.event_type,
+        count(*) as events,
+        sum(extract(epoch from t.since) * 1000000) as micros,
+        bool_or(t.since is null) and t.app_source <> 'flywheel' as has_first,
+        row_number() over (partition by t.user_id, t.day, t.app_source = 'flywheel' order by min(t.version)) <= 200
+          or t.app_source = 'flywheel' as is_named
+      from timed as t
+      group by t.user_id, t.day, t.app_source, t.event_type
+    ) as d
+  ),
   presence as (
     select e.user_id, e.app_source, max(e.day) as last_day
     from event as e
@@ -151,23 +165,15 @@ as $$
   )
 
   select
-    'event', d.day, d.app_source, d.event_type,
-    sum(d.events)::bigint, count(*) filter (where d.place <= 200 or d.app_source = 'flywheel'), sum(d.micros), null::integer[]
-  from (
-    select
-      t.user_id, t.day, t.app_source, t.event_type,
-      count(*) as events,
-      row_number() over (partition by t.user_id, t.day, t.app_source = 'flywheel' order by min(t.version)) as place,
-      coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
-    from timed as t
-    group by t.user_id, t.day, t.app_source, t.event_type
-  ) as d
-  group by d.day, d.app_source, d.event_type
+    'event', t.day, t.app_source, t.key,
+    sum(t.events)::bigint, count(*) filter (where t.is_named), coalesce(sum(t.micros), 0), null::integer[]
+  from typed as t
+  group by t.day, t.app_source, t.key
   union all
-  select 'first_event', t.day, t.app_source, t.event_type, count(*), 0, 0, null
-  from timed as t
-  where t.since is null and t.app_source <> 'flywheel'
-  group by t.day, t.app_source, t.event_type
+  select 'first_event', t.day, t.app_source, t.key, count(*), 0, 0, null
+  from typed as t
+  where t.has_first
+  group by t.day, t.app_source, t.key
   union all
   select 'retention', w.cohort, w.app_source, ((w.week - w.cohort) / 7)::text, count(*), 0, 0, null
   from (
@@ -278,7 +284,7 @@ $$;
 comment on function flywheel.figures(uuid[], bigint[]) is
   'What the log says of users up to a version of each: the definition of every figure in the rollups.
 
-Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names; those beyond are app other.
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names, and of a day 200 types of event in these, again the first by version; those beyond are app other, and type other of their app. What the flywheel tells is not bounded.
 
 event (day, app, type): events; users: how many, each for the first 200 apps and types of their day, and for all that the flywheel tells; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
 first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.

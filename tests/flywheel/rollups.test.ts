@@ -391,12 +391,14 @@ test("who is refused costs the others no counting from the log, and each is comm
   expect(await wrong()).toEqual([]);
 });
 
-test("a user of very many words is counted in pieces, and can be erased", async () => {
+test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
   const user = crypto.randomUUID();
   await publish(database, eventOf(user));
   await base.superuser`
     insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
-    select ${user}, n, gen_random_uuid(), 'test.t' || n, 'aube', '{}', now() - interval '1 day', sha256(n::text::bytea)
+    select
+      ${user}, n, gen_random_uuid(), 'test.t' || n, 'aube', '{}', now() - interval '1 day' * (1 + n / 200),
+      sha256(n::text::bytea)
     from generate_series(2, 15000) as n
   `;
   await base.admin`
@@ -483,4 +485,69 @@ test("a user of more apps and types than are remembered is counted as the log sa
   await publish(database, many(400, 0));
   await drain(database, [nudges]);
   expect(await wrong()).toEqual([]);
+});
+
+test("one user's types beyond what a day has are one, early, late and anew: nobody makes the rollups long", async () => {
+  const user = crypto.randomUUID();
+  const today = Math.floor(now / day) * day;
+  const types = (first: number, count: number, at: number) =>
+    Array.from({ length: count }, (_, index) =>
+      eventOf(user, {
+        app_source: "cv",
+        event_type: `test.happened_${first + index}`,
+        timestamp: new Date(today - day + at + index).toISOString(),
+      }));
+  const counted = () =>
+    database`
+      select
+        figure, key, sum(count)::int as count, sum(users)::int as users, sum(total)::bigint::int as total
+      from flywheel.current_rollups
+      where figure in ('event', 'first_event') and (key = 'other' or key like 'test.happened_0')
+      group by figure, key
+      having sum(count) <> 0
+      order by figure, key
+    `;
+  const names = async () => {
+    const [row] = await database`
+      select count(*)::int as names
+      from (
+        select from flywheel.current_rollups where figure = 'event' group by day, app_source, key having sum(count) > 0
+      ) as n
+    `;
+    return row!.names;
+  };
+
+  await publish(database, types(0, 400, 1000));
+  await publish(database, types(0, 400, 2000));
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+  expect(await names()).toBe(201);
+  expect(await counted()).toEqual([
+    { figure: "event", key: "other", count: 400, users: 0, total: 400_000 },
+    { figure: "event", key: "test.happened_0", count: 2, users: 1, total: 601_000 },
+    { figure: "first_event", key: "test.happened_0", count: 1, users: 0, total: 0 },
+  ]);
+
+  // What came first and is told last is beyond the others of its day, and the first that the user did.
+  await publish(database, types(400, 1, 500));
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+  expect(await names()).toBe(201);
+  expect(await counted()).toEqual([
+    { figure: "event", key: "other", count: 401, users: 0, total: 400_000 },
+    { figure: "event", key: "test.happened_0", count: 2, users: 1, total: 1_101_000 },
+    { figure: "first_event", key: "other", count: 1, users: 0, total: 0 },
+  ]);
+
+  await database`select flywheel.reprocess(${user})`;
+  await drain(database, [nudges]);
+  await publish(database, types(0, 1, 3000));
+  await publish(database, types(500, 10, 4000));
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+  expect(await names()).toBe(201);
+
+  await database`select flywheel.erase_user(${user}, 'a test')`;
+  while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
+  expect(await database`select * from flywheel.rollups`).toEqual([]);
 });

@@ -15,6 +15,9 @@ export function countedTime(micros: number): number {
 /** Whom the flywheel publishes as: what it tells is no use that a user made of an app. */
 export const flywheelApp = "flywheel";
 
+/** What apps and types count as beyond those of a user that are counted by their names: publishers choose as many as they like. */
+export const theRest = "other";
+
 const dayMicros = 86_400_000_000;
 
 /** The UTC day of a time in microseconds since 1970, in days since 1970. */

@@ -1,4 +1,4 @@
-import { type CountedEvent, dayOf, flywheelApp } from "./counted-event.ts";
+import { type CountedEvent, dayOf, flywheelApp, theRest } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
 
 export interface EventsMemory {
@@ -10,7 +10,7 @@ export interface EventsMemory {
   readonly told?: { readonly day: number; readonly types: readonly string[] };
 }
 
-/** How many apps and types of a day a user counts for as one of its users. */
+/** How many apps and types of a user's day are counted by their names; publishers choose those, and everybody reads the figures. */
 const mostSeen = 200;
 
 /**
@@ -31,19 +31,22 @@ function countDone(
 ): EventsMemory {
   const day = dayOf(at);
   const lastDay = last === undefined ? -Infinity : dayOf(last);
+  const seenThatDay = day > lastDay ? [] : seen;
   const name = nameOf(app_source, event_type);
-  const isFirstOfDay = day > lastDay || (seen.length < mostSeen && !seen.includes(name));
+  const isKnown = seenThatDay.includes(name);
+  const isFirstOfDay = !isKnown && seenThatDay.length < mostSeen;
 
-  const key = event_type;
+  const key = isKnown || isFirstOfDay ? event_type : theRest;
   const users = isFirstOfDay ? 1 : 0;
   const total = last === undefined ? 0 : at - last;
   add({ figure: "event", day, app_source, key }, { count: 1, users, total });
   if (last === undefined) add({ figure: "first_event", day, app_source, key }, { count: 1 });
 
-  const memory = told ? { told } : {};
-  if (last === undefined || day > lastDay) return { ...memory, last: at, seen: [name] };
-  if (day < lastDay) return { ...memory, last, seen };
-  return { ...memory, last: Math.max(last, at), seen: isFirstOfDay ? [...seen, name] : seen };
+  return {
+    ...(told && { told }),
+    last: Math.max(last ?? at, at),
+    seen: isFirstOfDay && day >= lastDay ? [...seenThatDay, name] : seenThatDay,
+  };
 }
 
 /** What the flywheel tells is no use of an app: it is counted by days alone. */

@@ -1,4 +1,4 @@
-import { type CountedEvent, dayOf, flywheelApp, weekOf } from "./counted-event.ts";
+import { type CountedEvent, dayOf, flywheelApp, theRest, weekOf } from "./counted-event.ts";
 import type { Add, Cell } from "./increments.ts";
 
 /** The first and the last day that a user used an app. */
@@ -12,7 +12,7 @@ const mostApps = 100;
 
 /** The app that an event counts as: beyond the first {@link mostApps} that its user used, and the flywheel, all others are one. */
 export function countedApp(presence: Presence, app: string): string {
-  return presence.length < mostApps || app === flywheelApp || spanIn(presence, app) ? app : "other";
+  return presence.length < mostApps || app === flywheelApp || spanIn(presence, app) ? app : theRest;
 }
 
 /**
