@@ -252,10 +252,10 @@ as $$
   where y.cents is not null
   group by 2, p.many
   union all
-  select 'transition', t.day, t.target, '', count(*), 0, 0, null
+  select 'transition', t.day, '', '', count(*), 0, 0, null
   from transition as t
   where t.status = '"accepted"' or t.status in ('null', '""') and t.target = ''
-  group by t.day, t.target
+  group by t.day
   union all
   select 'transition_asked', u.day, '', '', count(*), 0, 0, null
   from (select max(t.day) as day from told as t where t.status = '"requested"' group by t.user_id) as u
@@ -298,7 +298,7 @@ exit (week, step): of these the users who have not chosen a job, by the step tha
 job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
 revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
-transition (day, target app): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
+transition (day): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
 transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';

@@ -551,3 +551,23 @@ test("one user's types beyond what a day has are one, early, late and anew: nobo
   while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
   expect(await database`select * from flywheel.rollups`).toEqual([]);
 });
+
+test("nor does one user's transitions to apps of any name", async () => {
+  const user = crypto.randomUUID();
+  await publish(
+    database,
+    Array.from({ length: 50 }, (_, index) =>
+      eventOf(user, {
+        app_source: "aube",
+        event_type: "transition_écosystème",
+        payload: { target_app: `app-${index}`, status: "accepted" },
+        timestamp: new Date(Math.floor(now / day) * day - day + index).toISOString(),
+      })),
+  );
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+  const taken = await database`
+    select app_source, sum(count)::int as count from flywheel.current_rollups where figure = 'transition' group by app_source
+  `;
+  expect(taken).toEqual([{ app_source: "", count: 50 }]);
+});

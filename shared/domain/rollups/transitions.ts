@@ -39,8 +39,7 @@ function countStep(
 ): TransitionsMemory {
   const day = dayOf(at);
   const status = textIn(payload.status, 50) ?? "";
-  const target = targetOf(payload);
-  if (isTaken(payload)) add({ figure: "transition", day, app_source: target }, { count: 1 });
+  if (isTaken(payload)) add({ figure: "transition", day }, { count: 1 });
 
   // What became of a request is for the flywheel to tell.
   const id = textIn(payload.transition_id, 200);
@@ -61,6 +60,7 @@ function countStep(
   moveUser(add, { figure: "transition_taken" }, days.taken, taken);
   add({ figure: "transition_time", day: dayOf(asked) }, { count: 1, total: at - asked });
   add({ figure: "transition_return", day, key: "taken" }, { count: 1 });
+  const target = targetOf(payload);
   const isSame = ([app, on]: (typeof awaited)[number]) => app === target && on === day;
   const times = 1 + (awaited.find(isSame)?.[2] ?? 0);
   const elsewhere = awaited.filter((each) => !isSame(each));

@@ -270,7 +270,7 @@ describe("figures", () => {
       });
     const saga = [told("requested", 0), told("notified", hour), told("accepted", 2 * hour)];
     expect(rowsOf("transition_time", saga)).toEqual([[0, "", "", 1, 0, String(2 * hour)]]);
-    expect(rowsOf("transition", saga)).toEqual([[0, "cv", "", 1, 0, "0"]]);
+    expect(rowsOf("transition", saga)).toEqual([[0, "", "", 1, 0, "0"]]);
     const back = (days: number) => event("cv.generated", days * day, { app_source: "cv" });
     expect(rowsOf("transition_return", saga, [back(29)])).toEqual([[0, "", "taken", 1, 0, "0"]]);
     expect(rowsOf("transition_return", saga, [back(29), back(30)])).toEqual([
