@@ -17,6 +17,8 @@ create table flywheel.deliveries (
 
 create index deliveries_available_at on flywheel.deliveries (available_at)
 where available_at is not null;
+create index deliveries_pending on flywheel.deliveries (user_id, transition_id)
+where available_at is not null;
 create index deliveries_failed_at on flywheel.deliveries (failed_at)
 where failed_at is not null;
 

@@ -8,13 +8,16 @@ declare
 begin
   if exists (
     select from public.phoenix_transitions as t
+    where t.user_id = opening.user_id and t.transition_id = opening.transition_id
+  )
+  -- What was folded late does not undo what was decided since. Two questions, each to its own index.
+  or exists (
+    select from public.phoenix_transitions as t
     where t.user_id = opening.user_id
-      and (
-        t.transition_id = opening.transition_id
-        -- What was folded late does not undo what was decided since.
-        or (t.target_app = opening.target_app and t.requested_at > opening.requested_at)
-      )
-  ) then
+      and t.target_app = opening.target_app
+      and t.requested_at > opening.requested_at
+  )
+  then
     return false;
   end if;
 

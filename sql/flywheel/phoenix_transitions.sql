@@ -23,6 +23,7 @@ create table public.phoenix_transitions (
 
 create unique index phoenix_transitions_open on public.phoenix_transitions (user_id, target_app)
 where status in ('requested', 'notified');
+create index phoenix_transitions_latest on public.phoenix_transitions (user_id, target_app, requested_at);
 create index phoenix_transitions_id on public.phoenix_transitions (transition_id);
 create index phoenix_transitions_inbox on public.phoenix_transitions (target_app, status, requested_at, transition_id);
 create index phoenix_transitions_requested_at on public.phoenix_transitions (requested_at, transition_id);

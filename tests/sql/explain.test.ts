@@ -217,4 +217,43 @@ describe("where nearly everybody has told one event, the long history of one is 
     const plans = await watched.explained(async (sql) => expect(await drain(sql)).toBe(1));
     expect(fullReads(plans, { tables: largeTables, rows: 500 })).toEqual([]);
   });
+
+  test("to hand over somebody who was handed over often, and has much to be told of", async () => {
+    await fillFolded(base.superuser, { from: 0, upto: users });
+    await base.superuser`
+      insert into public.phoenix_transitions (
+        user_id, transition_id, source_app, target_app, context, status, requested_at, expires_at
+      )
+      select
+        ${veteran}, gen_random_uuid(), 'aube', 'cv', '{}', case n when 0 then 'requested' else 'expired' end,
+        now() - n * interval '1 minute', now() + interval '1 day'
+      from generate_series(0, ${events - 1}::int) as n
+    `;
+    await base.superuser`
+      insert into flywheel.deliveries (
+        user_id, delivery_id, app, kind, transition_id, message, created_at, available_at
+      )
+      select t.user_id, gen_random_uuid(), 'cv', 'transition', t.transition_id, '{}', now(), now() + interval '1 day'
+      from public.phoenix_transitions as t
+      where t.user_id = ${veteran}
+    `;
+    await base.superuser.unsafe("vacuum analyze");
+    let opened: boolean | undefined;
+    // As in flywheel.commit().
+    await watched.sql`set plan_cache_mode = force_generic_plan`;
+    const plans = await watched.explained(async (sql) => {
+      const [row] = await sql`
+        select flywheel.open_transition(
+          row(
+            gen_random_uuid(), ${veteran}, 'aube', 'cv', '{}', 'requested', now() + interval '1 second', null, null, null,
+            null, now() + interval '1 day', null, null, null, null
+          )
+        ) as opened
+      `;
+      opened = row!.opened;
+    });
+    await watched.sql`reset plan_cache_mode`;
+    expect(opened).toBe(true);
+    expect(fullReads(plans, { tables: largeTables, rows: 10 })).toEqual([]);
+  });
 });
