@@ -106,6 +106,7 @@
 \ir flywheel/commit.sql
 \ir flywheel/leave.sql
 \ir flywheel/backlog.sql
+\ir flywheel/pending_events.sql
 \ir flywheel/queue_status.sql
 \ir flywheel/replayed_streams.sql
 \ir flywheel/rewind.sql

@@ -3,7 +3,7 @@ import { createDeliverer } from "../../shared/flywheel/deliver.ts";
 import { eventsQuery, listEvents } from "../../shared/flywheel/events.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { createPublisher } from "../../shared/flywheel/publish.ts";
-import { queueStatus } from "../../shared/flywheel/queue.ts";
+import { pendingEvents, queueStatus } from "../../shared/flywheel/queue.ts";
 import {
   replayProgress,
   reprocess,
@@ -70,8 +70,7 @@ app.post("/process-queue", async (context) => {
   await secretOrSigned(context, services);
   const log = context.get("log");
   const done = await processQueue(database, { log, deliver: () => deliver(log) });
-  const { pending_events: remaining } = await queueStatus(database);
-  return context.json({ ...done, remaining });
+  return context.json({ ...done, remaining: await pendingEvents(database) });
 });
 
 app.post("/force-reprocess", async (context) => {

@@ -16,3 +16,9 @@ export async function queueStatus(database: Database): Promise<QueueStatus> {
   const [row] = await database<{ queue_status: QueueStatus }[]>`select flywheel.queue_status()`;
   return row!.queue_status;
 }
+
+/** How many events wait to be folded, and nothing else, which may take longer to count. */
+export async function pendingEvents(database: Database): Promise<number> {
+  const [row] = await database<{ pending_events: string }[]>`select flywheel.pending_events()`;
+  return Number(row!.pending_events);
+}

@@ -38,6 +38,7 @@ grant execute on function
   flywheel.mark_published(jsonb),
   flywheel.fail_delivery(uuid, uuid, text),
   flywheel.answer_delivery(uuid, uuid, text, text),
+  flywheel.pending_events(),
   flywheel.queue_status(),
   flywheel.reprocess(uuid, timestamptz, boolean),
   flywheel.replay_progress(),

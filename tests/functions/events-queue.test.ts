@@ -159,6 +159,18 @@ describe("The queue, in the order of these sentences,", () => {
     ]);
   });
 
+  test("is worked off without a look at the log where nothing is due: dead letters may be many", async () => {
+    const sql = stack.adminSql({ max: 1 });
+    try {
+      await sql.begin(async (other) => {
+        await other`lock table public.phoenix_events in access exclusive mode`;
+        expect(await work()).toMatchObject({ processed: 0, remaining: 0 });
+      });
+    } finally {
+      await sql.end();
+    }
+  });
+
   test("is rewound by force-reprocess for one user, and no effect is written twice", async () => {
     expect(await reprocess({ as: "secret", json: { user_id: users[1]!.user_id } })).toEqual({
       users: 1,

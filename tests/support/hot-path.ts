@@ -188,6 +188,7 @@ const looking: Act = async (sql) => {
   await sql`select flywheel.enter()`;
   await sql`select flywheel.stay(gen_random_uuid())`;
   await sql`select flywheel.leave(gen_random_uuid(), 0)`;
+  await sql`select flywheel.pending_events()`;
 };
 
 const rewinding: Act = async (sql, user) => {
