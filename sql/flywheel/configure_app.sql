@@ -26,10 +26,11 @@ begin
     perform vault.update_secret(kept, signing_secret);
   end if;
 
-  -- What failed, perhaps for the address or the secret, is tried again as long as somebody waits for it.
+  -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
   update flywheel.deliveries as d
   set available_at = clock_timestamp(), failed_at = null, failure = null
   where d.app = configure_app.app
+    and configure_app.delivery_url is not null
     and d.failed_at is not null
     and case d.kind
       when 'notification' then d.published_at is null
@@ -46,4 +47,4 @@ end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';

@@ -23,9 +23,9 @@ begin
 
   begin
     with due as (
-      select d.user_id, d.delivery_id
+      select d.user_id, d.delivery_id, a.delivery_url
       from flywheel.deliveries as d
-      join flywheel.apps as a on a.app = d.app and a.delivery_url is not null
+      left join flywheel.apps as a on a.app = d.app
       where d.available_at <= statement_timestamp()
       order by d.available_at
       limit 25
@@ -37,16 +37,19 @@ begin
         attempts = d.attempts + 1,
         available_at = clock_timestamp() + settings.lease_time
       from due
-      where d.user_id = due.user_id and d.delivery_id = due.delivery_id
-      returning d.*
+      where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is not null
+      returning d.*, due.delivery_url
     ),
-    told as (
-      select
-        a.app,
-        a.delivery_url,
-        flywheel.delivery_secret(a.app) as secret
-      from flywheel.apps as a
-      where exists (select from taken as t where t.app = a.app)
+    -- Nobody is to come upon it again: flywheel.configure_app() has it tried again once there is an address.
+    given_up as (
+      update flywheel.deliveries as d
+      set available_at = null, failed_at = clock_timestamp(), failure = 'the app has no address'
+      from due
+      where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is null
+    ),
+    signed as (
+      select t.app, flywheel.delivery_secret(t.app) as secret
+      from (select distinct t.app from taken as t) as t
     )
     select
       json_build_object(
@@ -54,7 +57,7 @@ begin
         'retry_delay', settings.delivery_retry_delay,
         'timeout_seconds', extract(epoch from settings.delivery_timeout)::integer,
         'parallelism', settings.delivery_parallelism,
-        'deliveries', json_agg(
+        'deliveries', coalesce(json_agg(
           json_build_object(
             'user_id', t.user_id,
             'delivery_id', t.delivery_id,
@@ -62,15 +65,15 @@ begin
             'kind', t.kind,
             'transition_id', t.transition_id,
             'message', t.message,
-            'url', told.delivery_url,
-            'secret', told.secret
+            'url', t.delivery_url,
+            'secret', s.secret
           )
-        )
+        ), '[]')
       )
     into leased
     from taken as t
-    join told on told.app = t.app
-    having count(*) > 0;
+    join signed as s on s.app = t.app
+    having exists (select from due);
   exception
     -- As in flywheel.lease(): whoever comes next looks again.
     when lock_not_available then
@@ -82,4 +85,4 @@ end
 $$;
 
 comment on function flywheel.lease_deliveries() is
-  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. Returns null, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';

@@ -216,6 +216,17 @@ test.each([
   expect(await deliveryOf(first!)).toMatchObject({ published_at: expect.any(Date) });
 });
 
+test("a deliverer goes on beyond what apps without an address were to be told", async () => {
+  await configure("rise");
+  await Promise.all(Array.from({ length: 60 }, () => ask("rise")));
+  await base.admin`select flywheel.configure_app('rise', null)`;
+  await configure("cv");
+  const user = await ask("cv");
+  await deliver();
+  expect(await deliveryOf(user)).toMatchObject({ published_at: expect.any(Date) });
+  expect(await database`select from flywheel.deliveries where available_at <= now()`).toEqual([]);
+});
+
 test("QStash forgets whom nobody may be told of though nothing can be delivered", async () => {
   const delivery_id = crypto.randomUUID();
   await base.admin`insert into flywheel.withdrawals (delivery_id) values (${delivery_id})`;

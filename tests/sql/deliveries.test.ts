@@ -219,6 +219,27 @@ describe("an app without an address", () => {
     await configure("letters", "http://127.0.0.1/");
     expect(await leaseDeliveries()).toContain(delivery_id);
   });
+
+  test("has nothing due, which every deliverer would come upon, until it has an address and is waited for", async () => {
+    while (await leaseDeliveries());
+    await configure("letters", "http://127.0.0.1/");
+    const [waiting, answered] = [crypto.randomUUID(), crypto.randomUUID()];
+    await ask(waiting, { target_app: "letters" });
+    const transition = await ask(answered, { target_app: "letters" });
+    await configure("letters", null);
+    expect(await leaseDeliveries(), "they were due").toEqual([]);
+    expect(await leaseDeliveries(), "and are no more").toBeUndefined();
+    await configure("letters", null);
+    expect(await leaseDeliveries(), "nor are they made so without an address").toBeUndefined();
+    const failed = [{ is_due: false, published_at: null, failed_at: expect.any(Date) }];
+    expect(await outboxOf(waiting)).toMatchObject(failed);
+    expect(await outboxOf(answered)).toMatchObject(failed);
+
+    await database`select flywheel.step_transition(${answered}, ${transition}, 'accepted')`;
+    await configure("letters", "http://127.0.0.1/");
+    expect(await outboxOf(waiting)).toMatchObject([{ is_due: true, failed_at: null }]);
+    expect(await outboxOf(answered)).toMatchObject([...failed, { kind: "notification" }]);
+  });
 });
 
 describe("an app's secret", () => {
