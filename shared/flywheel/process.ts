@@ -56,8 +56,8 @@ interface Slot {
   lease_ms: number;
 }
 
-/** How long what commits have counted may pile up: each of them costs the analysts' readers a little. */
-const mergeEveryMs = 1000;
+/** How long what commits leave behind may pile up: what they have counted costs the analysts' readers a little. */
+const tidyEveryMs = 1000;
 
 type Total = Omit<Processed, "duration_ms">;
 
@@ -80,7 +80,10 @@ async function drain(
   const shape = shapeOfWork(reactors);
   const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
   // While there is always something due, nobody comes to tend what can wait.
-  const merge = atMostEvery(mergeEveryMs, () => database`select flywheel.merge_rollups()`);
+  const tidy = atMostEvery(tidyEveryMs, async () => {
+    await database`select flywheel.merge_rollups()`;
+    await database`select flywheel.prune()`;
+  });
   let idleSince: number | undefined;
   let leased: Lease | undefined;
   let next: Promise<Lease | undefined> | undefined;
@@ -93,7 +96,7 @@ async function drain(
       if (leased) {
         idleSince = undefined;
         await workOn(leased);
-        await merge();
+        await tidy();
         continue;
       }
       // Nothing was due before the last commit, which may have left something.

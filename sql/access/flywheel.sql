@@ -22,6 +22,7 @@ grant execute on function
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
+  flywheel.prune(),
   flywheel.ring(boolean),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),

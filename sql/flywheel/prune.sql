@@ -1,6 +1,7 @@
 create function flywheel.prune()
 returns integer
 language plpgsql
+security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off

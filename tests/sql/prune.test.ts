@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, event, publish } from "../support/flywheel.ts";
 
@@ -57,6 +58,28 @@ test("a worker prunes when nothing is due, at most once in the interval", async 
   await base.admin`update flywheel.pruning set pruned_at = pruned_at - interval '1 minute'`;
   await drain(database, []);
   expect(await remembered()).toBe(0);
+});
+
+test("a worker whose time is over before nothing is due has pruned a piece all the same", async () => {
+  await base.admin`delete from flywheel.fingerprints`;
+  await fill();
+  await base.admin`update flywheel.pruning set pruned_at = '-infinity'`;
+  let passed = 0;
+  const clock = performance.now.bind(performance);
+  const now = vi.spyOn(performance, "now").mockImplementation(() => clock() + passed);
+  const long: Reactor = {
+    name: "long",
+    version: 1,
+    initial: {},
+    react(state) {
+      passed = 3_600_000;
+      return { state };
+    },
+  };
+  await drain(base.connect(), [long]);
+  now.mockRestore();
+  expect(passed).toBeGreaterThan(0);
+  expect(await remembered()).toBe(105 - 40);
 });
 
 test("pruning waits for nobody, and publications do not wait for it", async () => {
