@@ -2195,6 +2195,7 @@ create table public.phoenix_transitions (
 
 create unique index phoenix_transitions_open on public.phoenix_transitions (user_id, target_app)
 where status in ('requested', 'notified');
+create index phoenix_transitions_latest on public.phoenix_transitions (user_id, target_app, requested_at);
 create index phoenix_transitions_id on public.phoenix_transitions (transition_id);
 create index phoenix_transitions_inbox on public.phoenix_transitions (target_app, status, requested_at, transition_id);
 create index phoenix_transitions_requested_at on public.phoenix_transitions (requested_at, transition_id);
@@ -2255,6 +2256,8 @@ create table flywheel.deliveries (
 );
 
 create index deliveries_available_at on flywheel.deliveries (available_at)
+where available_at is not null;
+create index deliveries_pending on flywheel.deliveries (user_id, transition_id)
 where available_at is not null;
 create index deliveries_failed_at on flywheel.deliveries (failed_at)
 where failed_at is not null;
@@ -2349,10 +2352,11 @@ begin
     perform vault.update_secret(kept, signing_secret);
   end if;
 
-  -- What failed, perhaps for the address or the secret, is tried again as long as somebody waits for it.
+  -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
   update flywheel.deliveries as d
   set available_at = clock_timestamp(), failed_at = null, failure = null
   where d.app = configure_app.app
+    and configure_app.delivery_url is not null
     and d.failed_at is not null
     and case d.kind
       when 'notification' then d.published_at is null
@@ -2369,7 +2373,7 @@ end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
 
 -- flywheel/enqueue_delivery.sql
 create function flywheel.enqueue_delivery(
@@ -2543,13 +2547,16 @@ declare
 begin
   if exists (
     select from public.phoenix_transitions as t
+    where t.user_id = opening.user_id and t.transition_id = opening.transition_id
+  )
+  -- What was folded late does not undo what was decided since. Two questions, each to its own index.
+  or exists (
+    select from public.phoenix_transitions as t
     where t.user_id = opening.user_id
-      and (
-        t.transition_id = opening.transition_id
-        -- What was folded late does not undo what was decided since.
-        or (t.target_app = opening.target_app and t.requested_at > opening.requested_at)
-      )
-  ) then
+      and t.target_app = opening.target_app
+      and t.requested_at > opening.requested_at
+  )
+  then
     return false;
   end if;
 
@@ -2713,9 +2720,9 @@ begin
 
   begin
     with due as (
-      select d.user_id, d.delivery_id
+      select d.user_id, d.delivery_id, a.delivery_url
       from flywheel.deliveries as d
-      join flywheel.apps as a on a.app = d.app and a.delivery_url is not null
+      left join flywheel.apps as a on a.app = d.app
       where d.available_at <= statement_timestamp()
       order by d.available_at
       limit 25
@@ -2727,16 +2734,19 @@ begin
         attempts = d.attempts + 1,
         available_at = clock_timestamp() + settings.lease_time
       from due
-      where d.user_id = due.user_id and d.delivery_id = due.delivery_id
-      returning d.*
+      where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is not null
+      returning d.*, due.delivery_url
     ),
-    told as (
-      select
-        a.app,
-        a.delivery_url,
-        flywheel.delivery_secret(a.app) as secret
-      from flywheel.apps as a
-      where exists (select from taken as t where t.app = a.app)
+    -- Nobody is to come upon it again: flywheel.configure_app() has it tried again once there is an address.
+    given_up as (
+      update flywheel.deliveries as d
+      set available_at = null, failed_at = clock_timestamp(), failure = 'the app has no address'
+      from due
+      where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is null
+    ),
+    signed as (
+      select t.app, flywheel.delivery_secret(t.app) as secret
+      from (select distinct t.app from taken as t) as t
     )
     select
       json_build_object(
@@ -2744,7 +2754,7 @@ begin
         'retry_delay', settings.delivery_retry_delay,
         'timeout_seconds', extract(epoch from settings.delivery_timeout)::integer,
         'parallelism', settings.delivery_parallelism,
-        'deliveries', json_agg(
+        'deliveries', coalesce(json_agg(
           json_build_object(
             'user_id', t.user_id,
             'delivery_id', t.delivery_id,
@@ -2752,15 +2762,15 @@ begin
             'kind', t.kind,
             'transition_id', t.transition_id,
             'message', t.message,
-            'url', told.delivery_url,
-            'secret', told.secret
+            'url', t.delivery_url,
+            'secret', s.secret
           )
-        )
+        ), '[]')
       )
     into leased
     from taken as t
-    join told on told.app = t.app
-    having count(*) > 0;
+    join signed as s on s.app = t.app
+    having exists (select from due);
   exception
     -- As in flywheel.lease(): whoever comes next looks again.
     when lock_not_available then
@@ -2772,7 +2782,7 @@ end
 $$;
 
 comment on function flywheel.lease_deliveries() is
-  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. Returns null, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
 
 -- flywheel/lease_withdrawals.sql
 create function flywheel.lease_withdrawals()
@@ -3723,6 +3733,20 @@ as $$
       end as since
     from event as e
   ),
+  typed as materialized (
+    select d.*, case when d.is_named then d.event_type else 'other' end as key
+    from (
+      select
+        t.user_id, t.day, t.app_source, t.event_type,
+        count(*) as events,
+        sum(extract(epoch from t.since) * 1000000) as micros,
+        bool_or(t.since is null) and t.app_source <> 'flywheel' as has_first,
+        row_number() over (partition by t.user_id, t.day, t.app_source = 'flywheel' order by min(t.version)) <= 200
+          or t.app_source = 'flywheel' as is_named
+      from timed as t
+      group by t.user_id, t.day, t.app_source, t.event_type
+    ) as d
+  ),
   presence as (
     select e.user_id, e.app_source, max(e.day) as last_day
     from event as e
@@ -3806,23 +3830,15 @@ as $$
   )
 
   select
-    'event', d.day, d.app_source, d.event_type,
-    sum(d.events)::bigint, count(*) filter (where d.place <= 200 or d.app_source = 'flywheel'), sum(d.micros), null::integer[]
-  from (
-    select
-      t.user_id, t.day, t.app_source, t.event_type,
-      count(*) as events,
-      row_number() over (partition by t.user_id, t.day, t.app_source = 'flywheel' order by min(t.version)) as place,
-      coalesce(sum(extract(epoch from t.since) * 1000000), 0) as micros
-    from timed as t
-    group by t.user_id, t.day, t.app_source, t.event_type
-  ) as d
-  group by d.day, d.app_source, d.event_type
+    'event', t.day, t.app_source, t.key,
+    sum(t.events)::bigint, count(*) filter (where t.is_named), coalesce(sum(t.micros), 0), null::integer[]
+  from typed as t
+  group by t.day, t.app_source, t.key
   union all
-  select 'first_event', t.day, t.app_source, t.event_type, count(*), 0, 0, null
-  from timed as t
-  where t.since is null and t.app_source <> 'flywheel'
-  group by t.day, t.app_source, t.event_type
+  select 'first_event', t.day, t.app_source, t.key, count(*), 0, 0, null
+  from typed as t
+  where t.has_first
+  group by t.day, t.app_source, t.key
   union all
   select 'retention', w.cohort, w.app_source, ((w.week - w.cohort) / 7)::text, count(*), 0, 0, null
   from (
@@ -3901,10 +3917,10 @@ as $$
   where y.cents is not null
   group by 2, p.many
   union all
-  select 'transition', t.day, t.target, '', count(*), 0, 0, null
+  select 'transition', t.day, '', '', count(*), 0, 0, null
   from transition as t
   where t.status = '"accepted"' or t.status in ('null', '""') and t.target = ''
-  group by t.day, t.target
+  group by t.day
   union all
   select 'transition_asked', u.day, '', '', count(*), 0, 0, null
   from (select max(t.day) as day from told as t where t.status = '"requested"' group by t.user_id) as u
@@ -3933,7 +3949,7 @@ $$;
 comment on function flywheel.figures(uuid[], bigint[]) is
   'What the log says of users up to a version of each: the definition of every figure in the rollups.
 
-Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names; those beyond are app other.
+Days are UTC days and weeks begin on Monday; an event counts on the day on which it happened, or in 1900 if it is said to have happened before. What happened counts, whatever the reactors made of it, but for payloads: a text or number that cannot be right is left out. App flywheel, as which the flywheel tells what it did, is an app in event, first_event and last_event alone. Of one user 100 apps, the first by version, count by their names, and of a day 200 types of event in these, again the first by version; those beyond are app other, and type other of their app. What the flywheel tells is not bounded.
 
 event (day, app, type): events; users: how many, each for the first 200 apps and types of their day, and for all that the flywheel tells; total: microseconds since each user''s event before, of any app; none for the flywheel''s.
 first_event (day, app, type): users whose first event it is, which so has none before; none for the flywheel''s.
@@ -3947,7 +3963,7 @@ exit (week, step): of these the users who have not chosen a job, by the step tha
 job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
 revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
-transition (day, target app): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
+transition (day): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
 transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';
@@ -4634,6 +4650,24 @@ where s.version > s.processed_version
 comment on view flywheel.backlog is
   'Streams whose last events are not folded. They are due by the end of a lease or of a wait; those beyond are many, and wait for a timer alone.';
 
+-- flywheel/pending_events.sql
+create function flywheel.pending_events()
+returns bigint
+language sql
+stable
+security definer
+set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+  select coalesce(sum(b.version - b.processed_version), 0)::bigint from flywheel.backlog as b
+$$;
+
+comment on function flywheel.pending_events() is
+  'How many events wait to be folded. Asked at each ring, so without what else flywheel.queue_status() counts: dead letters may be many.';
+
 -- flywheel/queue_status.sql
 create function flywheel.queue_status()
 returns json
@@ -4930,6 +4964,7 @@ comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.
 create function flywheel.prune()
 returns integer
 language plpgsql
+security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
@@ -5888,6 +5923,7 @@ grant execute on function
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
+  flywheel.prune(),
   flywheel.ring(boolean),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),
@@ -5904,6 +5940,7 @@ grant execute on function
   flywheel.mark_published(jsonb),
   flywheel.fail_delivery(uuid, uuid, text),
   flywheel.answer_delivery(uuid, uuid, text, text),
+  flywheel.pending_events(),
   flywheel.queue_status(),
   flywheel.reprocess(uuid, timestamptz, boolean),
   flywheel.replay_progress(),
