@@ -28,7 +28,11 @@ begin
 
   -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
   update flywheel.deliveries as d
-  set available_at = clock_timestamp(), failed_at = null, failure = null
+  set
+    -- Sooner, QStash would take it for what it had already.
+    available_at = greatest(clock_timestamp(), d.published_at + interval '10 minutes'),
+    failed_at = null,
+    failure = null
   where d.app = configure_app.app
     and configure_app.delivery_url is not null
     and d.failed_at is not null

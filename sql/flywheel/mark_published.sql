@@ -22,7 +22,7 @@ as $$
 
   update flywheel.deliveries as d
   set
-    published_at = coalesce(d.published_at, clock_timestamp()),
+    published_at = clock_timestamp(),
     available_at = clock_timestamp() + s.delivery_patience
   from
     flywheel.settings as s,

@@ -2277,7 +2277,7 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.published_at is 'When QStash was first known to have accepted it.';
+comment on column flywheel.deliveries.published_at is 'When QStash was last known to have it.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
 comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
 comment on column flywheel.deliveries.failure is 'Why it failed.';
@@ -2354,7 +2354,11 @@ begin
 
   -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
   update flywheel.deliveries as d
-  set available_at = clock_timestamp(), failed_at = null, failure = null
+  set
+    -- Sooner, QStash would take it for what it had already.
+    available_at = greatest(clock_timestamp(), d.published_at + interval '10 minutes'),
+    failed_at = null,
+    failure = null
   where d.app = configure_app.app
     and configure_app.delivery_url is not null
     and d.failed_at is not null
@@ -2856,7 +2860,7 @@ as $$
 
   update flywheel.deliveries as d
   set
-    published_at = coalesce(d.published_at, clock_timestamp()),
+    published_at = clock_timestamp(),
     available_at = clock_timestamp() + s.delivery_patience
   from
     flywheel.settings as s,

@@ -173,6 +173,11 @@ test("what an app did not take is told at its new address, as long as it is wait
   await deliver();
   expect(await deliveryOf(waiting)).toMatchObject({ failed_at: null });
   expect(await deliveryOf(late)).toMatchObject({ failed_at: expect.any(Date) });
+  expect(qstash.messages.has("phoenix_website_transitions"), "QStash would not take it for new")
+    .toBe(false);
+  await base
+    .admin`update flywheel.deliveries set available_at = available_at - interval '10 minutes'`;
+  await deliver();
   expect(qstash.messages.has("phoenix_website_transitions")).toBe(true);
 });
 
