@@ -141,9 +141,11 @@ function fold(journey: Journey, event: StepEvent): Journey {
     ? { steps: stepsSince(event.timestamp, journey), since: event.timestamp }
     : journey;
   const steps = { ...before, [event.event_type]: completed(before[event.event_type], event) };
-  const begun = steps.exploration_commencée?.again ?? steps.exploration_commencée;
+  const left = leftAt({ steps }) ?? Infinity;
+  const { exploration_commencée: first } = steps;
+  const begun = first && first.at > left ? first : first?.again;
   // Only now it turns out that the user had left with a job before they began again: what told of it is history, too.
-  if (begun && begun.at > (leftAt({ steps }) ?? Infinity)) {
+  if (begun && begun.at > left) {
     const since = begun.at;
     return {
       ...journey,
@@ -179,9 +181,9 @@ function completion(at: number, minutes: Completion["minutes"]): Completion {
 /** What was completed after a time, of an exploration whose beginning arrives late. */
 function stepsSince(time: number, { steps }: Journey): Journey["steps"] {
   return Object.fromEntries(
-    Object.entries(steps).flatMap(([step, { again, ...first }]) => {
-      const last = again ?? first;
-      return last.at > time ? [[step, last]] : [];
+    Object.entries(steps).flatMap(([step, first]) => {
+      const since = first.at > time ? first : first.again;
+      return since && since.at > time ? [[step, since]] : [];
     }),
   );
 }

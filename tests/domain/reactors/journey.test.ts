@@ -307,6 +307,35 @@ describe("steps", () => {
     expect(report(twice.slice(1).reverse()), "with one start alone").toEqual(inOrder);
   });
 
+  test("done again in an exploration are all in it, however late the choice before it is told of", () => {
+    const steps: JourneyStep[] = [
+      "métier_choisi",
+      "exploration_commencée",
+      "valeurs_explorées",
+      "compétences_révélées",
+      "valeurs_explorées",
+      "exploration_commencée",
+    ];
+    const tell = (order: readonly number[]) => {
+      const story = new Story();
+      for (const n of order) {
+        story.happens(steps[n]!, "aube", {
+          timestamp: story.now + (n - 60) * minute,
+          payload: { ...(n === 0 && { métier: "Coach" }), durée_minutes: n },
+        });
+      }
+      return story;
+    };
+    const inOrder = reportOf(tell([0, 1, 2, 3, 4, 5]));
+    expect(inOrder.progression).toMatchObject({
+      étapes_complétées: ["exploration_commencée", "valeurs_explorées", "compétences_révélées"],
+      temps_par_étape: { valeurs_explorées: 2 + 4 },
+    });
+    for (const order of [[1, 2, 3, 4, 5, 0], [1, 2, 3, 0, 4, 5], [5, 4, 3, 2, 1, 0]]) {
+      expect(reportOf(tell(order)), order.join()).toEqual(inOrder);
+    }
+  });
+
   test("of another parcours begin anew, and those of the one before are history", () => {
     const story = given(
       ["exploration_commencée", 0, { parcours_id: "one" }],
