@@ -3,11 +3,11 @@ import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { namesOf } from "../events/profile.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 
-/** How a job was rated, each from 0 to 1. */
+/** How a job was estimated to stand towards AI. */
 export interface Rating {
   /** When it was last: milliseconds since 1970. */
   readonly at: number;
-  readonly score_compatibilité?: number;
+  /** From 0 to 1. */
   readonly score_ia_résistance?: number;
   /** How the job stands towards AI, in Aube's words. */
   readonly ia_narrative?: string;
@@ -230,7 +230,6 @@ function together(...jobs: (Job | undefined)[]): Rating | undefined {
 }
 
 interface SaidRating {
-  readonly score_compatibilité?: number | null | undefined;
   readonly score_ia_résistance?: number | null | undefined;
   readonly ia_narrative?: string | null | undefined;
 }
@@ -239,9 +238,8 @@ interface SaidRating {
 function jobOf(said: string | undefined, rating: SaidRating, at: number): Job | undefined {
   const métier = cut(said ?? "");
   if (!métier) return undefined;
-  const { score_compatibilité, score_ia_résistance, ia_narrative } = rating;
+  const { score_ia_résistance, ia_narrative } = rating;
   const rated = {
-    ...(score_compatibilité != null && { score_compatibilité }),
     ...(score_ia_résistance != null && { score_ia_résistance }),
     ...(ia_narrative && { ia_narrative: cut(ia_narrative, kept.narrative) }),
   };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { day } from "../../../shared/domain/duration.ts";
+import { day, minute } from "../../../shared/domain/duration.ts";
 import { catalogueSchemas } from "../../../shared/domain/events/catalogue.ts";
 import { kept, profileTypes, readProfile } from "../../../shared/domain/reactors/profile.ts";
 import { Story } from "../../support/story.ts";
@@ -60,7 +60,7 @@ describe("a profile", () => {
       recommandations: [
         {
           métier: "Data Scientist",
-          rating: { at, score_compatibilité: 0.87, score_ia_résistance: 0.6 },
+          rating: { at, score_ia_résistance: 0.6 },
         },
         { métier: "Coach" },
         { métier: "Designer UX" },
@@ -76,7 +76,6 @@ describe("a profile", () => {
         métier: "Data Scientist",
         rating: {
           at,
-          score_compatibilité: 0.87,
           score_ia_résistance: 0.72,
           ia_narrative: "Résiste bien.",
         },
@@ -105,10 +104,10 @@ describe("a profile", () => {
   test("forgets the scores of a job for another that is chosen instead", () => {
     expect(
       given(
-        ["métier_choisi", { métier: "Data Scientist", score_compatibilité: 0.87 }],
-        ["métier_choisi", { métier: "Coach", score_ia_résistance: 0.5 }],
+        ["métier_choisi", { métier: "Data Scientist", score_ia_résistance: 0.5 }],
+        ["métier_choisi", { métier: "Coach" }],
       ).choix,
-    ).toEqual({ at, métier: "Coach", rating: { at, score_ia_résistance: 0.5 } });
+    ).toEqual({ at, métier: "Coach" });
   });
 
   test("forgets the skills that another job asked for, and keeps those of the same job and of the user", () => {
@@ -138,10 +137,10 @@ describe("a profile", () => {
   });
 
   test("keeps what is known of a job that is chosen again, or written otherwise", () => {
-    const rated = { score_compatibilité: 0.87, score_ia_résistance: 0.72 };
+    const rated = { métier: "Data scientist", score_ia_résistance: 0.72 };
     expect(
       given(
-        ["recommandations_générées", { recommandations: [{ métier: "Data scientist", ...rated }] }],
+        ["recommandations_générées", { recommandations: [rated] }],
         ["métier_choisi", { métier: "Data Scientist" }],
         ["métier_choisi", { métier: "DATA SCIENTIST", score_compatibilité: 0.9 }],
         ["recommandations_générées", { recommandations: ["Coach"] }],
@@ -150,11 +149,7 @@ describe("a profile", () => {
       ).choix,
     ).toMatchObject({
       métier: "Data Scientist",
-      rating: {
-        score_compatibilité: 0.9,
-        score_ia_résistance: 0.72,
-        ia_narrative: "Résiste bien.",
-      },
+      rating: { score_ia_résistance: 0.72, ia_narrative: "Résiste bien." },
     });
   });
 
@@ -200,7 +195,7 @@ describe("a profile", () => {
     ).toEqual({
       at,
       métier: "Coach",
-      rating: { at, score_compatibilité: 0.7, score_ia_résistance: 0.9 },
+      rating: { at, score_ia_résistance: 0.9 },
     });
   });
 
@@ -262,8 +257,30 @@ describe("a profile", () => {
           .toEqual({
             at: story.now - 100 * day,
             score_ia_résistance: 0.9,
-            score_compatibilité: 0.8,
           });
+      }),
+    );
+  });
+
+  test("has the estimate that was made last, though the choice says how well the job fits and not more", () => {
+    const said: [event_type: string, minutes: number, payload: Record<string, unknown>][] = [
+      ["validation_ia_effectuée", 0, { score_ia_résistance: 0.3 }],
+      ["validation_ia_effectuée", 1, { score_ia_résistance: 0.9 }],
+      ["métier_choisi", 2, { score_compatibilité: 0.5 }],
+    ];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(said, { minLength: said.length }), (told) => {
+        const story = new Story();
+        for (const [event_type, minutes, payload] of told) {
+          story.happens(event_type, "aube", {
+            timestamp: story.now + (minutes - 10) * minute,
+            payload: { métier: "Coach", ...payload },
+          });
+        }
+        expect(readProfile(story.state).choix?.rating).toEqual({
+          at: story.now - 9 * minute,
+          score_ia_résistance: 0.9,
+        });
       }),
     );
   });
@@ -291,7 +308,7 @@ describe("a profile", () => {
     const profile = given(
       ["valeurs_explorées", { valeurs: ["\u202Eautonomie", "\u2066 \u2069", "sens\tcommun"] }],
       ["métier_choisi", { métier: " Chef\r\n\u0000\u202E de\u00A0 projet\u202C " }],
-      ["métier_choisi", { métier: "CHEF DE PROJET", score_compatibilité: 0.8 }],
+      ["métier_choisi", { métier: "CHEF DE PROJET", score_ia_résistance: 0.8 }],
       ["métier_choisi", { métier: "\u202E" }],
       ["validation_ia_effectuée", { métier: "\u202E", score_ia_résistance: 0.7 }],
     );
@@ -301,7 +318,7 @@ describe("a profile", () => {
         at,
         again_at: at,
         métier: "CHEF DE PROJET",
-        rating: { at, score_compatibilité: 0.8 },
+        rating: { at, score_ia_résistance: 0.8 },
       },
     });
   });
