@@ -75,7 +75,8 @@ app.post("/process-queue", async (context) => {
 
 app.post("/force-reprocess", async (context) => {
   const body = await secretOrSigned(context, services);
-  return context.json(await reprocess(database, validate(reprocessRequest, body)));
+  const request = validate(reprocessRequest, body, { nulls: "refused" });
+  return context.json(await reprocess(database, request));
 });
 
 app.get("/force-reprocess", async (context) => {

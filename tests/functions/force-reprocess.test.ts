@@ -73,14 +73,22 @@ test.each([
   });
 });
 
-test("what is null is not said", async () => {
-  const since = "9999-12-31T23:59:59Z";
-  const answer = await call("POST", "events/force-reprocess", {
-    as: "secret",
-    json: { user_id: null, since, only_failed: null },
-  });
-  expect(answer).toMatchObject({ status: 200, body: { users: 0, events: 0 } });
-});
+test.each([
+  ["user_id", `{"user_id":null,"since":"9999-12-31T23:59:59Z"}`],
+  ["since", `{"since":null,"user_id":"00000000-0000-4000-8000-000000000000"}`],
+  ["only_failed", `{"only_failed":null,"since":"9999-12-31T23:59:59Z"}`],
+  ["body", "null"],
+])(
+  "a replay is refused where the %s is null, which would be one of more: %s",
+  async (field, body) => {
+    const answer = await call("POST", "events/force-reprocess", { as: "secret", body });
+    expect(refusalOf(answer)).toMatchObject({
+      status: 400,
+      code: "invalid_request",
+      issues: [{ field }],
+    });
+  },
+);
 
 test.each(["9999-12-31T23:59:59.999999Z", "9999-12-31T08:00:00-15:59"])(
   "a replay since %s is one of nobody",

@@ -4,13 +4,15 @@ import { HttpError } from "./error.ts";
 /**
  * Reads what a caller sent by its schema; a field that is `null` is one that is left out, as in events.
  *
+ * @param options.nulls refused where to leave a field out asks for more: whoever did not find what they looked up did not mean all
  * @throws HttpError 400 that names each field and what is wrong with it
  */
 export function validate<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
+  { nulls = "left out" }: { nulls?: "left out" | "refused" } = {},
 ): z.output<Schema> {
-  const read = schema.safeParse(withoutNulls(value));
+  const read = schema.safeParse(nulls === "refused" ? value : withoutNulls(value));
   if (read.success) return read.data;
   const issues = read.error.issues.map(({ path, message }) => ({
     field: path.join(".") || "body",
