@@ -8,7 +8,8 @@ begin
   set
     converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
     expired_at = case when e.change = 'expired' then coalesce(n.expired_at, e.happened_at) else n.expired_at end,
-    cancelled_at = case when e.change = 'cancelled' then coalesce(n.cancelled_at, e.happened_at) else n.cancelled_at end
+    -- Whoever saw it before it was taken back has had it.
+    cancelled_at = case when e.change = 'cancelled' and n.status = 'pending' then e.happened_at else n.cancelled_at end
   from (
     select r.user_id, r.nudge_id, r.change, to_timestamp(r.at / 1000.0) as happened_at
     from jsonb_to_recordset(effects) as r (user_id uuid, nudge_id uuid, change text, at bigint)
@@ -19,4 +20,4 @@ end
 $$;
 
 comment on function flywheel.write_nudge_changes(jsonb, uuid[]) is
-  'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. at: milliseconds since 1970.';
+  'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. One that was seen is not cancelled any more. at: milliseconds since 1970.';

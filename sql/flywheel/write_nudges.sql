@@ -23,14 +23,21 @@ begin
       converted_at bigint, expired_at bigint, cancelled_at bigint
     )
     where e.user_id = any (committed)
-      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it.
-      and to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
-    -- It was written before: what became of it only now is written still.
+      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it. Where it was written before, what
+      -- became of it only now is written still. Looked up one by one, as in flywheel.write_events().
+      and (
+        to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
+        or exists (
+          select from public.phoenix_nudges_sent as k
+          where k.user_id = e.user_id and k.nudge_id = e.effect_id
+          offset 0
+        )
+      )
     on conflict (user_id, nudge_id) do update
     set
       converted_at = coalesce(n.converted_at, excluded.converted_at),
       expired_at = coalesce(n.expired_at, excluded.expired_at),
-      cancelled_at = coalesce(n.cancelled_at, excluded.cancelled_at)
+      cancelled_at = case when n.status = 'pending' then excluded.cancelled_at else n.cancelled_at end
     where num_nonnulls(excluded.converted_at, excluded.expired_at, excluded.cancelled_at) > 0
     -- An updated row has a predecessor.
     returning n.held_out, n.xmax = 0 as is_new
@@ -42,4 +49,4 @@ end
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
-  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time is over. Times in milliseconds since 1970. Returns how many are new and not held out.';
+  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time was over before they were written. Times in milliseconds since 1970. Returns how many are new and not held out.';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reactors } from "../../shared/domain/reactors/all.ts";
+import { nudges } from "../../shared/domain/reactors/nudges.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
 import { markNudge, pendingNudges } from "../../shared/flywheel/nudges.ts";
 import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
@@ -47,9 +48,9 @@ async function happens(user: string, fields: Record<string, unknown>): Promise<s
   return results[0]!.event_id!;
 }
 
-const nudgesOf = (user: string) =>
+const nudgesOf = (user: string, type = "%") =>
   base.admin<Record<string, unknown>[]>`
-    select * from public.phoenix_nudges_sent where user_id = ${user} order by sent_at`;
+    select * from public.phoenix_nudges_sent where user_id = ${user} and nudge_type like ${type} order by sent_at`;
 
 const toldOf = (user: string) =>
   base.admin<Record<string, unknown>[]>`
@@ -145,6 +146,80 @@ describe("the row of a nudge and the log tell the same story:", () => {
   });
 });
 
+describe("a nudge that was seen before it was taken back is not cancelled, and its dismissal counts:", () => {
+  const choice = (métier: string) => ({
+    event_type: "métier_choisi",
+    app_source: "aube",
+    payload: { métier },
+  });
+  const dismissedBy = async (user: string) => {
+    const [row] = await base.admin<{ dismissed: unknown }[]>`
+      select state::jsonb -> 'nudges' -> 'dismissed' as dismissed from flywheel.states where user_id = ${user}`;
+    return row!.dismissed;
+  };
+
+  test("where another choice was published already, but not folded", async () => {
+    const user = crypto.randomUUID();
+    const other = crypto.randomUUID();
+    await happens(user, choice("Coach"));
+    const [nudge] = await nudgesOf(user, "aube_to_cv");
+    await publish(database, [event(user, choice("Boulanger")), event(other, letter)]);
+    await markNudge(database, user, String(nudge!.nudge_id), "dismissed");
+    await drain(database, reactors);
+
+    expect((await nudgesOf(user, "aube_to_cv"))[0]).toMatchObject({
+      status: "dismissed",
+      cancelled_at: null,
+    });
+    const told = await toldOf(user);
+    expect(
+      told.map(({ event_type, payload }) => [event_type, (payload as typeof nudge)!.nudge_type]),
+    )
+      .toEqual([["nudge.dismissed", "aube_to_cv"], ["nudge.cancelled", "aube_to_letters"]]);
+    expect(await dismissedBy(user)).toEqual({ aube_to_cv: 1 });
+    expect(await nudgesOf(other), "who was folded with them").toHaveLength(1);
+    const [stream] = await base.admin`
+      select attempts, processed_version = version as done from flywheel.streams where user_id = ${user}`;
+    expect(stream).toEqual({ attempts: 0, done: true });
+    expect(await base.admin`select * from flywheel.verify_rollups()`).toEqual([]);
+  });
+
+  test("where rules that did not take it back were in force, nor is one that had ended", async () => {
+    const user = crypto.randomUUID();
+    const rulesBefore = reactors.map((reactor) =>
+      reactor.name !== nudges.name ? reactor : {
+        ...nudges,
+        version: nudges.version - 1,
+        react: (...given: Parameters<typeof nudges.react>) => {
+          const { state, effects = [] } = nudges.react(...given);
+          const open = state.open.map(({ job: _, ...nudge }) => nudge);
+          return { state: { ...state, open }, effects };
+        },
+      }
+    );
+    for (const métier of ["Coach", "Boulanger"]) {
+      await publish(database, event(user, choice(métier)));
+      await drain(database, rulesBefore);
+    }
+    const [cv] = await nudgesOf(user, "aube_to_cv");
+    const [letters] = await nudgesOf(user, "aube_to_letters");
+    await markNudge(database, user, String(cv!.nudge_id), "dismissed");
+    await base.admin`
+      update public.phoenix_nudges_sent set expired_at = now() where nudge_id = ${
+      String(letters!.nudge_id)
+    }`;
+    await drain(database, rulesBefore);
+    const rows = await nudgesOf(user);
+    const told = await toldOf(user);
+
+    await database`select flywheel.refold(${user})`;
+    await drain(database, reactors);
+    expect(await nudgesOf(user)).toEqual(expect.arrayContaining(rows));
+    expect(await toldOf(user)).toEqual(told);
+    expect(await dismissedBy(user)).toEqual({ aube_to_cv: 1 });
+  });
+});
+
 test("a nudge whose time is over cannot be seen, clicked or dismissed, even before its timer rings", async () => {
   const user = await writer();
   const [{ nudge_id } = {}] = await pendingNudges(database, user);
@@ -206,6 +281,18 @@ test("a replay writes and tells nothing a second time, whatever the settings are
     return stream!.done;
   });
   expect([await nudgesOf(user), await toldOf(user), await stateOf()]).toEqual(before);
+});
+
+test("a replay before its timer has rung writes that a nudge has expired", async () => {
+  await set({ holdout: 0, lifetime_days: 1 / 86_400 });
+  const user = await writer();
+  await base.admin`
+    select pg_sleep_until(n.expires_at) from public.phoenix_nudges_sent as n where n.user_id = ${user}`;
+  expect(await nudgesOf(user)).toMatchObject([{ status: "pending" }]);
+  await reprocess(database, reprocessRequest.parse({ user_id: user }));
+  await drain(database, reactors);
+  expect(await nudgesOf(user)).toMatchObject([{ status: "expired" }]);
+  expect(await toldOf(user)).toMatchObject([{ event_type: "nudge.expired" }]);
 });
 
 test("a nudge whose time was over before anybody folded it is neither written nor told of", async () => {

@@ -1,7 +1,7 @@
 import { holdout } from "../experiment.ts";
 import type { Effect } from "../effect.ts";
 import type { KnownEvent } from "../events/known-event.ts";
-import type { NudgeType } from "../nudge-types.ts";
+import { type NudgeType, nudgeTypes } from "../nudge-types.ts";
 import type { Context, ReactorEvent } from "../reactor.ts";
 import { inMs, type Settings } from "../settings.ts";
 import { isPointless, isTargetOf, targetOf } from "./nudge-rules.ts";
@@ -32,24 +32,34 @@ export function isWaiting({ shown }: OpenNudge): boolean {
   return !shown;
 }
 
-/** Follows what the user did with a nudge. @returns the type that was dismissed, too */
+/** What the user did with a nudge, and of which type it is. */
+export interface Followed {
+  readonly open: readonly OpenNudge[];
+  readonly dismissed?: NudgeType | undefined;
+  /** It had been taken back before that was heard, or would never have been made by these rules: it was seen all the same. */
+  readonly seen?: NudgeType | undefined;
+}
+
+/** Follows what the user did with a nudge. */
 export function follow(
   open: readonly OpenNudge[],
   event: KnownEvent,
   settings: Settings["nudges"],
-): { open: readonly OpenNudge[]; dismissed?: NudgeType } {
+): Followed {
   // Whoever else claims that a nudge was clicked was not asked.
   if (event.app_source !== "flywheel") return { open };
   switch (event.event_type) {
     case "nudge.shown":
     case "nudge.clicked":
     case "nudge.dismissed": {
-      const nudge = open.find(({ nudge_id }) => nudge_id === event.payload.nudge_id);
-      if (!nudge || nudge.clicked_at !== undefined) return { open };
+      const { nudge_id, nudge_type } = event.payload;
+      const nudge = open.find((each) => each.nudge_id === nudge_id);
+      if (nudge?.clicked_at !== undefined) return { open };
       const others = open.filter((each) => each !== nudge);
-      if (event.event_type === "nudge.dismissed") {
-        return { open: others, dismissed: nudge.nudge_type };
-      }
+      const type = nudge?.nudge_type ?? nudgeTypes.find((each) => each === nudge_type);
+      const seen = nudge ? undefined : type;
+      if (event.event_type === "nudge.dismissed") return { open: others, dismissed: type, seen };
+      if (!nudge) return { open, seen };
       if (event.event_type === "nudge.shown") {
         return { open: [...others, { ...nudge, shown: true }] };
       }

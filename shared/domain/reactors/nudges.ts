@@ -68,8 +68,15 @@ export const nudges: Reactor<NudgesState> = {
     const known = asKnown(event);
     const settings = context.settings.nudges;
     if (known.event_type.startsWith("nudge.")) {
-      const { open, dismissed } = follow(before.open, known, settings);
-      return { state: { ...before, open, dismissed: count(before.dismissed, dismissed) } };
+      const { open, dismissed, seen } = follow(before.open, known, settings);
+      return {
+        state: {
+          ...before,
+          open,
+          dismissed: count(before.dismissed, dismissed),
+          last: atLeast(before.last, seen, known.timestamp),
+        },
+      };
     }
 
     const { open, effects: ends } = meetTargets(before.open, event, context);
@@ -314,4 +321,12 @@ function plan(state: NudgesState, type: NudgeType, due: Plan | undefined): Nudge
 
 function count(counts: PerType<number>, type: NudgeType | undefined): PerType<number> {
   return type ? { ...counts, [type]: (counts[type] ?? 0) + 1 } : counts;
+}
+
+function atLeast(
+  times: PerType<number>,
+  type: NudgeType | undefined,
+  time: number,
+): PerType<number> {
+  return type ? { ...times, [type]: Math.max(times[type] ?? -Infinity, time) } : times;
 }

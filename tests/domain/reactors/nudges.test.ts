@@ -359,6 +359,23 @@ const life = fc.array(
 /** Lives a life: whatever happens, and what the user does with their last nudge. */
 function live(
   moments: typeof life extends fc.Arbitrary<infer Moments> ? Moments : never,
+  test("a type that they dismissed twice, or saw today, though it had been taken back before that was heard", () => {
+    const story = new Story();
+    const chooses = (métier: string) =>
+      typesOf(story.happens("métier_choisi", "aube", { payload: { métier } }));
+    for (const n of [1, 2]) {
+      expect(chooses(`Coach ${n}`)).toContain("aube_to_cv");
+      const nudge = story.nudge("aube_to_cv");
+      story.happens("exploration_commencée", "aube");
+      expect(story.outcomes).toContain("cancelled aube_to_cv");
+      story.passes(hour);
+      story.does("dismissed", nudge);
+      expect(chooses(`Boulanger ${n}`), "it was seen today").not.toContain("aube_to_cv");
+      story.passes(9 * day);
+    }
+    expect(chooses("Data Scientist"), "it was dismissed twice").not.toContain("aube_to_cv");
+  });
+
   settings: unknown = {},
 ): Story {
   const story = new Story({ settings });
