@@ -100,13 +100,21 @@ export function meetTargets(
   return { open: left, effects };
 }
 
-/** Takes back the nudges that nobody has seen yet, about another job than the one that the user goes for now. */
+/** Whether it is about another job than the one that the user goes for now. */
+export function isOutdated(nudge: OpenNudge, job: string | undefined): boolean {
+  return nudge.job !== undefined && nudge.job !== job;
+}
+
+/**
+ * Takes back what is outdated and nobody has seen yet. A held-out nudge stays: were it not held out, the user might have seen it, and
+ * then it would.
+ */
 export function takeBack(
   open: readonly OpenNudge[],
   job: string | undefined,
 ): Outcome & { taken: readonly OpenNudge[] } {
   const isOver = (nudge: OpenNudge) =>
-    isWaiting(nudge) && nudge.job !== undefined && nudge.job !== job;
+    isWaiting(nudge) && nudge.variant !== holdout && isOutdated(nudge, job);
   const taken = open.filter(isOver);
   return {
     open: open.filter((nudge) => !isOver(nudge)),

@@ -12,6 +12,7 @@ import { chosenAt, currentStep, readJourney } from "./journey.ts";
 import {
   expire,
   follow,
+  isOutdated,
   isWaiting,
   meetTargets,
   type OpenNudge,
@@ -131,14 +132,18 @@ function jobIn({ states }: Pick<Context, "states">): string | undefined {
   return chosenAt(states) === undefined ? undefined : readProfile(states).choix?.métier;
 }
 
+function jobKeyIn(context: Pick<Context, "states">): string | undefined {
+  const job = jobIn(context);
+  return job && jobKey(job);
+}
+
 /** What nobody has seen of a job that was given up counts for no cap, so that the next one can be spoken of. */
 function giveUp(
   { state, effects }: Required<Reaction<NudgesState>>,
   context: Context,
 ): Required<Reaction<NudgesState>> {
   if (state.open.every(({ job }) => job === undefined)) return { state, effects };
-  const job = jobIn(context);
-  const { open, taken, effects: ends } = takeBack(state.open, job && jobKey(job));
+  const { open, taken, effects: ends } = takeBack(state.open, jobKeyIn(context));
   if (taken.length === 0) return { state, effects };
   const stands = (type: string, time: number) =>
     !taken.some(({ nudge_type, sent_at }) => nudge_type === type && sent_at === time);
@@ -234,7 +239,9 @@ function decide(
   const settings = context.settings.nudges;
   const isTooMuchOfIt = (state.last[type] ?? -Infinity) > now - inMs(settings.same_type_days) ||
     (state.dismissed[type] ?? 0) >= settings.max_dismissals ||
-    state.open.some((nudge) => nudge.nudge_type === type && isWaiting(nudge));
+    state.open.some((nudge) =>
+      nudge.nudge_type === type && isWaiting(nudge) && !isOutdated(nudge, jobKeyIn(context))
+    );
   if (isTooMuchOfIt) return { state, effects };
   const sent = state.sent.filter(({ at }) => at > now - inMs(settings.period_days));
   // What is held out counts, so that both arms are chosen alike; but support is not withheld for the sake of a figure.
@@ -245,13 +252,13 @@ function decide(
 
   const nudge = nudgeOf(type, variant, now, origin, context);
   const isHeldOut = variant === holdout;
-  const job = isAboutChoice(type) ? jobIn(context) : undefined;
+  const job = isAboutChoice(type) ? jobKeyIn(context) : undefined;
   const open: OpenNudge = {
     nudge_id: context.idOf(nudge),
     nudge_type: type,
     variant,
     sent_at: now,
-    ...(job !== undefined && { job: jobKey(job) }),
+    ...(job !== undefined && { job }),
     ...(origin.correlation_id !== undefined && { correlation_id: origin.correlation_id }),
     until: isHeldOut ? now + inMs(settings.conversion_days) : nudge.expires_at,
   };
