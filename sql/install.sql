@@ -107,6 +107,7 @@
 \ir flywheel/leave.sql
 \ir flywheel/backlog.sql
 \ir flywheel/pending_events.sql
+\ir flywheel/shorten_waits.sql
 \ir flywheel/queue_status.sql
 \ir flywheel/replayed_streams.sql
 \ir flywheel/rewind.sql

@@ -9,4 +9,4 @@ where s.version > s.processed_version
   );
 
 comment on view flywheel.backlog is
-  'Streams whose last events are not folded. They are due by the end of a lease or of a wait; those beyond are many, and wait for a timer alone.';
+  'Streams whose last events are not folded. They are due by the end of a lease or of a wait, which flywheel.shorten_waits() holds to the settings as they are; those beyond are many, and wait for a timer alone.';

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
+import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { drain, event, publish } from "../support/flywheel.ts";
+import { alarm, drain, event, publish } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 
@@ -116,4 +118,49 @@ describe("a change is in force from the next call, without a deploy", () => {
       expect(row!.kinds, "not in step").toBeGreaterThan(100);
     }
   });
+
+  test.each(["backoff_max", "lease_time"])(
+    "of the longest wait by %s, for what waits already, too",
+    async (name) => {
+      const database = base.connect();
+      await base.admin`
+      update flywheel.settings
+      set linger = '0', backoff_base = '1 hour', backoff_max = '1 hour', lease_time = '1 hour'
+    `;
+      const failing: Reactor<object> = {
+        name: "failing",
+        version: 1,
+        initial: {},
+        react: () => {
+          throw new Error("It fails.");
+        },
+      };
+      const [waiting, timed] = [crypto.randomUUID(), crypto.randomUUID()];
+      await publish(database, event(timed, { payload: { delay: 3_000_000 } }));
+      await drain(database, [alarm]);
+      await publish(database, event(waiting));
+      if (name === "lease_time") await base.admin`select flywheel.lease('')`;
+      else await drain(database, [failing]);
+      const waits = () =>
+        base.admin<{ available_at: Date; seconds: number }[]>`
+        select s.available_at, extract(epoch from s.available_at - now())::float as seconds
+        from flywheel.streams as s
+        where s.user_id in (${waiting}, ${timed})
+        order by s.user_id = ${timed}
+      `;
+      const [, timer] = await waits();
+      const pending = await queueStatus(database);
+      expect(pending.pending_users).toBeGreaterThanOrEqual(1);
+
+      // As an operator does it, with a secret key's role.
+      await database`
+      update flywheel.settings
+      set backoff_base = '1 second', backoff_max = '1 minute', lease_time = '30 seconds'
+    `;
+      const [wait, other] = await waits();
+      expect(wait!.seconds).toBeLessThanOrEqual(60);
+      expect(other!.available_at, "which is a timer's").toEqual(timer!.available_at);
+      expect((await queueStatus(database)).pending_users).toBe(pending.pending_users);
+    },
+  );
 });
