@@ -3311,14 +3311,21 @@ begin
       converted_at bigint, expired_at bigint, cancelled_at bigint
     )
     where e.user_id = any (committed)
-      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it.
-      and to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
-    -- It was written before: what became of it only now is written still.
+      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it. Where it was written before, what
+      -- became of it only now is written still. Looked up one by one, as in flywheel.write_events().
+      and (
+        to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
+        or exists (
+          select from public.phoenix_nudges_sent as k
+          where k.user_id = e.user_id and k.nudge_id = e.effect_id
+          offset 0
+        )
+      )
     on conflict (user_id, nudge_id) do update
     set
       converted_at = coalesce(n.converted_at, excluded.converted_at),
       expired_at = coalesce(n.expired_at, excluded.expired_at),
-      cancelled_at = coalesce(n.cancelled_at, excluded.cancelled_at)
+      cancelled_at = case when n.status = 'pending' then excluded.cancelled_at else n.cancelled_at end
     where num_nonnulls(excluded.converted_at, excluded.expired_at, excluded.cancelled_at) > 0
     -- An updated row has a predecessor.
     returning n.held_out, n.xmax = 0 as is_new
@@ -3330,7 +3337,7 @@ end
 $$;
 
 comment on function flywheel.write_nudges(jsonb, uuid[]) is
-  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time is over. Times in milliseconds since 1970. Returns how many are new and not held out.';
+  'Writes the nudges of committed users, each once, whatever is replayed, but for those whose time was over before they were written. Times in milliseconds since 1970. Returns how many are new and not held out.';
 
 -- flywheel/write_nudge_changes.sql
 create function flywheel.write_nudge_changes(effects jsonb, committed uuid[])
@@ -3343,7 +3350,8 @@ begin
   set
     converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
     expired_at = case when e.change = 'expired' then coalesce(n.expired_at, e.happened_at) else n.expired_at end,
-    cancelled_at = case when e.change = 'cancelled' then coalesce(n.cancelled_at, e.happened_at) else n.cancelled_at end
+    -- Whoever saw it before it was taken back has had it.
+    cancelled_at = case when e.change = 'cancelled' and n.status = 'pending' then e.happened_at else n.cancelled_at end
   from (
     select r.user_id, r.nudge_id, r.change, to_timestamp(r.at / 1000.0) as happened_at
     from jsonb_to_recordset(effects) as r (user_id uuid, nudge_id uuid, change text, at bigint)
@@ -3354,7 +3362,7 @@ end
 $$;
 
 comment on function flywheel.write_nudge_changes(jsonb, uuid[]) is
-  'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. at: milliseconds since 1970.';
+  'Writes what became of nudges of committed users: converted, expired or cancelled, each of which ends a nudge and so happens to it once. One that was seen is not cancelled any more. at: milliseconds since 1970.';
 
 -- flywheel/write_events.sql
 create function flywheel.write_events(
@@ -3389,12 +3397,20 @@ begin
         and not exists (
           select from public.phoenix_events as k where k.user_id = e.user_id and k.event_id = e.effect_id
         )
-        -- A nudge that was never written has no story to tell. Looked up one by one: without the offset all nudges are read.
+        -- A nudge that was never written has no story to tell, and one that was seen, or ended otherwise, before it was taken back has
+        -- another. Looked up one by one: without the offset all nudges are read.
         and (
           not e.payload ? 'nudge_id'
           or exists (
             select from public.phoenix_nudges_sent as n
-            where n.user_id = e.user_id and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
+            where n.user_id = e.user_id
+              and n.nudge_id = (e.payload ->> 'nudge_id')::uuid
+              -- It may be new, and taken back by this very commit.
+              and (
+                e.event_type <> 'nudge.cancelled'
+                or n.status = 'pending'
+                or n.cancelled_at = to_timestamp(e.at / 1000.0)
+              )
             offset 0
           )
         )
@@ -3430,7 +3446,7 @@ end
 $$;
 
 comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
-  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and with its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, none that a nudge''s row does not tell as well, and with its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
 
 -- flywheel/write_expiries.sql
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
@@ -4652,7 +4668,7 @@ where s.version > s.processed_version
   );
 
 comment on view flywheel.backlog is
-  'Streams whose last events are not folded. They are due by the end of a lease or of a wait; those beyond are many, and wait for a timer alone.';
+  'Streams whose last events are not folded. They are due by the end of a lease or of a wait, which flywheel.shorten_waits() holds to the settings as they are; those beyond are many, and wait for a timer alone.';
 
 -- flywheel/pending_events.sql
 create function flywheel.pending_events()
@@ -4671,6 +4687,50 @@ $$;
 
 comment on function flywheel.pending_events() is
   'How many events wait to be folded. Asked at each ring, so without what else flywheel.queue_status() counts: dead letters may be many.';
+
+-- flywheel/shorten_waits.sql
+create function flywheel.shorten_waits()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  changed_at timestamptz := clock_timestamp();
+  longest timestamptz := changed_at + greatest(new.lease_time, new.backoff_max);
+begin
+  update flywheel.streams as s
+  set available_at = longest
+  where s.user_id = any (
+    array(
+      -- Locked in the order in which publications lock, so that the two cannot deadlock.
+      select l.user_id
+      from flywheel.streams as l
+      where l.version > l.processed_version
+        and l.available_at > longest
+        and l.available_at <= changed_at + greatest(old.lease_time, old.backoff_max)
+      order by l.user_id
+      for no key update
+    )
+  );
+  return null;
+end
+$$;
+
+comment on function flywheel.shorten_waits() is
+  'Has no backlog wait longer than a lease or a wait may last by the settings as they are now: flywheel.backlog looks no further. A worker whose lease that shortens has as long as one that begins now, at least.';
+
+create trigger shorten_waits
+after update of lease_time, backoff_max on flywheel.settings
+for each row
+when (greatest(new.lease_time, new.backoff_max) < greatest(old.lease_time, old.backoff_max))
+execute function flywheel.shorten_waits();
+
+comment on trigger shorten_waits on flywheel.settings is
+  'Lower settings count for what waits already, too.';
 
 -- flywheel/queue_status.sql
 create function flywheel.queue_status()
