@@ -82,9 +82,11 @@
 \ir flywheel/write_expiries.sql
 \ir flywheel/write_transitions.sql
 \ir analytics/rollups.sql
+\ir analytics/sum_of.sql
+\ir analytics/durations.sql
 \ir analytics/rollup_increments.sql
 \ir analytics/pending_rollups.sql
-\ir analytics/pending_seconds.sql
+\ir analytics/pending_durations.sql
 \ir analytics/current_rollups.sql
 \ir analytics/text_in.sql
 \ir analytics/hundredths_in.sql
@@ -99,7 +101,6 @@
 \ir analytics/write_activity.sql
 \ir analytics/verify_activity.sql
 \ir analytics/rebuild_activity.sql
-\ir analytics/merge_seconds.sql
 \ir analytics/merge_rollups.sql
 \ir analytics/verify_rollups.sql
 \ir analytics/rebuild_rollups.sql
@@ -126,8 +127,6 @@
 \ir analytics/nudge_experiments.sql
 \ir analytics/phoenix_nudge_experiments.sql
 \ir analytics/get_phoenix_nudge_experiments.sql
-\ir analytics/element_between.sql
-\ir analytics/step_seconds.sql
 \ir analytics/step_percentiles.sql
 \ir analytics/get_phoenix_ecosystem_stats.sql
 \ir analytics/popular_jobs.sql

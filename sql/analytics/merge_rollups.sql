@@ -22,42 +22,64 @@ begin
     return 0;
   end if;
 
-  insert into flywheel.rollups as r (figure, day, app_source, key, count, users, total)
-  select p.figure, p.day, p.app_source, p.key, sum(p.count), sum(p.users), sum(p.total)
-  from flywheel.pending_rollups as p
-  where p.increment_id = any (ids)
-  group by p.figure, p.day, p.app_source, p.key
-  on conflict (figure, day, app_source, key) do update
-  set
-    count = r.count + excluded.count,
-    users = r.users + excluded.users,
-    total = r.total + excluded.total;
-
-  update flywheel.rollups as r
-  set seconds = flywheel.merge_seconds(r.seconds, c.remembered, c.forgotten)
-  from (
-    select
-      p.figure,
-      p.day,
-      p.app_source,
-      p.key,
-      array_agg(p.second) filter (where p.is_remembered) as remembered,
-      array_agg(p.second) filter (where not p.is_remembered) as forgotten
-    from flywheel.pending_seconds as p
-    where p.increment_id = any (ids)
-    group by p.figure, p.day, p.app_source, p.key
-  ) as c
-  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
-
   -- Of what nobody did any more nothing is left, least of all what an erased user said.
-  delete from flywheel.rollups as r
+  merge into flywheel.rollups as r
   using (
-    select distinct p.figure, p.day, p.app_source, p.key
+    select
+      p.figure, p.day, p.app_source, p.key,
+      sum(p.count) as count,
+      sum(p.users) as users,
+      sum(p.total) as total
     from flywheel.pending_rollups as p
     where p.increment_id = any (ids)
+    group by p.figure, p.day, p.app_source, p.key
+    having sum(p.count) <> 0 or sum(p.users) <> 0 or sum(p.total) <> 0
   ) as c
-  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key
-    and r.count = 0 and r.users = 0 and r.total = 0 and coalesce(cardinality(r.seconds), 0) = 0;
+  on r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key
+  when matched and r.count + c.count = 0 and r.users + c.users = 0 and r.total + c.total = 0 then delete
+  when matched then
+    update set count = r.count + c.count, users = r.users + c.users, total = r.total + c.total
+  when not matched then
+    insert (figure, day, app_source, key, count, users, total)
+    values (c.figure, c.day, c.app_source, c.key, c.count, c.users, c.total);
+
+  merge into flywheel.durations as d
+  using (
+    select c.figure, c.day, c.app_source, c.key, c.span, m.seconds, m.times
+    from (
+      select
+        p.figure, p.day, p.app_source, p.key, p.span,
+        array_agg(p.second) as seconds,
+        array_agg(p.times) as times
+      from flywheel.pending_durations as p
+      where p.increment_id = any (ids)
+      group by p.figure, p.day, p.app_source, p.key, p.span
+    ) as c
+    left join flywheel.durations as b
+      on b.figure = c.figure and b.day = c.day and b.app_source = c.app_source and b.key = c.key and b.span = c.span
+    -- What is there and what comes: each second once.
+    cross join lateral (
+      select array_agg(s.second order by s.second) as seconds, array_agg(s.times order by s.second) as times
+      from (
+        select u.second, sum(u.times)::integer as times
+        from (
+          select * from unnest(b.seconds, b.times)
+          union all
+          select * from unnest(c.seconds, c.times)
+        ) as u (second, times)
+        group by u.second
+        having sum(u.times) <> 0
+      ) as s
+    ) as m
+  ) as c
+  on d.figure = c.figure and d.day = c.day and d.app_source = c.app_source and d.key = c.key and d.span = c.span
+  when matched and c.seconds is null then delete
+  -- Whoever was counted anew mostly took as long as before.
+  when matched and (c.seconds, c.times) is distinct from (d.seconds, d.times) then
+    update set seconds = c.seconds, times = c.times
+  when not matched and c.seconds is not null then
+    insert (figure, day, app_source, key, span, seconds, times)
+    values (c.figure, c.day, c.app_source, c.key, c.span, c.seconds, c.times);
 
   delete from flywheel.rollup_increments as i where i.increment_id = any (ids);
   return cardinality(ids);

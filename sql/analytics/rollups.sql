@@ -6,7 +6,6 @@ create table flywheel.rollups (
   count bigint not null,
   users bigint not null,
   total numeric not null,
-  seconds integer[],
   primary key (figure, day, app_source, key)
 )
 with (fillfactor = 70);
@@ -22,4 +21,3 @@ comment on column flywheel.rollups.key is 'What else the figure is counted by, s
 comment on column flywheel.rollups.count is 'How many.';
 comment on column flywheel.rollups.users is 'Of how many users, where the figure says so.';
 comment on column flywheel.rollups.total is 'A sum in microseconds, cents or hundredths, where the figure has one.';
-comment on column flywheel.rollups.seconds is 'Durations one by one in ascending order, where the figure has percentiles.';

@@ -7,60 +7,73 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  with sorted as materialized (
-    -- Unpacked once: from here on it costs nothing to look at an element.
-    select s.week, s.event_type, s.seconds || '{}'::integer[] as seconds
-    from flywheel.step_seconds(since) as s
-    where cardinality(s.seconds) > 0
-  ),
-  placed as materialized (
-    select s.week, s.event_type, s.seconds, p.share, 1 + p.share * (cardinality(s.seconds) - 1) as place
-    from sorted as s
-    cross join (values (0.5::double precision), (0.9)) as p (share)
-  ),
-  -- The percentile of all weeks together lies between the least and the greatest of their own.
-  bounded as materialized (
+  with pending as materialized (
     select
-      p.event_type,
-      p.share,
-      1 + p.share * (sum(cardinality(p.seconds)) - 1) as place,
-      min(p.seconds[floor(p.place)::integer]) as low,
-      max(p.seconds[ceil(p.place)::integer]) as high
-    from placed as p
-    group by p.event_type, p.share
+      p.day,
+      p.key,
+      p.span,
+      array_agg(p.second) as seconds,
+      array_agg(p.times) as times,
+      sum(p.times) as count
+    from flywheel.pending_durations as p
+    where p.figure = 'step' and p.day >= since
+    group by p.day, p.key, p.span
   ),
-  between_them as materialized (
-    select
-      b.event_type,
-      b.share,
-      b.place,
-      n.below,
-      p.seconds[n.below + 1:width_bucket(b.high, p.seconds)] as seconds
-    from bounded as b
-    join placed as p on p.event_type = b.event_type and p.share = b.share
-    cross join lateral (select width_bucket(b.low - 1, p.seconds) as below) as n
-  ),
-  together as (
-    select c.event_type, c.share, c.place - c.below as place, v.seconds
+  span as materialized (
+    select d.day, d.key, d.span, sum(d.count)::integer as count
     from (
-      select c.event_type, c.share, c.place, sum(c.below) as below
-      from between_them as c
-      group by c.event_type, c.share, c.place
-    ) as c
+      select s.day, s.key, s.span, s.count from flywheel.durations as s where s.figure = 'step' and s.day >= since
+      union all
+      select p.day, p.key, p.span, p.count from pending as p
+    ) as d
+    group by d.day, d.key, d.span
+  ),
+  running as (
+    select
+      s.*,
+      sum(s.count) over (partition by s.week, s.key order by s.span) as upto,
+      sum(s.count) over (partition by s.week, s.key) as all_count
+    from (
+      select s.day as week, array[s.day] as days, s.key, s.span, s.count from span as s
+      union all
+      select null, array_agg(s.day), s.key, s.span, sum(s.count)::integer from span as s group by s.key, s.span
+    ) as s
+  ),
+  -- Of all the users of a step, numbered from 0, a percentile lies between two; here are the spans in which those are.
+  placed as materialized (
+    select r.week, r.days, r.key, r.span, r.upto - r.count as before, p.share, p.place
+    from running as r
     cross join lateral (
-      select array_agg(d.second order by d.second) as seconds
-      from between_them as s
-      cross join lateral unnest(s.seconds) as d (second)
-      where s.event_type = c.event_type and s.share = c.share
-    ) as v
+      select s.share, s.share * (r.all_count - 1) as place
+      from (values (0.5::double precision), (0.9)) as s (share)
+    ) as p
+    where r.upto - r.count <= ceil(p.place) and floor(p.place) < r.upto
   )
-  select p.week, p.event_type, p.share, flywheel.element_between(p.seconds, p.place)
-  from placed as p
-  union all
-  select null, t.event_type, t.share, flywheel.element_between(t.seconds, t.place)
-  from together as t;
+  select b.week, b.key, b.share, b.low + (b.high - b.low) * (b.place - floor(b.place))
+  from (
+    select p.week, p.key, p.share, p.place, min(f.low) as low, min(f.high) as high
+    from placed as p
+    cross join lateral (
+      select
+        min(l.second) filter (where l.upto > floor(p.place)) as low,
+        min(l.second) filter (where l.upto > ceil(p.place)) as high
+      from (
+        select u.second, p.before + sum(sum(u.times)::integer) over (order by u.second) as upto
+        from (
+          select d.seconds, d.times
+          from flywheel.durations as d
+          where d.figure = 'step' and d.day = any (p.days) and d.app_source = '' and d.key = p.key and d.span = p.span
+          union all
+          select q.seconds, q.times from pending as q where q.day = any (p.days) and q.key = p.key and q.span = p.span
+        ) as d
+        cross join lateral unnest(d.seconds, d.times) as u (second, times)
+        group by u.second
+      ) as l
+    ) as f
+    group by p.week, p.key, p.share, p.place
+  ) as b;
 end
 $$;
 
 comment on function flywheel.step_percentiles(date) is
-  'The median (share 0.5) and the 90th percentile of the seconds that users took to each of Aube''s steps, by their week from a week on, and for all those weeks together (week null): as percentile_cont gives them, without sorting all durations.';
+  'The median (share 0.5) and the 90th percentile of the seconds that users took to each of Aube''s steps, by their week from a week on, and for all those weeks together (week null): as percentile_cont gives them. Reads how many durations each span has, and the durations of those spans alone in which these two lie.';

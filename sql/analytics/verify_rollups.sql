@@ -50,14 +50,11 @@ as $$
     from (
       select s.figure, s.day, s.app_source, s.key, s.second, sum(s.times) as times
       from (
-        select l.figure, l.day, l.app_source, l.key, unnest(l.seconds) as second, 1 as times
-        from logged as l
+        select l.figure, l.day, l.app_source, l.key, unnest(l.seconds) as second, 1 as times from logged as l
         union all
-        select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -1
-        from flywheel.rollups as r
+        select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -unnest(r.times) from flywheel.durations as r
         union all
-        select p.figure, p.day, p.app_source, p.key, p.second, case when p.is_remembered then -1 else 1 end
-        from flywheel.pending_seconds as p
+        select p.figure, p.day, p.app_source, p.key, p.second, -p.times from flywheel.pending_durations as p
       ) as s
       group by s.figure, s.day, s.app_source, s.key, s.second
       having sum(s.times) <> 0

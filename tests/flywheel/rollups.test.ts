@@ -13,6 +13,7 @@ import {
   publishText,
   tell,
 } from "../support/flywheel.ts";
+import { fullReads, watch } from "../support/plans.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -168,6 +169,10 @@ async function wrong() {
   ];
 }
 
+async function mergeAll(): Promise<void> {
+  while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
+}
+
 test(
   "the rollups equal the log after any publications, late ones, replays, erasures and lost leases",
   async () => {
@@ -187,10 +192,11 @@ test(
       `;
         expect(counted!.counted).toBe(counted!.events);
         for (const user of [0, 1, 2, 3]) await take({ kind: "erase", user });
-        while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
+        await mergeAll();
         expect(await database`select * from flywheel.rollups`, "not even a name is left").toEqual(
           [],
         );
+        expect(await database`select * from flywheel.durations`).toEqual([]);
       }),
       { numRuns: 60, endOnFailure: false },
     );
@@ -392,6 +398,79 @@ test("who is refused costs the others no counting from the log, and each is comm
 });
 
 test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
+test("one more duration is merged without those of the week's other users being written anew", async () => {
+  const increment = (seconds: number[], forgotten: number[] = []) =>
+    base.admin`
+      insert into flywheel.rollup_increments (increments)
+      values (${
+      JSON.stringify([["step", 20_000, "", "métier_choisi", 1, 0, 0, seconds, forgotten]])
+    })
+    `;
+  const durations = () =>
+    database<{ place: string; second: number; times: number }[]>`
+      select d.ctid::text as place, s.second, s.times
+      from flywheel.durations as d
+      cross join lateral unnest(d.seconds, d.times) as s (second, times)
+      order by s.second
+    `;
+  // Two in each second of a day's every minute.
+  await increment(Array.from({ length: 2880 }, (_, index) => Math.floor(index / 2) * 60));
+  await mergeAll();
+  const before = await durations();
+  expect(before.length).toBe(1440);
+
+  await increment([3600, 3601], [7200, 7200]);
+  await using watched = await watch(base.superuserUrl);
+  const plans = await watched.explained((sql) => sql`select flywheel.merge_rollups()`);
+  expect(fullReads(plans, { tables: ["durations", "rollups"], rows: 10 })).toEqual([]);
+  const after = await durations();
+  expect(after.filter(({ times }) => times !== 2)).toMatchObject([
+    { second: 3600, times: 3 },
+    { second: 3601, times: 1 },
+  ]);
+  expect(after.some(({ second }) => second === 7200)).toBe(false);
+  const places = new Set(before.map(({ place }) => place));
+  expect(after.filter(({ place }) => !places.has(place)).length).toBeLessThan(100);
+});
+
+test("durations that are lost, too many or of the wrong length are found and mended", async () => {
+  const at = (seconds: number) => new Date(now - day + seconds * 1000).toISOString();
+  await publish(
+    database,
+    [0, 1, 2].flatMap((user) => [
+      eventOf(userOf(user), { event_type: "exploration_commencée", timestamp: at(0) }),
+      eventOf(userOf(user), { event_type: "valeurs_explorées", timestamp: at(60 + user) }),
+      eventOf(userOf(user), { event_type: "compétences_révélées", timestamp: at(3660 + user) }),
+    ]),
+  );
+  await drain(database, [nudges]);
+  await mergeAll();
+  const durations = async () => [
+    ...await base.admin`select * from flywheel.durations order by key, span`,
+  ];
+  const before = await durations();
+  expect(before.map(({ seconds, times, count }) => [seconds, times, Number(count)])).toEqual([
+    [[3600], [3], 3],
+    [[60, 61, 62], [1, 1, 1], 3],
+  ]);
+
+  await base
+    .admin`update flywheel.durations set seconds = '{60, 61, 63}' where key = 'valeurs_explorées'`;
+  expect(await wrong()).toMatchObject([{ remembered: "{62}", forgotten: "{63}" }]);
+  await base.admin`update flywheel.durations set times = '{5}' where key = 'compétences_révélées'`;
+  await base.admin`select flywheel.rebuild_rollups()`;
+  expect(await durations()).toEqual(before);
+
+  await base.admin`truncate flywheel.durations`;
+  expect((await wrong()).map(({ count, remembered }) => `${count} ${remembered}`).sort()).toEqual([
+    "0 {3600,3600,3600}",
+    "0 {60,61,62}",
+  ]);
+  await base.admin`select flywheel.rebuild_rollups()`;
+  expect(await durations()).toEqual(before);
+});
+
+test("a user of very many words is counted in pieces, and can be erased", async () => {
   const user = crypto.randomUUID();
   await publish(database, eventOf(user));
   await base.superuser`
@@ -412,7 +491,7 @@ test("a user of very many words on very many days is counted in pieces, and can 
   `;
   expect(Math.max(...pieces.map(({ cells }) => cells))).toBeLessThanOrEqual(10_000);
   expect(pieces.reduce((sum, { cells }) => sum + cells, 0)).toBeGreaterThan(15_000);
-  while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
+  await mergeAll();
   expect(await database`select * from flywheel.rollups`).toEqual([]);
 });
 

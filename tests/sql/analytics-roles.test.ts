@@ -78,8 +78,9 @@ describe("what is granted", () => {
 
     const behindViews = [
       "flywheel.current_rollups",
+      "flywheel.durations",
+      "flywheel.pending_durations",
       "flywheel.pending_rollups",
-      "flywheel.pending_seconds",
       "flywheel.rollup_increments",
       "flywheel.rollups",
       "flywheel.user_activity",

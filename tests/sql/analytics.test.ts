@@ -200,3 +200,77 @@ test("every view and function says what a straightforward query over the log say
     if (!name.endsWith("(1)")) expect(answers.size, name).toBeGreaterThan(3);
   }
 }, 300_000);
+
+test("percentiles are those of percentile_cont, of what is merged and of what is not", async () => {
+  await database`select flywheel.merge_rollups()`;
+  const seconds: fc.Arbitrary<number> = fc.oneof(
+    fc.nat(20),
+    fc.nat(5000),
+    fc.nat(2_000_000),
+    fc.constantFrom(0, 7, 8, 26, 27, 2_147_483_647),
+  );
+  const weeks = ["2100-01-04", "2100-01-11"] as const;
+  const week = fc.array(seconds, { maxLength: 60 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(week, week),
+      fc.tuple(week, week),
+      fc.nat(60),
+      async (merged, pending, leave) => {
+        const rolledBack = new Error("rolled back");
+        await base.admin.begin(async (sql) => {
+          const add = (values: readonly number[][], forgotten: readonly number[][]) =>
+            sql`
+              insert into flywheel.rollup_increments (increments)
+              select jsonb_agg(jsonb_build_array(
+                'step', w.day - date '1970-01-01', '', 'métier_choisi', 0, 0, 0, w.remembered, w.forgotten
+              ))
+              from jsonb_to_recordset(${
+              JSON.stringify(weeks.map((day, index) => ({
+                day,
+                remembered: values[index],
+                forgotten: forgotten[index],
+              })))
+            }::text::jsonb) as w (day date, remembered jsonb, forgotten jsonb)
+            `;
+          await add(merged, [[], []]);
+          await sql`select flywheel.merge_rollups()`;
+          const forgotten = merged.map((each) => each.slice(leave));
+          await add(pending, forgotten);
+
+          const ours = await sql`
+            select coalesce(week::text, 'all') as week, share, seconds
+            from flywheel.step_percentiles(${weeks[0]})
+            order by week, share
+          `;
+          const all = weeks.map((_, index) => [
+            ...merged[index]!.slice(0, leave),
+            ...pending[index]!,
+          ]);
+          const straight = await sql`
+            select v.week, s.share, percentile_cont(s.share) within group (order by e.value::integer) as seconds
+            from jsonb_to_recordset(${
+            JSON.stringify([
+              { week: "all", seconds: all.flat() },
+              ...weeks.map((week, index) => ({ week, seconds: all[index] })),
+            ])
+          }::text::jsonb) as v (week text, seconds jsonb)
+            cross join (values (0.5::double precision), (0.9)) as s (share)
+            cross join lateral jsonb_array_elements_text(v.seconds) as e
+            group by v.week, s.share
+            order by v.week, s.share
+          `;
+          expect([...ours].sort(byWeek)).toEqual([...straight].sort(byWeek));
+          throw rolledBack;
+        }).catch((error: unknown) => {
+          if (error !== rolledBack) throw error;
+        });
+      },
+    ),
+    { numRuns: 50, endOnFailure: true },
+  );
+});
+
+function byWeek(one: postgres.Row, other: postgres.Row): number {
+  return one.week < other.week ? -1 : one.week > other.week ? 1 : one.share - other.share;
+}

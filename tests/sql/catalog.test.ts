@@ -16,6 +16,7 @@ const unsharded = [
   "flywheel.apps",
   "flywheel.audit",
   "flywheel.doorbell",
+  "flywheel.durations",
   "flywheel.pruning",
   "flywheel.replays",
   "flywheel.rollup_increments",

@@ -36,7 +36,7 @@ export async function writeLog(
   await admin`select flywheel.rebuild_rollups()`;
   const rebuildSeconds = (performance.now() - startedAt) / 1000;
   await admin.unsafe(
-    "vacuum analyze flywheel.rollups, flywheel.rollup_increments, flywheel.user_activity",
+    "vacuum analyze flywheel.rollups, flywheel.durations, flywheel.rollup_increments, flywheel.user_activity",
   );
 
   const [row] = await admin<{ events: number }[]>`
