@@ -27,6 +27,7 @@ begin
       select p.day, p.key, p.span, p.count from pending as p
     ) as d
     group by d.day, d.key, d.span
+    having sum(d.count) > 0
   ),
   running as (
     select
