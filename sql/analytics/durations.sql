@@ -19,7 +19,7 @@ comment on column flywheel.durations.figure is 'The figure, as in flywheel.rollu
 comment on column flywheel.durations.day is 'Its day.';
 comment on column flywheel.durations.app_source is 'Its app.';
 comment on column flywheel.durations.key is 'Its key.';
-comment on column flywheel.durations.span is 'Which span: the whole part of the cube root of its seconds, so that there are 85 in a week, and few seconds in those where most durations are.';
+comment on column flywheel.durations.span is 'Which span: the whole part of four times the natural logarithm of its seconds and one, so that there are 37 from a minute to a week, and a percentile looks into few.';
 comment on column flywheel.durations.seconds is 'The durations in it, each once, in ascending order.';
 comment on column flywheel.durations.times is 'How often each of them is there.';
 comment on column flywheel.durations.count is 'How many these are.';
