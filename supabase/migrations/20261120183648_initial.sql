@@ -3519,7 +3519,6 @@ create table flywheel.rollups (
   count bigint not null,
   users bigint not null,
   total numeric not null,
-  seconds integer[],
   primary key (figure, day, app_source, key)
 )
 with (fillfactor = 70);
@@ -3535,7 +3534,44 @@ comment on column flywheel.rollups.key is 'What else the figure is counted by, s
 comment on column flywheel.rollups.count is 'How many.';
 comment on column flywheel.rollups.users is 'Of how many users, where the figure says so.';
 comment on column flywheel.rollups.total is 'A sum in microseconds, cents or hundredths, where the figure has one.';
-comment on column flywheel.rollups.seconds is 'Durations one by one in ascending order, where the figure has percentiles.';
+
+-- analytics/sum_of.sql
+create function flywheel.sum_of(numbers integer[])
+returns bigint
+language sql
+immutable
+parallel safe
+set search_path = ''
+return (select coalesce(sum(n.number), 0)::bigint from unnest(numbers) as n (number));
+
+comment on function flywheel.sum_of(integer[]) is 'What the numbers of an array add up to.';
+
+-- analytics/durations.sql
+create table flywheel.durations (
+  figure text not null,
+  day date not null,
+  app_source text not null,
+  key text not null,
+  span integer not null,
+  seconds integer[] not null,
+  times integer[] not null,
+  count bigint not null generated always as (flywheel.sum_of(times)) stored,
+  primary key (figure, day, app_source, key, span)
+)
+with (fillfactor = 70);
+
+alter table flywheel.durations enable row level security;
+
+comment on table flywheel.durations is
+  'The durations of those figures of flywheel.rollups that have percentiles: a row for each span of seconds, so that neither one more duration nor a percentile costs what all of them would.';
+comment on column flywheel.durations.figure is 'The figure, as in flywheel.rollups.';
+comment on column flywheel.durations.day is 'Its day.';
+comment on column flywheel.durations.app_source is 'Its app.';
+comment on column flywheel.durations.key is 'Its key.';
+comment on column flywheel.durations.span is 'Which span: the whole part of four times the natural logarithm of its seconds and one, so that there are 37 from a minute to a week, and a percentile looks into few.';
+comment on column flywheel.durations.seconds is 'The durations in it, each once, in ascending order.';
+comment on column flywheel.durations.times is 'How often each of them is there.';
+comment on column flywheel.durations.count is 'How many these are.';
 
 -- analytics/rollup_increments.sql
 create table flywheel.rollup_increments (
@@ -3579,21 +3615,29 @@ cross join lateral jsonb_array_elements(i.increments::jsonb) as r;
 comment on view flywheel.pending_rollups is
   'What commits have added to the rollups and is not merged yet, a row a figure; remembered and forgotten are arrays of seconds, or null.';
 
--- analytics/pending_seconds.sql
-create view flywheel.pending_seconds
+-- analytics/pending_durations.sql
+create view flywheel.pending_durations
 with (security_invoker = true)
 as
-select p.increment_id, p.figure, p.day, p.app_source, p.key, s.second, s.is_remembered
+select
+  p.increment_id,
+  p.figure,
+  p.day,
+  p.app_source,
+  p.key,
+  floor(4 * ln(s.second + 1))::integer as span,
+  s.second,
+  s.times
 from flywheel.pending_rollups as p
 cross join lateral (
-  select e.value::integer as second, true as is_remembered from jsonb_array_elements_text(p.remembered) as e
+  select e.value::integer as second, 1 as times from jsonb_array_elements_text(p.remembered) as e
   union all
-  select e.value::integer, false from jsonb_array_elements_text(p.forgotten) as e
+  select e.value::integer, -1 from jsonb_array_elements_text(p.forgotten) as e
 ) as s
 where p.remembered is not null;
 
-comment on view flywheel.pending_seconds is
-  'The durations in flywheel.pending_rollups, a row each: to remember, or to forget.';
+comment on view flywheel.pending_durations is
+  'The durations in flywheel.pending_rollups, a row each: times is 1 for one to remember, -1 for one to forget.';
 
 -- analytics/current_rollups.sql
 create view flywheel.current_rollups
@@ -4197,27 +4241,6 @@ $$;
 comment on function flywheel.rebuild_activity() is
   'Makes flywheel.user_activity equal to the log where it is not; the users concerned wait meanwhile. Returns how many there were.';
 
--- analytics/merge_seconds.sql
-create function flywheel.merge_seconds(present integer[], remembered integer[], forgotten integer[])
-returns integer[]
-language sql
-immutable
-parallel safe
-set search_path = ''
-return array(
-  (
-    select s.second from unnest(present) as s (second)
-    union all
-    select s.second from unnest(remembered) as s (second)
-  )
-  except all
-  select s.second from unnest(forgotten) as s (second)
-  order by second
-);
-
-comment on function flywheel.merge_seconds(integer[], integer[], integer[]) is
-  'Durations in ascending order, with those that are remembered, and without those that are forgotten: each as often as it is there.';
-
 -- analytics/merge_rollups.sql
 create function flywheel.merge_rollups()
 returns integer
@@ -4243,42 +4266,64 @@ begin
     return 0;
   end if;
 
-  insert into flywheel.rollups as r (figure, day, app_source, key, count, users, total)
-  select p.figure, p.day, p.app_source, p.key, sum(p.count), sum(p.users), sum(p.total)
-  from flywheel.pending_rollups as p
-  where p.increment_id = any (ids)
-  group by p.figure, p.day, p.app_source, p.key
-  on conflict (figure, day, app_source, key) do update
-  set
-    count = r.count + excluded.count,
-    users = r.users + excluded.users,
-    total = r.total + excluded.total;
-
-  update flywheel.rollups as r
-  set seconds = flywheel.merge_seconds(r.seconds, c.remembered, c.forgotten)
-  from (
-    select
-      p.figure,
-      p.day,
-      p.app_source,
-      p.key,
-      array_agg(p.second) filter (where p.is_remembered) as remembered,
-      array_agg(p.second) filter (where not p.is_remembered) as forgotten
-    from flywheel.pending_seconds as p
-    where p.increment_id = any (ids)
-    group by p.figure, p.day, p.app_source, p.key
-  ) as c
-  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key;
-
   -- Of what nobody did any more nothing is left, least of all what an erased user said.
-  delete from flywheel.rollups as r
+  merge into flywheel.rollups as r
   using (
-    select distinct p.figure, p.day, p.app_source, p.key
+    select
+      p.figure, p.day, p.app_source, p.key,
+      sum(p.count) as count,
+      sum(p.users) as users,
+      sum(p.total) as total
     from flywheel.pending_rollups as p
     where p.increment_id = any (ids)
+    group by p.figure, p.day, p.app_source, p.key
+    having sum(p.count) <> 0 or sum(p.users) <> 0 or sum(p.total) <> 0
   ) as c
-  where r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key
-    and r.count = 0 and r.users = 0 and r.total = 0 and coalesce(cardinality(r.seconds), 0) = 0;
+  on r.figure = c.figure and r.day = c.day and r.app_source = c.app_source and r.key = c.key
+  when matched and r.count + c.count = 0 and r.users + c.users = 0 and r.total + c.total = 0 then delete
+  when matched then
+    update set count = r.count + c.count, users = r.users + c.users, total = r.total + c.total
+  when not matched then
+    insert (figure, day, app_source, key, count, users, total)
+    values (c.figure, c.day, c.app_source, c.key, c.count, c.users, c.total);
+
+  merge into flywheel.durations as d
+  using (
+    select c.figure, c.day, c.app_source, c.key, c.span, m.seconds, m.times
+    from (
+      select
+        p.figure, p.day, p.app_source, p.key, p.span,
+        array_agg(p.second) as seconds,
+        array_agg(p.times) as times
+      from flywheel.pending_durations as p
+      where p.increment_id = any (ids)
+      group by p.figure, p.day, p.app_source, p.key, p.span
+    ) as c
+    left join flywheel.durations as b
+      on b.figure = c.figure and b.day = c.day and b.app_source = c.app_source and b.key = c.key and b.span = c.span
+    -- What is there and what comes: each second once.
+    cross join lateral (
+      select array_agg(s.second order by s.second) as seconds, array_agg(s.times order by s.second) as times
+      from (
+        select u.second, sum(u.times)::integer as times
+        from (
+          select * from unnest(b.seconds, b.times)
+          union all
+          select * from unnest(c.seconds, c.times)
+        ) as u (second, times)
+        group by u.second
+        having sum(u.times) <> 0
+      ) as s
+    ) as m
+  ) as c
+  on d.figure = c.figure and d.day = c.day and d.app_source = c.app_source and d.key = c.key and d.span = c.span
+  when matched and c.seconds is null then delete
+  -- Whoever was counted anew mostly took as long as before.
+  when matched and (c.seconds, c.times) is distinct from (d.seconds, d.times) then
+    update set seconds = c.seconds, times = c.times
+  when not matched and c.seconds is not null then
+    insert (figure, day, app_source, key, span, seconds, times)
+    values (c.figure, c.day, c.app_source, c.key, c.span, c.seconds, c.times);
 
   delete from flywheel.rollup_increments as i where i.increment_id = any (ids);
   return cardinality(ids);
@@ -4341,14 +4386,11 @@ as $$
     from (
       select s.figure, s.day, s.app_source, s.key, s.second, sum(s.times) as times
       from (
-        select l.figure, l.day, l.app_source, l.key, unnest(l.seconds) as second, 1 as times
-        from logged as l
+        select l.figure, l.day, l.app_source, l.key, unnest(l.seconds) as second, 1 as times from logged as l
         union all
-        select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -1
-        from flywheel.rollups as r
+        select r.figure, r.day, r.app_source, r.key, unnest(r.seconds), -unnest(r.times) from flywheel.durations as r
         union all
-        select p.figure, p.day, p.app_source, p.key, p.second, case when p.is_remembered then -1 else 1 end
-        from flywheel.pending_seconds as p
+        select p.figure, p.day, p.app_source, p.key, p.second, -p.times from flywheel.pending_durations as p
       ) as s
       group by s.figure, s.day, s.app_source, s.key, s.second
       having sum(s.times) <> 0
@@ -5343,68 +5385,6 @@ $$;
 comment on function public.get_phoenix_nudge_experiments(integer) is
   'public.phoenix_nudge_experiments of the nudges that were sent in the last days_back UTC days (1 to 366), today included.';
 
--- analytics/element_between.sql
-create function flywheel.element_between(ascending integer[], place double precision)
-returns double precision
-language plpgsql
-immutable
-parallel safe
-set search_path = ''
-as $$
-declare
-  below integer := ascending[floor(place)::integer];
-begin
-  return below + (ascending[ceil(place)::integer] - below) * (place - floor(place));
-end
-$$;
-
-comment on function flywheel.element_between(integer[], double precision) is
-  'The element of an array in ascending order at a place, from 1; between two places proportionally between the two.';
-
--- analytics/step_seconds.sql
-create function flywheel.step_seconds(since date)
-returns table (week date, event_type text, seconds integer[])
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  if not exists (select from flywheel.rollup_increments) then
-    return query
-    select r.day, r.key, r.seconds
-    from flywheel.rollups as r
-    where r.figure = 'step' and r.day >= since and r.seconds is not null;
-    return;
-  end if;
-
-  return query
-  select
-    coalesce(r.day, c.day),
-    coalesce(r.key, c.key),
-    case
-      when c.day is null then r.seconds
-      else flywheel.merge_seconds(r.seconds, c.remembered, c.forgotten)
-    end
-  from (
-    select b.day, b.key, b.seconds from flywheel.rollups as b where b.figure = 'step' and b.day >= since
-  ) as r
-  full join (
-    select
-      p.day,
-      p.key,
-      array_agg(p.second) filter (where p.is_remembered) as remembered,
-      array_agg(p.second) filter (where not p.is_remembered) as forgotten
-    from flywheel.pending_seconds as p
-    where p.figure = 'step' and p.day >= since
-    group by p.day, p.key
-  ) as c
-    on c.day = r.day and c.key = r.key;
-end
-$$;
-
-comment on function flywheel.step_seconds(date) is
-  'The durations of Aube''s steps by the users'' week, from a week on: in ascending order, with those that are not merged yet.';
-
 -- analytics/step_percentiles.sql
 create function flywheel.step_percentiles(since date)
 returns table (week date, event_type text, share double precision, seconds double precision)
@@ -5415,63 +5395,77 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  with sorted as materialized (
-    -- Unpacked once: from here on it costs nothing to look at an element.
-    select s.week, s.event_type, s.seconds || '{}'::integer[] as seconds
-    from flywheel.step_seconds(since) as s
-    where cardinality(s.seconds) > 0
-  ),
-  placed as materialized (
-    select s.week, s.event_type, s.seconds, p.share, 1 + p.share * (cardinality(s.seconds) - 1) as place
-    from sorted as s
-    cross join (values (0.5::double precision), (0.9)) as p (share)
-  ),
-  -- The percentile of all weeks together lies between the least and the greatest of their own.
-  bounded as materialized (
+  with pending as materialized (
     select
-      p.event_type,
-      p.share,
-      1 + p.share * (sum(cardinality(p.seconds)) - 1) as place,
-      min(p.seconds[floor(p.place)::integer]) as low,
-      max(p.seconds[ceil(p.place)::integer]) as high
-    from placed as p
-    group by p.event_type, p.share
+      p.day,
+      p.key,
+      p.span,
+      array_agg(p.second) as seconds,
+      array_agg(p.times) as times,
+      sum(p.times) as count
+    from flywheel.pending_durations as p
+    where p.figure = 'step' and p.day >= since
+    group by p.day, p.key, p.span
   ),
-  between_them as materialized (
-    select
-      b.event_type,
-      b.share,
-      b.place,
-      n.below,
-      p.seconds[n.below + 1:width_bucket(b.high, p.seconds)] as seconds
-    from bounded as b
-    join placed as p on p.event_type = b.event_type and p.share = b.share
-    cross join lateral (select width_bucket(b.low - 1, p.seconds) as below) as n
-  ),
-  together as (
-    select c.event_type, c.share, c.place - c.below as place, v.seconds
+  span as materialized (
+    select d.day, d.key, d.span, sum(d.count)::integer as count
     from (
-      select c.event_type, c.share, c.place, sum(c.below) as below
-      from between_them as c
-      group by c.event_type, c.share, c.place
-    ) as c
+      select s.day, s.key, s.span, s.count from flywheel.durations as s where s.figure = 'step' and s.day >= since
+      union all
+      select p.day, p.key, p.span, p.count from pending as p
+    ) as d
+    group by d.day, d.key, d.span
+    having sum(d.count) > 0
+  ),
+  running as (
+    select
+      s.*,
+      sum(s.count) over (partition by s.week, s.key order by s.span) as upto,
+      sum(s.count) over (partition by s.week, s.key) as all_count
+    from (
+      select s.day as week, array[s.day] as days, s.key, s.span, s.count from span as s
+      union all
+      select null, array_agg(s.day), s.key, s.span, sum(s.count)::integer from span as s group by s.key, s.span
+    ) as s
+  ),
+  -- Of all the users of a step, numbered from 0, a percentile lies between two; here are the spans in which those are.
+  placed as materialized (
+    select r.week, r.days, r.key, r.span, r.upto - r.count as before, p.share, p.place
+    from running as r
     cross join lateral (
-      select array_agg(d.second order by d.second) as seconds
-      from between_them as s
-      cross join lateral unnest(s.seconds) as d (second)
-      where s.event_type = c.event_type and s.share = c.share
-    ) as v
+      select s.share, s.share * (r.all_count - 1) as place
+      from (values (0.5::double precision), (0.9)) as s (share)
+    ) as p
+    where r.upto - r.count <= ceil(p.place) and floor(p.place) < r.upto
   )
-  select p.week, p.event_type, p.share, flywheel.element_between(p.seconds, p.place)
-  from placed as p
-  union all
-  select null, t.event_type, t.share, flywheel.element_between(t.seconds, t.place)
-  from together as t;
+  select b.week, b.key, b.share, b.low + (b.high - b.low) * (b.place - floor(b.place))
+  from (
+    select p.week, p.key, p.share, p.place, min(f.low) as low, min(f.high) as high
+    from placed as p
+    cross join lateral (
+      select
+        min(l.second) filter (where l.upto > floor(p.place)) as low,
+        min(l.second) filter (where l.upto > ceil(p.place)) as high
+      from (
+        select u.second, p.before + sum(sum(u.times)::integer) over (order by u.second) as upto
+        from (
+          select d.seconds, d.times
+          from flywheel.durations as d
+          where d.figure = 'step' and d.day = any (p.days) and d.app_source = '' and d.key = p.key and d.span = p.span
+          union all
+          select q.seconds, q.times from pending as q where q.day = any (p.days) and q.key = p.key and q.span = p.span
+        ) as d
+        cross join lateral unnest(d.seconds, d.times) as u (second, times)
+        group by u.second
+      ) as l
+    ) as f
+    group by p.week, p.key, p.share, p.place
+  ) as b;
 end
 $$;
 
 comment on function flywheel.step_percentiles(date) is
-  'The median (share 0.5) and the 90th percentile of the seconds that users took to each of Aube''s steps, by their week from a week on, and for all those weeks together (week null): as percentile_cont gives them, without sorting all durations.';
+  'The median (share 0.5) and the 90th percentile of the seconds that users took to each of Aube''s steps, by their week from a week on, and for all those weeks together (week null): as percentile_cont gives them. Reads how many durations each span has, and the durations of those spans alone in which these two lie.';
 
 -- analytics/get_phoenix_ecosystem_stats.sql
 create function public.get_phoenix_ecosystem_stats(days_back integer default 30)
@@ -6019,14 +6013,19 @@ to service_role;
 -- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
 grant select on
   flywheel.rollups,
+  flywheel.durations,
   flywheel.rollup_increments,
   flywheel.pending_rollups,
-  flywheel.pending_seconds,
+  flywheel.pending_durations,
   flywheel.current_rollups
 to authenticated, phoenix_analyst;
 
 -- Nobody's own: authenticated has no policy and sees none.
 create policy "Analysts read the rollups" on flywheel.rollups
+for select to phoenix_analyst
+using (true);
+
+create policy "Analysts read the durations" on flywheel.durations
 for select to phoenix_analyst
 using (true);
 

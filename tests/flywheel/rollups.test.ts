@@ -397,7 +397,6 @@ test("who is refused costs the others no counting from the log, and each is comm
   expect(await wrong()).toEqual([]);
 });
 
-test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
 test("one more duration is merged without those of the week's other users being written anew", async () => {
   const increment = (seconds: number[], forgotten: number[] = []) =>
     base.admin`
@@ -470,7 +469,7 @@ test("durations that are lost, too many or of the wrong length are found and men
   expect(await durations()).toEqual(before);
 });
 
-test("a user of very many words is counted in pieces, and can be erased", async () => {
+test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
   const user = crypto.randomUUID();
   await publish(database, eventOf(user));
   await base.superuser`
