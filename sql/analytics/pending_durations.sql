@@ -7,7 +7,7 @@ select
   p.day,
   p.app_source,
   p.key,
-  floor(4 * ln(s.second + 1))::integer as span,
+  floor(4 * ln(s.second::double precision + 1))::integer as span,
   s.second,
   s.times
 from flywheel.pending_rollups as p
