@@ -88,6 +88,7 @@
 \ir analytics/pending_rollups.sql
 \ir analytics/pending_durations.sql
 \ir analytics/current_rollups.sql
+\ir analytics/event_rollups.sql
 \ir analytics/text_in.sql
 \ir analytics/hundredths_in.sql
 \ir analytics/journey_steps.sql

@@ -59,6 +59,9 @@ interface Slot {
 /** How long what commits leave behind may pile up: what they have counted costs the analysts' readers a little. */
 const tidyEveryMs = 1000;
 
+/** Pieces that are merged then at most: more than one worker's commits of that time, and little beside the work. */
+const mostMerges = 16;
+
 type Total = Omit<Processed, "duration_ms">;
 
 async function enter(database: Database): Promise<Slot | null> {
@@ -81,7 +84,7 @@ async function drain(
   const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
   // While there is always something due, nobody comes to tend what can wait.
   const tidy = atMostEvery(tidyEveryMs, async () => {
-    await database`select flywheel.merge_rollups()`;
+    await mergeRollups(database);
     await database`select flywheel.prune()`;
   });
   let idleSince: number | undefined;
@@ -164,6 +167,13 @@ async function postpone(
     if (held) await database`select flywheel.postpone(${held.token}, ${held.users})`;
   } catch {
     // There was no lease, or it ends by itself.
+  }
+}
+
+async function mergeRollups(database: Database): Promise<void> {
+  for (let merges = 0; merges < mostMerges; merges++) {
+    const [row] = await database<{ merged: number }[]>`select flywheel.merge_rollups() as merged`;
+    if (row!.merged === 0) return;
   }
 }
 

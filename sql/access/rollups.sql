@@ -1,19 +1,14 @@
 -- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
 grant select on
   flywheel.rollups,
-  flywheel.durations,
   flywheel.rollup_increments,
   flywheel.pending_rollups,
-  flywheel.pending_durations,
-  flywheel.current_rollups
+  flywheel.current_rollups,
+  flywheel.event_rollups
 to authenticated, phoenix_analyst;
 
 -- Nobody's own: authenticated has no policy and sees none.
 create policy "Analysts read the rollups" on flywheel.rollups
-for select to phoenix_analyst
-using (true);
-
-create policy "Analysts read the durations" on flywheel.durations
 for select to phoenix_analyst
 using (true);
 

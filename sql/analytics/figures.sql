@@ -17,6 +17,7 @@ set enable_nestloop = off
 -- Whoever calls may plan without these, for a few rows by their keys.
 set enable_hashjoin = on
 set enable_material = on
+set jit = off
 as $$
   with logged as materialized (
     select

@@ -18,8 +18,7 @@ select
         )
       )::double precision * interval '1 microsecond'
   end as avg_time_between_events
-from flywheel.current_rollups as r
-where r.figure in ('event', 'first_event')
+from flywheel.event_rollups as r
 group by r.day, r.app_source, r.key
 having sum(r.count) filter (where r.figure = 'event') > 0
 union all

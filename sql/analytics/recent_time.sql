@@ -9,7 +9,7 @@ as $$
     case
       when jsonb_typeof(d.days) = 'number' and d.days::numeric > 1e-9 and d.days::numeric <= 366 then d.days::double precision
       else 30
-    end * interval '1 day'
+    end * interval '24 hours'
   from flywheel.settings as s
   cross join lateral (select s.reactor_settings #> '{nudges,recent_days}' as days) as d
 $$;

@@ -263,7 +263,7 @@ comment on column flywheel.streams.user_id is 'The stream''s owner.';
 comment on column flywheel.streams.version is 'Events appended.';
 comment on column flywheel.streams.processed_version is 'The checkpoint: events folded. A replay sets it back.';
 comment on column flywheel.streams.counted_version is
-  'The last version that the rollups count: the highest checkpoint ever reached, or less while a backlog of late events is folded. A replay leaves it.';
+  'The last version that the rollups count: the highest checkpoint ever reached, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or when who is not wholly counted is to be counted, whichever comes first.';
@@ -3652,6 +3652,18 @@ from flywheel.pending_rollups as p;
 comment on view flywheel.current_rollups is
   'The rollups up to the last commit. The same figure may stand in several rows, one of them negative: whoever reads adds them up.';
 
+-- analytics/event_rollups.sql
+create view flywheel.event_rollups
+-- Some figures have as their key what users wrote, such as a job. A barrier, so that a query's own function is never asked about those rows.
+with (security_invoker = true, security_barrier = true)
+as
+select r.figure, r.day, r.app_source, r.key, r.count, r.users, r.total
+from flywheel.current_rollups as r
+where r.figure in ('event', 'first_event');
+
+comment on view flywheel.event_rollups is
+  'Of the current rollups those whose key is a type of events. No condition of a query is looked at for any other row.';
+
 -- analytics/text_in.sql
 create function flywheel.text_in(value jsonb, most integer)
 returns text
@@ -3746,6 +3758,7 @@ set enable_nestloop = off
 -- Whoever calls may plan without these, for a few rows by their keys.
 set enable_hashjoin = on
 set enable_material = on
+set jit = off
 as $$
   with logged as materialized (
     select
@@ -5822,8 +5835,7 @@ select
         )
       )::double precision * interval '1 microsecond'
   end as avg_time_between_events
-from flywheel.current_rollups as r
-where r.figure in ('event', 'first_event')
+from flywheel.event_rollups as r
 group by r.day, r.app_source, r.key
 having sum(r.count) filter (where r.figure = 'event') > 0
 union all
@@ -5871,7 +5883,7 @@ as $$
     case
       when jsonb_typeof(d.days) = 'number' and d.days::numeric > 1e-9 and d.days::numeric <= 366 then d.days::double precision
       else 30
-    end * interval '1 day'
+    end * interval '24 hours'
   from flywheel.settings as s
   cross join lateral (select s.reactor_settings #> '{nudges,recent_days}' as days) as d
 $$;
@@ -6013,19 +6025,14 @@ to service_role;
 -- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
 grant select on
   flywheel.rollups,
-  flywheel.durations,
   flywheel.rollup_increments,
   flywheel.pending_rollups,
-  flywheel.pending_durations,
-  flywheel.current_rollups
+  flywheel.current_rollups,
+  flywheel.event_rollups
 to authenticated, phoenix_analyst;
 
 -- Nobody's own: authenticated has no policy and sees none.
 create policy "Analysts read the rollups" on flywheel.rollups
-for select to phoenix_analyst
-using (true);
-
-create policy "Analysts read the durations" on flywheel.durations
 for select to phoenix_analyst
 using (true);
 

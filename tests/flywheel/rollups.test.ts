@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Reactor } from "../../shared/domain/reactor.ts";
 import { nudges } from "../../shared/domain/reactors/nudges.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
@@ -648,4 +649,24 @@ test("nor does one user's transitions to apps of any name", async () => {
     select app_source, sum(count)::int as count from flywheel.current_rollups where figure = 'transition' group by app_source
   `;
   expect(taken).toEqual([{ app_source: "", count: 50 }]);
+});
+
+test("a worker that is never idle merges more than its commits leave behind", async () => {
+  await base.admin`update flywheel.settings set lease_users = 1, work_budget = '1.5 seconds'`;
+  await base
+    .admin`insert into flywheel.rollup_increments (increments) select '[]' from generate_series(1, 300)`;
+  await publish(database, Array.from({ length: 10 }, () => eventOf(crypto.randomUUID())));
+  const slow: Reactor = {
+    name: "slow",
+    version: 1,
+    initial: {},
+    react(state) {
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+      return { state };
+    },
+  };
+  expect((await drain(database, [slow])).processed).toBeLessThan(10);
+  const [left] = await database`select count(*)::int as commits from flywheel.rollup_increments`;
+  expect(left!.commits).toBeLessThan(10);
 });

@@ -1,6 +1,8 @@
-import type postgres from "postgres";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { reactors } from "../../shared/domain/reactors/all.ts";
+import { lease } from "../../shared/flywheel/lease.ts";
+import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, publish } from "../support/flywheel.ts";
 
@@ -78,8 +80,7 @@ describe("what is granted", () => {
 
     const behindViews = [
       "flywheel.current_rollups",
-      "flywheel.durations",
-      "flywheel.pending_durations",
+      "flywheel.event_rollups",
       "flywheel.pending_rollups",
       "flywheel.rollup_increments",
       "flywheel.rollups",
@@ -198,6 +199,64 @@ describe("an analyst", () => {
     "select public.publish_events('{}')",
   ])("may not %s", async (query) => {
     await expect(as("phoenix_analyst", query)).rejects.toThrow(denied);
+  });
+
+  test("learns nothing of other figures by a function that a query brings along", async () => {
+    const user_id = crypto.randomUUID();
+    const database = base.connect();
+    await publish(
+      database,
+      [1, 2].map((hours) => ({
+        user_id,
+        event_type: "métier_choisi",
+        app_source: "aube",
+        payload: { métier: "my own words" },
+        timestamp: new Date(Date.now() - hours * 3_600_000).toISOString(),
+      })),
+    );
+    // Committed, and not merged yet.
+    const shape = shapeOfWork(reactors);
+    await work(database, reactors, shape, (await lease(database, shape))!);
+    const seen: string[] = [];
+    const analyst = postgres(base.superuserUrl, {
+      max: 1,
+      onnotice: ({ message }) => seen.push(message!),
+    });
+    try {
+      await analyst.unsafe(`
+        set role phoenix_analyst;
+        create function pg_temp.spy(key text) returns boolean language plpgsql immutable cost 0.000001
+        as $$ begin raise notice '%', key; return true; end $$;
+      `);
+      await analyst`select count(*) from public.phoenix_ecosystem_analytics where pg_temp.spy(event_type)`;
+    } finally {
+      await analyst.end();
+      await drain(database, reactors);
+    }
+    expect(new Set(seen)).toContain("métier_choisi");
+    expect(new Set(seen)).not.toContain("my own words");
+  });
+
+  test("counts a habit's days by hours, in whatever time zone", async () => {
+    const zones = ["UTC", "Europe/Paris", "America/New_York", "Australia/Sydney"];
+    const seen = await base.superuser.begin(async (sql) => {
+      // So long ago that the clocks were changed once or twice since.
+      await sql`update flywheel.settings set reactor_settings = '{"nudges":{"recent_days":250}}'`;
+      await sql`
+        insert into flywheel.user_activity (user_id, letters_last_at)
+        values (gen_random_uuid(), now() - interval '6000 hours 30 minutes')
+      `;
+      const answers: unknown[] = [];
+      for (const zone of zones) {
+        await sql`select set_config('timezone', ${zone}, true)`;
+        answers.push(
+          ...await sql`select count(*)::int as opportunities from public.phoenix_nudge_opportunities`,
+        );
+      }
+      await sql`rollback`;
+      return answers;
+    });
+    expect(new Set(seen.map((each) => JSON.stringify(each))).size).toBe(1);
   });
 
   test("may not write anything", async () => {
