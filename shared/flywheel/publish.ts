@@ -88,7 +88,9 @@ export function createPublisher(database: Database): Publish {
 
   async function sendAlone(sending: Sending): Promise<Publication> {
     const users = new Set(sending.users());
-    const inTheWay = () => heldUp().find((each) => usersOf(each).some((user) => users.has(user)));
+    // Two of the same users would only wait for each other, with a connection each.
+    const inTheWay = () =>
+      [...heldUp(), ...alone].find((each) => usersOf(each).some((user) => users.has(user)));
     for (let before = inTheWay(); before; before = inTheWay()) await before.done;
     return await carry(alone, [sending], () => publishOne(database, sending));
   }

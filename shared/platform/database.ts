@@ -1,3 +1,5 @@
+import { setTimeout as setNodeTimeout } from "node:timers";
+import { timeout, TimeoutStrategy } from "cockatiel";
 import postgres from "postgres";
 import { parseJson } from "./parse-json.ts";
 
@@ -14,11 +16,49 @@ export type JsonText = string;
  * client may never send anything again, and what waited for it may never be told (https://github.com/porsager/postgres/issues/1208):
  * so those before are given a few seconds for what they are at, and then closed, which tells everybody.
  *
+ * A query may take its time, as behind somebody's lock. Where one does, a connection of its own finds out whether the database is there
+ * at all: where it is not, as with a host that fell silent, everybody who waits is told.
+ *
  * @param url `SUPABASE_DB_URL`, or a connection string of one's own
+ * @param silenceMs after how long without an answer to ask, and then how long to wait for one, milliseconds
  */
-export function connect(url: string): Database {
+export function connect(url: string, { silenceMs = 10_000 } = {}): Database {
   let current = openPool(url);
   const left = new Set<Database>();
+  const asked = new Map<Query, { pool: Database; at: number }>();
+  let watch: ReturnType<typeof setNodeTimeout> | undefined;
+
+  function watchOver(query: Query, pool: Database): void {
+    asked.set(query, { pool, at: performance.now() });
+    const { resolve, reject } = query;
+    query.resolve = (rows) => {
+      asked.delete(query);
+      resolve(rows);
+    };
+    query.reject = (error) => {
+      asked.delete(query);
+      if (isLost(error)) leave(pool);
+      reject(error);
+    };
+    watch ??= setNodeTimeout(look, silenceMs).unref();
+  }
+
+  async function look(): Promise<void> {
+    const since = performance.now() - silenceMs;
+    const silent = new Set<Database>();
+    for (const [query, { pool, at }] of asked) {
+      // What is never asked is a part of another query.
+      if (!query.executed) asked.delete(query);
+      else if (at <= since) silent.add(pool);
+    }
+    if (silent.size > 0 && !await isThere(url, silenceMs)) {
+      for (const pool of silent) {
+        leave(pool);
+        await pool.end({ timeout: 0 }).catch(() => {});
+      }
+    }
+    watch = asked.size > 0 ? setNodeTimeout(look, silenceMs).unref() : undefined;
+  }
 
   function leave(pool: Database): void {
     if (pool !== current) return;
@@ -35,16 +75,10 @@ export function connect(url: string): Database {
   }
 
   return new Proxy(current, {
-    apply(_, __, asked) {
+    apply(_, __, args) {
       const pool = current;
-      const query: { reject?: (error: unknown) => void } = Reflect.apply(pool, undefined, asked);
-      const { reject } = query;
-      if (reject) {
-        query.reject = (error) => {
-          if (isLost(error)) leave(pool);
-          reject(error);
-        };
-      }
+      const query: Query | object = Reflect.apply(pool, undefined, args);
+      if ("reject" in query) watchOver(query, pool);
       return query;
     },
     get: (_, name) => name === "end" ? end : Reflect.get(current, name),
@@ -54,7 +88,30 @@ export function connect(url: string): Database {
 /** How long connections beside one that was lost may go on with what they are at, in milliseconds. */
 const leaveMs = 5_000;
 
-function openPool(url: string): Database {
+/** Of postgres.js's query what it has beyond a promise. */
+interface Query {
+  executed: boolean;
+  resolve(rows: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Whether the database answers a new connection within a time, be it that it refuses it. */
+async function isThere(url: string, withinMs: number): Promise<boolean> {
+  const pool = openPool(url, { max: 1, connect_timeout: withinMs / 1000 });
+  try {
+    await timeout(withinMs, TimeoutStrategy.Aggressive).execute(() => pool`select 1`);
+    return true;
+  } catch (error) {
+    return error instanceof postgres.PostgresError;
+  } finally {
+    await pool.end({ timeout: 0 });
+  }
+}
+
+function openPool(
+  url: string,
+  more: Pick<postgres.Options<Record<string, never>>, "max" | "connect_timeout"> = {},
+) {
   return postgres(url, {
     max: 4,
     idle_timeout: 20,
@@ -71,6 +128,7 @@ function openPool(url: string): Database {
       uuids: listOf(2951),
     },
     connection: { application_name: "phoenix-flywheel", role: "service_role" },
+    ...more,
   });
 }
 

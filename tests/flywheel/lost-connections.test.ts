@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect, isUnreachable } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
@@ -79,3 +79,74 @@ test("while nobody answers everybody is told so at once, however long it takes",
   }
   await database.end();
 });
+
+describe("when a query takes long", () => {
+  test("of a database that fell silent everybody is told, and those who come later have an answer once it speaks", async () => {
+    using line = new Line(base.url);
+    const database = connect(line.url, { silenceMs: 300 });
+    expect(await database`select 1 as one`).toEqual([{ one: 1 }]);
+    line.isSilent = true;
+    const told = await Promise.allSettled([
+      database`select 1`,
+      database`select 2`,
+      ...Array.from({ length: 10 }, () => database`select pg_sleep(0)`),
+    ]);
+    for (const each of told) {
+      expect(each.status).toBe("rejected");
+      expect(isUnreachable((each as PromiseRejectedResult).reason)).toBe(true);
+    }
+    line.isSilent = false;
+    expect(await database`select 1 as one`).toEqual([{ one: 1 }]);
+    await database.end();
+  });
+
+  test("of one that is there it may", async () => {
+    const database = connect(base.url, { silenceMs: 100 });
+    expect(await database`select 1 as one from pg_sleep(1)`).toEqual([{ one: 1 }]);
+    await database.end();
+  });
+});
+
+/** A line to the database that can fall silent: it still takes whoever calls, and nothing comes through it any more. */
+class Line {
+  isSilent = false;
+  readonly url: string;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #ends = new Set<Deno.Conn>();
+
+  constructor(url: string) {
+    this.url = Object.assign(new URL(url), { port: this.#listener.addr.port }).href;
+    void this.#serve(new URL(url));
+  }
+
+  async #serve({ hostname, port }: URL): Promise<void> {
+    for await (const near of this.#listener) {
+      const far = await Deno.connect({ hostname, port: Number(port) });
+      this.#ends.add(near).add(far);
+      void this.#carry(near, far);
+      void this.#carry(far, near);
+    }
+  }
+
+  async #carry(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+    try {
+      for await (const chunk of from.readable) {
+        if (!this.isSilent) await to.write(chunk);
+      }
+      to.close();
+    } catch {
+      // One of them was closed.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+    for (const end of this.#ends) {
+      try {
+        end.close();
+      } catch {
+        // It was closed before.
+      }
+    }
+  }
+}
