@@ -18,6 +18,7 @@ declare
   settings flywheel.settings;
   token uuid := gen_random_uuid();
   users uuid[];
+  retried uuid[];
   leased_at timestamptz;
 begin
   select s.* into settings from flywheel.settings as s;
@@ -57,9 +58,11 @@ begin
         from apart as a
         where s.user_id = a.user_id
           and (a.place = 1 or not a.was_lost)
-        returning s.user_id
+        returning s.user_id, s.attempts
       )
-      select array_agg(t.user_id) into users from taken as t;
+      select array_agg(t.user_id), array_agg(t.user_id) filter (where t.attempts > 1)
+      into users, retried
+      from taken as t;
       exit;
     exception
       -- "skip locked" waits all the same where an update ends in the moment of looking and the row's new version is locked. Here
@@ -71,6 +74,23 @@ begin
 
   if users is null then
     return;
+  end if;
+
+  -- Other reactors' attempts were at another event than the first, with which these begin.
+  if retried is not null then
+    with forgotten as (
+      delete from flywheel.states as st
+      where st.user_id = any (retried) and st.shape <> lease.shape
+      returning st.user_id
+    )
+    update flywheel.streams as s
+    set
+      processed_version = 0,
+      attempts = 1,
+      wake_at = null,
+      pending_since = coalesce(s.pending_since, clock_timestamp())
+    from forgotten as f
+    where s.user_id = f.user_id;
   end if;
 
   -- A statement of its own sees all that was committed before the lock, and whatever is appended later is received
@@ -131,9 +151,15 @@ begin
       from (
         select
           n.*,
-          -- What is small is bounded by its number; what is large is measured as it is kept, compressed, which costs nothing.
-          sum(case when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload) else 0 end)
-            over (order by n.version rows between unbounded preceding and 1 preceding) as bytes_before
+          -- What is small is bounded by its number; what is large is measured as it is kept, which costs nothing. How long it is
+          -- where it is compressed, nobody knows.
+          sum(
+            case
+              when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 4096)
+              when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload)
+              else 0
+            end
+          ) over (order by n.version rows between unbounded preceding and 1 preceding) as bytes_before
         from (
           select v.*
           from public.phoenix_events as v

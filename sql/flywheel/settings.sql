@@ -48,7 +48,7 @@ comment on column flywheel.settings.lease_time is
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
-  'Bytes of large payloads of one user, compressed as they are kept, that a worker takes at once, and one event more. Compression saves up to 250-fold: with lease_users this keeps a lease below the gigabyte that one value may have.';
+  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 4096 at least, since it may be as long as a publication: so at most a few such are taken.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';

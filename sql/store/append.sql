@@ -11,6 +11,7 @@ declare
   is_entangled boolean;
   verdicts flywheel.verdict[] := '{}';
   place integer;
+  quiet_until text := coalesce(current_setting('flywheel.quiet_until', true), '');
 begin
   select
     count(i.fingerprint) < count(*),
@@ -39,12 +40,18 @@ begin
   end if;
 
   -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
-  -- users, so that two batches cannot deadlock.
+  -- users, so that two batches cannot deadlock. Whoever has rung the bell holds it until the end, and nobody else rings: so not
+  -- before all streams are locked.
+  perform set_config('flywheel.quiet_until', 'Infinity', true);
   for place in
     select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
   loop
     verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
   end loop;
+  perform set_config('flywheel.quiet_until', quiet_until, true);
+  if quiet_until <> 'Infinity' then
+    perform flywheel.ring();
+  end if;
   return verdicts;
 end
 $$;

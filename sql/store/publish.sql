@@ -10,6 +10,7 @@ declare
   events jsonb;
   incoming flywheel.incoming_event[];
   verdicts flywheel.verdict[];
+  expects_version boolean := jsonb_typeof(sent) = 'object' and sent ? 'expected_version';
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -21,13 +22,19 @@ begin
     refused,
     settings
   );
+  -- What may be taken back rings no bell: who found it busy meanwhile would have rung for nothing.
+  if expects_version then
+    perform set_config('flywheel.quiet_until', 'Infinity', true);
+  end if;
   verdicts := case cardinality(incoming)
     when 1 then array[flywheel.append_event(incoming[1], settings.dedup_window)]
     else flywheel.append(incoming, settings.dedup_window)
   end;
 
-  if jsonb_typeof(sent) = 'object' and sent ? 'expected_version' then
+  if expects_version then
     perform flywheel.expect_version(incoming, verdicts, sent -> 'expected_version');
+    perform set_config('flywheel.quiet_until', '', true);
+    perform flywheel.ring();
   end if;
 
   return flywheel.answer(incoming, verdicts, 1, cardinality(incoming));

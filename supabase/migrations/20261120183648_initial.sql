@@ -67,7 +67,7 @@ comment on column flywheel.settings.lease_time is
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
-  'Bytes of large payloads of one user, compressed as they are kept, that a worker takes at once, and one event more. Compression saves up to 250-fold: with lease_users this keeps a lease below the gigabyte that one value may have.';
+  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 4096 at least, since it may be as long as a publication: so at most a few such are taken.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';
@@ -1149,6 +1149,7 @@ declare
   is_entangled boolean;
   verdicts flywheel.verdict[] := '{}';
   place integer;
+  quiet_until text := coalesce(current_setting('flywheel.quiet_until', true), '');
 begin
   select
     count(i.fingerprint) < count(*),
@@ -1177,12 +1178,18 @@ begin
   end if;
 
   -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
-  -- users, so that two batches cannot deadlock.
+  -- users, so that two batches cannot deadlock. Whoever has rung the bell holds it until the end, and nobody else rings: so not
+  -- before all streams are locked.
+  perform set_config('flywheel.quiet_until', 'Infinity', true);
   for place in
     select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
   loop
     verdicts[place] := flywheel.append_event(incoming[place], dedup_window);
   end loop;
+  perform set_config('flywheel.quiet_until', quiet_until, true);
+  if quiet_until <> 'Infinity' then
+    perform flywheel.ring();
+  end if;
   return verdicts;
 end
 $$;
@@ -1389,6 +1396,7 @@ declare
   events jsonb;
   incoming flywheel.incoming_event[];
   verdicts flywheel.verdict[];
+  expects_version boolean := jsonb_typeof(sent) = 'object' and sent ? 'expected_version';
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -1400,13 +1408,19 @@ begin
     refused,
     settings
   );
+  -- What may be taken back rings no bell: who found it busy meanwhile would have rung for nothing.
+  if expects_version then
+    perform set_config('flywheel.quiet_until', 'Infinity', true);
+  end if;
   verdicts := case cardinality(incoming)
     when 1 then array[flywheel.append_event(incoming[1], settings.dedup_window)]
     else flywheel.append(incoming, settings.dedup_window)
   end;
 
-  if jsonb_typeof(sent) = 'object' and sent ? 'expected_version' then
+  if expects_version then
     perform flywheel.expect_version(incoming, verdicts, sent -> 'expected_version');
+    perform set_config('flywheel.quiet_until', '', true);
+    perform flywheel.ring();
   end if;
 
   return flywheel.answer(incoming, verdicts, 1, cardinality(incoming));
@@ -3079,6 +3093,7 @@ declare
   settings flywheel.settings;
   token uuid := gen_random_uuid();
   users uuid[];
+  retried uuid[];
   leased_at timestamptz;
 begin
   select s.* into settings from flywheel.settings as s;
@@ -3118,9 +3133,11 @@ begin
         from apart as a
         where s.user_id = a.user_id
           and (a.place = 1 or not a.was_lost)
-        returning s.user_id
+        returning s.user_id, s.attempts
       )
-      select array_agg(t.user_id) into users from taken as t;
+      select array_agg(t.user_id), array_agg(t.user_id) filter (where t.attempts > 1)
+      into users, retried
+      from taken as t;
       exit;
     exception
       -- "skip locked" waits all the same where an update ends in the moment of looking and the row's new version is locked. Here
@@ -3132,6 +3149,23 @@ begin
 
   if users is null then
     return;
+  end if;
+
+  -- Other reactors' attempts were at another event than the first, with which these begin.
+  if retried is not null then
+    with forgotten as (
+      delete from flywheel.states as st
+      where st.user_id = any (retried) and st.shape <> lease.shape
+      returning st.user_id
+    )
+    update flywheel.streams as s
+    set
+      processed_version = 0,
+      attempts = 1,
+      wake_at = null,
+      pending_since = coalesce(s.pending_since, clock_timestamp())
+    from forgotten as f
+    where s.user_id = f.user_id;
   end if;
 
   -- A statement of its own sees all that was committed before the lock, and whatever is appended later is received
@@ -3192,9 +3226,15 @@ begin
       from (
         select
           n.*,
-          -- What is small is bounded by its number; what is large is measured as it is kept, compressed, which costs nothing.
-          sum(case when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload) else 0 end)
-            over (order by n.version rows between unbounded preceding and 1 preceding) as bytes_before
+          -- What is small is bounded by its number; what is large is measured as it is kept, which costs nothing. How long it is
+          -- where it is compressed, nobody knows.
+          sum(
+            case
+              when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 4096)
+              when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload)
+              else 0
+            end
+          ) over (order by n.version rows between unbounded preceding and 1 preceding) as bytes_before
         from (
           select v.*
           from public.phoenix_events as v

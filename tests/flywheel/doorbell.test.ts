@@ -6,6 +6,7 @@ import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -260,4 +261,50 @@ test("who publishes in the transaction of a commit rings all the same", async ()
     await sql`select flywheel.publish(${JSON.stringify({ events: [event(user_id)] })})`;
   });
   expect(await rings()).toBe(1);
+});
+
+describe("whoever holds a publication up keeps nobody else from ringing:", () => {
+  test("a user whose stream is locked", async () => {
+    const [first, locked, other] = ["0", "f", "7"].map((digit) =>
+      digit + crypto.randomUUID().slice(1)
+    ) as [string, string, string];
+    let stuck: Promise<unknown> | undefined;
+    await base.admin.begin(async (sql) => {
+      await sql`insert into flywheel.streams (user_id) values (${locked})`;
+      // The second is like the first, so that they are published one by one.
+      stuck = publish(base.connect(), [event(first), event(first), event(locked)]);
+      await lockWait(base, "publish");
+      await publish(database, event(other));
+      expect(await rings()).toBe(1);
+      await sql`delete from flywheel.streams where user_id = ${locked}`;
+    });
+    await stuck;
+    expect(await rings()).toBe(2);
+  });
+
+  test("one who expects a version that is over, again and again", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, event(user));
+    await silence();
+    const times = 60;
+    let isOver = false;
+    const refused = (async () => {
+      const own = base.connect();
+      let refusals = 0;
+      while (!isOver) {
+        const many = Array.from({ length: 50 }, (_, n) => event(user, { payload: { n } }));
+        await publish(own, many, { expected_version: 0 }).catch(() => refusals++);
+      }
+      return refusals;
+    })();
+    for (let time = 0; time < times; time++) await publish(database, event(crypto.randomUUID()));
+    isOver = true;
+    expect(await refused).toBeGreaterThan(0);
+    expect(await rings()).toBe(times);
+  });
+
+  test("and one who expects the right version rings", async () => {
+    await publish(database, [event(crypto.randomUUID())], { expected_version: 0 });
+    expect(await rings()).toBe(1);
+  });
 });

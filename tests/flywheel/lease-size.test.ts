@@ -49,10 +49,13 @@ describe("A lease, which has to fit into one function's memory,", () => {
     expect(story).toMatchObject({ processed: 2, state: { counting: { count: 2 } } });
   });
 
-  test("is not deceived by what is small only while it is compressed", async () => {
-    const long = (n: number) => ({ n, text: "x".repeat(1_000_000) });
-    const { leased, story } = await leasedOf(Array.from({ length: 8 }, (_, n) => long(n)));
-    expect(leased).toBeLessThan(4);
+  test.each([
+    ["however long it is", "x".repeat(1_000_000)],
+    ["so small that it looks like others", "x".repeat(100_000)],
+    ["and longer still as text", "\u0001".repeat(150_000)],
+  ])("is not deceived by what is small only while it is compressed, %s", async (_, text) => {
+    const { leased, story } = await leasedOf(Array.from({ length: 8 }, (_, n) => ({ n, text })));
+    expect(leased).toBeLessThan(5);
     expect(story).toMatchObject({ processed: 8, state: { counting: { count: 8 } } });
   });
 });

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
+import { shapeOfWork } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import {
@@ -446,4 +448,31 @@ test("a worker that fails beside its work leaves nobody leased", async () => {
     from flywheel.streams where user_id = any (${users}) and lease_token is not null
   `;
   expect(row).toEqual({ attempts: 1, is_soon: true });
+});
+
+test("what workers died over before new reactors came is no fault of the first event", async () => {
+  const user = crypto.randomUUID();
+  await publish(database, [1, 2].map((n) => event(user, { payload: { n } })));
+  await drain(database, [counting]);
+  await publish(database, event(user, { payload: { n: 3 } }));
+  const leases = async (reactor: Reactor, times: number) => {
+    const attempts: number[] = [];
+    while (attempts.length < times) {
+      const leased = await lease(database, shapeOfWork([reactor]));
+      const streams = leased!.streams.map(readStream);
+      attempts.push(
+        ...streams.filter((each) => each.user_id === user).map((each) => each.attempts),
+      );
+      await pass(base.admin, "1 hour");
+    }
+    return attempts;
+  };
+  expect(await leases(counting, 4)).toEqual([1, 2, 3, 4]);
+  const mended: Reactor<never> = { ...counting, version: 2 } as never;
+  // Those who die over the first event with these count anew, and all the same.
+  expect(await leases(mended, 2)).toEqual([1, 2]);
+  await drain(database, [mended]);
+  const { events, state } = await storyOf(base.admin, user);
+  expect(events.map(({ ai_processing_error }) => ai_processing_error)).toEqual([null, null, null]);
+  expect(state).toMatchObject({ counting: { count: 3 } });
 });
