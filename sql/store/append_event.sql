@@ -55,7 +55,10 @@ begin
     and not (has_aliases and flywheel.knows_alias(sent.user_id, array[sent.event_id]))
     and not exists (
       select from public.phoenix_events as e
-      where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
+      where e.user_id = sent.user_id
+        and e."timestamp" = sent."timestamp"
+        and substring(e.event_hash, 1, 4) = substring(sent.fingerprint, 1, 4)
+        and e.event_hash = sent.fingerprint
     );
 
   if not found then

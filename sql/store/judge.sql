@@ -38,7 +38,10 @@ begin
       on a.user_id = i.user_id and a.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
-      on same.user_id = i.user_id and same."timestamp" = i."timestamp" and same.event_hash = i.fingerprint
+      on same.user_id = i.user_id
+      and same."timestamp" = i."timestamp"
+      and substring(same.event_hash, 1, 4) = substring(i.fingerprint, 1, 4)
+      and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end

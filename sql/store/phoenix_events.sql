@@ -17,7 +17,8 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
-create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp");
+-- With the beginning of the fingerprint, by which one is found among all of one time, as when a publisher knows only days.
+create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp", substring(event_hash, 1, 4));
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 

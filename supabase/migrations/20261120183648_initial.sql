@@ -201,7 +201,8 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
-create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp");
+-- With the beginning of the fingerprint, by which one is found among all of one time, as when a publisher knows only days.
+create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp", substring(event_hash, 1, 4));
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 
@@ -858,7 +859,10 @@ begin
       on a.user_id = i.user_id and a.event_id = i.event_id
     -- With a publisher's time a fingerprint counts for ever, and the log remembers it; without, for the window.
     left join public.phoenix_events as same
-      on same.user_id = i.user_id and same."timestamp" = i."timestamp" and same.event_hash = i.fingerprint
+      on same.user_id = i.user_id
+      and same."timestamp" = i."timestamp"
+      and substring(same.event_hash, 1, 4) = substring(i.fingerprint, 1, 4)
+      and same.event_hash = i.fingerprint
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
@@ -929,7 +933,10 @@ begin
     and not (has_aliases and flywheel.knows_alias(sent.user_id, array[sent.event_id]))
     and not exists (
       select from public.phoenix_events as e
-      where e.user_id = sent.user_id and e."timestamp" = sent."timestamp" and e.event_hash = sent.fingerprint
+      where e.user_id = sent.user_id
+        and e."timestamp" = sent."timestamp"
+        and substring(e.event_hash, 1, 4) = substring(sent.fingerprint, 1, 4)
+        and e.event_hash = sent.fingerprint
     );
 
   if not found then

@@ -165,12 +165,18 @@ describe.each<Early>([
 describe("where nearly everybody has told one event, the long history of one is not read", () => {
   const veteran = userOf(users);
   const events = 1_000;
+  /** What an app says that knows no better of what was long ago. */
+  const oneDay = "2025-02-01T00:00:00Z";
   let published = 0;
 
   beforeAll(async () => {
     await begin();
     await fillHistory(base.superuser, { from: 0, upto: users }, 1);
     await fillHistory(base.superuser, { from: users, upto: users + 1 }, events);
+    for (let batch = 0; batch < 10; batch++) {
+      const body = JSON.stringify({ events: told({ timestamp: oneDay }) });
+      await base.superuser`select flywheel.publish(${body})`;
+    }
     await base.superuser.unsafe("vacuum analyze");
   }, 120_000);
   afterAll(end);
@@ -184,6 +190,8 @@ describe("where nearly everybody has told one event, the long history of one is 
     ["a batch", told({})],
     ["a batch of a time long ago", told({ timestamp: "2025-03-01T10:00:00Z" })],
     ["a batch that is timely", told({ timestamp: new Date().toISOString() })],
+    ["a batch of one and the same day as all before", told({ timestamp: oneDay })],
+    ["an event of that day", told({ timestamp: oneDay }).slice(0, 1)],
   ])("to publish %s", async (_, events) => {
     const plans = await watched.explained((sql) =>
       sql`select flywheel.publish(${JSON.stringify({ events })})`
