@@ -184,6 +184,26 @@ describe("a nudge that was seen before it was taken back is not cancelled, and i
     expect(await base.admin`select * from flywheel.verify_rollups()`).toEqual([]);
   });
 
+  test("or its click, by which it converts", async () => {
+    const user = crypto.randomUUID();
+    await happens(user, choice("Coach"));
+    const [nudge] = await nudgesOf(user, "aube_to_cv");
+    await publish(database, event(user, choice("Boulanger")));
+    await markNudge(database, user, String(nudge!.nudge_id), "clicked");
+    await drain(database, reactors);
+    await happens(user, { event_type: "cv.generated", app_source: "cv", payload: {} });
+    await happens(user, { event_type: "cv.optimized", app_source: "cv", payload: {} });
+    expect((await nudgesOf(user, "aube_to_cv"))[0]).toMatchObject({
+      nudge_id: nudge!.nudge_id,
+      status: "converted",
+      cancelled_at: null,
+    });
+    const told = (await toldOf(user)).filter(({ payload }) =>
+      (payload as typeof nudge)!.nudge_id === nudge!.nudge_id
+    );
+    expect(told.map(({ event_type }) => event_type)).toEqual(["nudge.clicked", "nudge.converted"]);
+  });
+
   test("where rules that did not take it back were in force, nor is one that had ended", async () => {
     const user = crypto.randomUUID();
     const rulesBefore = reactors.map((reactor) =>

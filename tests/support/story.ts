@@ -38,6 +38,7 @@ export class Story {
   readonly #settings: SettingsChange[];
   readonly reactors: readonly Reactor[];
   #echoes: EventEffect[] = [];
+  #isAtOnce = false;
 
   constructor(
     { user_id = namespace, settings = { nudges: { holdout: 0 } }, reactors = everyReactor }: {
@@ -66,6 +67,14 @@ export class Story {
     this.#fold([]);
     this.#hearEchoes();
     return this.#nudgesFrom(before);
+  }
+
+  /** Things happen before the flywheel comes to tell what it makes of the first of them. */
+  atOnce(happen: () => void): void {
+    this.#isAtOnce = true;
+    happen();
+    this.#isAtOnce = false;
+    this.#hearEchoes();
   }
 
   /** The user does something with a nudge. */
@@ -160,14 +169,24 @@ export class Story {
   }
 
   #hearEchoes(): void {
+    if (this.#isAtOnce) return;
     for (let rounds = 0; this.#echoes.length > 0; rounds++) {
       if (rounds > 10) throw new Error("the flywheel never stops talking to itself");
       const echoes = this.#echoes;
       this.#echoes = [];
       for (const { event_type, app_source, payload } of echoes) {
+        // As the store does: what was seen before it was taken back is not cancelled.
+        if (event_type === "nudge.cancelled" && this.#wasSeen(payload.nudge_id)) continue;
         this.#append({ event_type, app_source, payload });
       }
     }
+  }
+
+  #wasSeen(nudge_id: unknown): boolean {
+    const steps = ["nudge.shown", "nudge.clicked", "nudge.dismissed"];
+    return this.events.some(({ event_type, payload }) =>
+      steps.includes(event_type) && payload.nudge_id === nudge_id
+    );
   }
 
   #nudgesFrom(index: number): StoryNudge[] {

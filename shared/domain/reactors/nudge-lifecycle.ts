@@ -27,6 +27,11 @@ export interface Outcome {
   effects: readonly Effect[];
 }
 
+/** What became of them where some were taken back, as far as is known unseen. */
+export interface TakenBack extends Outcome {
+  taken: readonly OpenNudge[];
+}
+
 /** Whether the user has still to see it, or would have, were it not held out. */
 export function isWaiting({ shown }: OpenNudge): boolean {
   return !shown;
@@ -35,40 +40,52 @@ export function isWaiting({ shown }: OpenNudge): boolean {
 /** What the user did with a nudge, and of which type it is. */
 export interface Followed {
   readonly open: readonly OpenNudge[];
+  readonly taken: readonly OpenNudge[];
   readonly dismissed?: NudgeType | undefined;
   /** It had been taken back before that was heard, or would never have been made by these rules: it was seen all the same. */
-  readonly seen?: NudgeType | undefined;
+  readonly seen?: { readonly type: NudgeType; readonly sent_at: number | undefined } | undefined;
 }
 
-/** Follows what the user did with a nudge. */
+/** Follows what the user did with a nudge. One that was seen before it was taken back is as open as any other. */
 export function follow(
-  open: readonly OpenNudge[],
+  { open, taken }: Pick<Followed, "open" | "taken">,
   event: KnownEvent,
   settings: Settings["nudges"],
 ): Followed {
   // Whoever else claims that a nudge was clicked was not asked.
-  if (event.app_source !== "flywheel") return { open };
+  if (event.app_source !== "flywheel") return { open, taken };
   switch (event.event_type) {
     case "nudge.shown":
     case "nudge.clicked":
     case "nudge.dismissed": {
       const { nudge_id, nudge_type } = event.payload;
-      const nudge = open.find((each) => each.nudge_id === nudge_id);
-      if (nudge?.clicked_at !== undefined) return { open };
-      const others = open.filter((each) => each !== nudge);
+      const isIt = (each: OpenNudge) => each.nudge_id === nudge_id;
+      const current = open.find(isIt);
+      if (current?.clicked_at !== undefined) return { open, taken };
+      const nudge = current ?? taken.find(isIt);
       const type = nudge?.nudge_type ?? nudgeTypes.find((each) => each === nudge_type);
-      const seen = nudge ? undefined : type;
-      if (event.event_type === "nudge.dismissed") return { open: others, dismissed: type, seen };
-      if (!nudge) return { open, seen };
+      const others = {
+        open: open.filter((each) => each !== nudge),
+        taken: taken.filter((each) => each !== nudge),
+        ...(!current && type && { seen: { type, sent_at: nudge?.sent_at } }),
+      };
+      if (event.event_type === "nudge.dismissed") return { ...others, dismissed: type };
+      if (!nudge) return others;
       if (event.event_type === "nudge.shown") {
-        return { open: [...others, { ...nudge, shown: true }] };
+        return { ...others, open: [...others.open, { ...nudge, shown: true }] };
       }
       const clicked_at = event.timestamp;
       const until = clicked_at + inMs(settings.conversion_days);
-      return { open: [...others, { ...nudge, shown: true, clicked_at, until }] };
+      const clicked: OpenNudge = { ...nudge, shown: true, clicked_at, until };
+      return { ...others, open: [...others.open, clicked] };
+    }
+    case "nudge.cancelled": {
+      // Told where nobody had seen it by then, and so nobody will.
+      const { nudge_id } = event.payload;
+      return { open, taken: taken.filter((each) => each.nudge_id !== nudge_id) };
     }
     default:
-      return { open };
+      return { open, taken };
   }
 }
 
@@ -80,9 +97,12 @@ export function meetTargets(
   open: readonly OpenNudge[],
   event: ReactorEvent,
   context: Pick<Context, "states" | "settings">,
-): Outcome {
-  if (!open.some(({ nudge_type }) => isTargetOf(nudge_type, event))) return { open, effects: [] };
+): TakenBack {
   const effects: Effect[] = [];
+  const taken: OpenNudge[] = [];
+  if (!open.some(({ nudge_type }) => isTargetOf(nudge_type, event))) {
+    return { open, effects, taken };
+  }
   const left = open.filter((nudge) => {
     if (!isTargetOf(nudge.nudge_type, event)) return true;
     const { event_type } = event;
@@ -95,9 +115,10 @@ export function meetTargets(
     }
     if (nudge.shown || !isPointless(nudge.nudge_type, nudge.sent_at, event, context)) return true;
     effects.push(...change(nudge, "cancelled", { reason: `${event_type} came first` }));
+    taken.push(nudge);
     return false;
   });
-  return { open: left, effects };
+  return { open: left, effects, taken };
 }
 
 /** Whether it is about another job than the one that the user goes for now. */
@@ -112,7 +133,7 @@ export function isOutdated(nudge: OpenNudge, job: string | undefined): boolean {
 export function takeBack(
   open: readonly OpenNudge[],
   job: string | undefined,
-): Outcome & { taken: readonly OpenNudge[] } {
+): TakenBack {
   const isOver = (nudge: OpenNudge) =>
     isWaiting(nudge) && nudge.variant !== holdout && isOutdated(nudge, job);
   const taken = open.filter(isOver);

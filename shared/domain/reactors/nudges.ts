@@ -12,6 +12,7 @@ import { chosenAt, currentStep, readJourney } from "./journey.ts";
 import {
   expire,
   follow,
+  type Followed,
   isOutdated,
   isWaiting,
   meetTargets,
@@ -25,6 +26,8 @@ import { jobKey, readProfile } from "./profile.ts";
 /** Times in milliseconds since 1970. */
 interface NudgesState {
   readonly open: readonly OpenNudge[];
+  /** What was taken back last, until that is told: the user may have seen it before the fold came to it, and then it never is. */
+  readonly taken: readonly OpenNudge[];
   /** What was decided on, within the period that is counted. */
   readonly sent: readonly Decision[];
   /** When one of each type was last decided on. */
@@ -40,8 +43,12 @@ type PerType<Value> = Readonly<Partial<Record<NudgeType, Value>>>;
 interface Decision {
   readonly type: NudgeType;
   readonly at: number;
-  readonly held_out?: true;
+  /** It is held out, or was over before anybody saw it. */
+  readonly unseen?: true;
 }
+
+/** How many are remembered that were taken back, whatever comes of a long backlog. */
+const keptTaken = 10;
 
 /** What a nudge goes back to, and where it is best shown. */
 interface Origin {
@@ -62,26 +69,23 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 6,
-  initial: { open: [], sent: [], last: {}, dismissed: {}, planned: {} },
+  version: 7,
+  initial: { open: [], taken: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
   react(before, event, context) {
     const known = asKnown(event);
     const settings = context.settings.nudges;
     if (known.event_type.startsWith("nudge.")) {
-      const { open, dismissed, seen } = follow(before.open, known, settings);
-      return {
-        state: {
-          ...before,
-          open,
-          dismissed: count(before.dismissed, dismissed),
-          last: atLeast(before.last, seen, known.timestamp),
-        },
-      };
+      const { open, taken, dismissed, seen } = follow(before, known, settings);
+      const state = { ...before, open, taken, dismissed: count(before.dismissed, dismissed) };
+      return { state: seen ? countSeen(state, seen, known.timestamp) : state };
     }
 
-    const { open, effects: ends } = meetTargets(before.open, event, context);
-    const met = withdraw(open.length < before.open.length ? { ...before, open } : before, event);
+    const { open, taken, effects: ends } = meetTargets(before.open, event, context);
+    const met = withdraw(
+      open.length < before.open.length ? remember(end(before, open), taken) : before,
+      event,
+    );
     let { state, effects } = giveUp({ state: met, effects: ends }, context);
 
     const app_source = appOf(event);
@@ -110,7 +114,7 @@ export const nudges: Reactor<NudgesState> = {
 
   wake(before, now, context) {
     const { open, effects } = expire(before.open, now);
-    let reaction: Required<Reaction<NudgesState>> = { state: { ...before, open }, effects };
+    let reaction: Required<Reaction<NudgesState>> = { state: end(before, open), effects };
     for (const [type, due] of Object.entries(before.planned) as [NudgeType, Plan][]) {
       if (due.at > now) continue;
       const at = afterQuietHours(now, context.settings.nudges.quiet_hours);
@@ -149,13 +153,43 @@ function giveUp(
     !taken.some(({ nudge_type, sent_at }) => nudge_type === type && sent_at === time);
   return {
     state: {
-      ...state,
-      open,
+      ...remember({ ...state, open }, taken),
       sent: state.sent.filter(({ type, at }) => stands(type, at)),
       last: Object.fromEntries(Object.entries(state.last).filter(([type, at]) => stands(type, at))),
     },
     effects: [...effects, ...ends],
   };
+}
+
+/** The state with what is still open; what is not any more, and nobody has seen, no longer counts as seen. */
+function end(state: NudgesState, open: NudgesState["open"]): NudgesState {
+  const over = state.open.filter((nudge) => isWaiting(nudge) && !open.includes(nudge));
+  const isOver = ({ type, at }: Decision) =>
+    over.some(({ nudge_type, sent_at }) => nudge_type === type && sent_at === at);
+  return {
+    ...state,
+    open,
+    sent: over.length === 0
+      ? state.sent
+      : state.sent.map((each) => isOver(each) ? { ...each, unseen: true } : each),
+  };
+}
+
+function remember(state: NudgesState, taken: NudgesState["taken"]): NudgesState {
+  if (taken.length === 0) return state;
+  return { ...state, taken: [...state.taken, ...taken].slice(-keptTaken) };
+}
+
+/** What was seen, and dismissed maybe, counts though it was taken back. */
+function countSeen(
+  state: NudgesState,
+  { type, sent_at: at }: NonNullable<Followed["seen"]>,
+  time: number,
+): NudgesState {
+  const last = { ...state.last, [type]: Math.max(state.last[type] ?? -Infinity, time) };
+  if (at === undefined) return { ...state, last };
+  const others = state.sent.filter((each) => each.type !== type || each.at !== at);
+  return { ...state, last, sent: [...others, { type, at }] };
 }
 
 function isExploring({ states }: Pick<Context, "states">): boolean {
@@ -244,8 +278,8 @@ function decide(
     );
   if (isTooMuchOfIt) return { state, effects };
   const sent = state.sent.filter(({ at }) => at > now - inMs(settings.period_days));
-  // What is held out counts, so that both arms are chosen alike; but support is not withheld for the sake of a figure.
-  const counted = type === "wellbeing_support" ? sent.filter(({ held_out }) => !held_out) : sent;
+  // What nobody sees counts, so that both arms are chosen alike; but support is not withheld for the sake of a figure.
+  const counted = type === "wellbeing_support" ? sent.filter(({ unseen }) => !unseen) : sent;
   if (counted.length >= settings.max_in_period) return { state, effects };
   const variant = variantOf(context.user_id, type, settings);
   if (variant === undefined) return { state, effects };
@@ -266,7 +300,7 @@ function decide(
     state: {
       ...state,
       open: [...state.open, open],
-      sent: [...sent, { type, at: now, ...(isHeldOut && { held_out: true }) }],
+      sent: [...sent, { type, at: now, ...(isHeldOut && { unseen: true }) }],
       last: { ...state.last, [type]: now },
     },
     effects: [...effects, nudge],
@@ -328,12 +362,4 @@ function plan(state: NudgesState, type: NudgeType, due: Plan | undefined): Nudge
 
 function count(counts: PerType<number>, type: NudgeType | undefined): PerType<number> {
   return type ? { ...counts, [type]: (counts[type] ?? 0) + 1 } : counts;
-}
-
-function atLeast(
-  times: PerType<number>,
-  type: NudgeType | undefined,
-  time: number,
-): PerType<number> {
-  return type ? { ...times, [type]: Math.max(times[type] ?? -Infinity, time) } : times;
 }

@@ -211,6 +211,43 @@ describe("a nudge that the user has seen", () => {
     expect(story.outcomes.filter((outcome) => outcome.endsWith("letters_to_cv"))).toEqual([]);
   });
 
+  test("before the fold came to take it back is as any other that was seen", () => {
+    const reacted = (...steps: ("shown" | "clicked" | "dismissed")[]) => {
+      const story = new Story();
+      story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+      const nudge = story.nudge("aube_to_cv");
+      story.atOnce(() => {
+        story.happens("exploration_commencée", "aube");
+        for (const step of steps) story.does(step, nudge);
+      });
+      story.passes(minute);
+      story.happens("cv.generated", "cv");
+      story.happens("cv.optimized", "cv");
+      story.passes(7 * day);
+      return story.outcomes.filter((outcome) => outcome.endsWith("aube_to_cv"));
+    };
+    const taken = "cancelled aube_to_cv";
+    expect(reacted()).toEqual([taken]);
+    expect(reacted("shown")).toEqual([taken, "expired aube_to_cv"]);
+    expect(reacted("clicked")).toEqual([taken, "converted aube_to_cv"]);
+    expect(reacted("shown", "clicked")).toEqual([taken, "converted aube_to_cv"]);
+    expect(reacted("dismissed", "clicked"), "which is over").toEqual([taken]);
+  });
+
+  test("before it was cancelled by what it would have led to converts by what came after the click", () => {
+    const { story, nudge } = nudged();
+    story.atOnce(() => {
+      story.happens("cv.uploaded", "cv");
+      story.does("clicked", nudge);
+    });
+    expect(story.outcomes).toEqual(["cancelled letters_to_cv"]);
+    story.passes(minute);
+    story.happens("cv.generated", "cv");
+    story.does("clicked", nudge);
+    story.happens("cv.generated", "cv");
+    expect(story.outcomes).toEqual(["cancelled letters_to_cv", "converted letters_to_cv"]);
+  });
+
   test("is not clicked by whoever else says so", () => {
     const { story, nudge } = nudged();
     story.happens("nudge.clicked", "cv", { payload: { nudge_id: nudge.nudge_id } });
@@ -305,13 +342,51 @@ describe("support", () => {
     return story;
   };
 
+  /** A user who did what three nudges would have led to before they saw one. */
+  const cancelled = (story = new Story()) => {
+    story.happens("letter.generated", "letters");
+    story.happens("cv.uploaded", "cv");
+    story.happens("goal.set", "rise");
+    story.passes(minute);
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    story.happens("cv.generated", "cv");
+    const types = ["letters_to_cv", "ecosystem_to_rise", "aube_to_cv"];
+    expect(story.outcomes).toEqual(types.map((type) => `cancelled ${type}`));
+    return story;
+  };
+
   test("is not withheld for nudges that nobody sees", () => {
     const story = busy(heldOut);
     expect(typesOf(story.happens("mood.logged", "rise", low))).toEqual(["wellbeing_support"]);
   });
 
   test("comes after no more nudges that are seen than any other", () => {
-    const story = busy({ nudges: { holdout: 0 } });
+    const story = new Story();
+    story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+    for (const nudge of story.nudges) story.does("shown", nudge);
+    const [third] = story.happens("letter.generated", "letters");
+    story.does("shown", third);
+    expect(story.nudges).toHaveLength(3);
+    expect(story.happens("mood.logged", "rise", low)).toEqual([]);
+  });
+
+  test("is not withheld for nudges that were over before anybody saw them", () => {
+    const story = cancelled();
+    expect(typesOf(story.happens("mood.logged", "rise", low))).toEqual(["wellbeing_support"]);
+  });
+
+  test("nor for those whose time was over", () => {
+    const story = busy({ nudges: { holdout: 0, lifetime_days: 1 } });
+    story.passes(day);
+    expect(typesOf(story.happens("mood.logged", "rise", low))).toEqual(["wellbeing_support"]);
+  });
+
+  test("comes after those that were cancelled, too, where it turns out that the user had seen them", () => {
+    const story = new Story();
+    story.atOnce(() => {
+      cancelled(story);
+      for (const nudge of story.nudges) story.does("shown", nudge);
+    });
     expect(story.happens("mood.logged", "rise", low)).toEqual([]);
   });
 });
@@ -376,6 +451,28 @@ describe("nobody gets", () => {
     expect(chooses("Data Scientist"), "it was dismissed twice").not.toContain("aube_to_cv");
   });
 
+  test.each(["shown", "dismissed"] as const)(
+    "more than three in seven days, where two had been taken back before it was heard that they were %s",
+    (step) => {
+      const story = new Story();
+      const chooses = (métier: string) =>
+        typesOf(story.happens("métier_choisi", "aube", { payload: { métier } }));
+      expect(chooses("Coach")).toHaveLength(2);
+      const seen = story.nudges;
+      story.passes(2 * day);
+      story.atOnce(() => {
+        story.happens("exploration_commencée", "aube");
+        for (const nudge of seen) story.does(step, nudge);
+      });
+      story.passes(2 * day);
+      expect(chooses("Boulanger")).toEqual(["aube_to_cv"]);
+      story.passes(3 * day);
+      expect(chooses("Boulanger"), "the first two were seven days ago").toContain(
+        "aube_to_letters",
+      );
+    },
+  );
+
   test("more than the settings allow", () => {
     const story = new Story({ settings: { nudges: { holdout: 0, max_in_period: 0 } } });
     story.happens("letter.generated", "letters");
@@ -397,6 +494,7 @@ const life = fc.array(
     status: fc.constantFrom("requested", "accepted", "rejected", "expired"),
     pause: fc.oneof(fc.nat(hour), fc.nat(4 * day)),
     reaction: fc.constantFrom("shown", "clicked", "dismissed", undefined),
+    isAtOnce: fc.boolean(),
   }),
   { maxLength: 40 },
 );
@@ -407,13 +505,20 @@ function live(
   settings: unknown = {},
 ): Story {
   const story = new Story({ settings });
-  for (const { happening: [event_type, app], mood, status, pause, reaction } of moments) {
+  const seen = () => story.nudges.findLast(({ variant }) => variant !== "holdout");
+  for (const { happening: [event_type, app], mood, status, pause, reaction, isAtOnce } of moments) {
     story.passes(pause);
-    story.happens(event_type, event_type === "transition_écosystème" ? "flywheel" : app, {
-      payload: { métier: "Coach", mood_score: mood, target_app: "cv", status },
+    const before = seen();
+    const happens = () =>
+      story.happens(event_type, event_type === "transition_écosystème" ? "flywheel" : app, {
+        payload: { métier: "Coach", mood_score: mood, target_app: "cv", status },
+      });
+    if (!isAtOnce) happens();
+    const last = isAtOnce ? before : seen();
+    story.atOnce(() => {
+      if (isAtOnce) happens();
+      if (reaction && last) story.does(reaction, last);
     });
-    const last = story.nudges.findLast(({ variant }) => variant !== "holdout");
-    if (reaction && last) story.does(reaction, last);
   }
   story.passes(20 * day);
   return story;
@@ -437,12 +542,19 @@ describe("in every life", () => {
     fc.assert(
       fc.property(life, (moments) => {
         const story = live(moments);
-        const ended = story.effects.flatMap(({ effect }) =>
-          effect.kind === "nudge_change" ? [effect.nudge_id] : []
-        );
+        const ends = ["nudge.converted", "nudge.expired", "nudge.cancelled"];
+        const told = story.events.filter(({ event_type }) => ends.includes(event_type))
+          .map(({ event_type, payload }) => `${event_type} ${payload.nudge_id}`);
+        // What was seen before it was taken back is not, and nothing is told of it.
+        const ended = story.effects.flatMap(({ effect }) => {
+          if (effect.kind !== "nudge_change") return [];
+          const isVoid = !told.includes(`nudge.cancelled ${effect.nudge_id}`);
+          return effect.change === "cancelled" && isVoid ? [] : [effect.nudge_id];
+        });
         expect(new Set(ended).size).toBe(ended.length);
-        expect(story.appended.map(({ payload }) => payload.nudge_id)).toEqual(ended);
-        expect(new Set(story.appended.map(({ event_id }) => event_id)).size).toBe(ended.length);
+        expect(told.map((each) => each.split(" ")[1])).toEqual(ended);
+        const { appended } = story;
+        expect(new Set(appended.map(({ event_id }) => event_id)).size).toBe(appended.length);
         const made = new Set(story.nudges.map(({ nudge_id }) => nudge_id));
         expect(made.size).toBe(story.nudges.length);
         for (const nudge_id of ended) expect(made).toContain(nudge_id);
@@ -454,10 +566,10 @@ describe("in every life", () => {
   test("the caps hold", () => {
     fc.assert(
       fc.property(life, (moments) => {
-        const { effects, user_id } = live(moments, { nudges: { holdout: 0.5 } });
-        const cancelled = effects.flatMap(({ effect }) =>
-          effect.kind === "nudge_change" && effect.change === "cancelled" ? [effect.nudge_id] : []
-        );
+        const { effects, events, user_id } = live(moments, { nudges: { holdout: 0.5 } });
+        // What was seen before it was taken back was not, and nothing is told of it.
+        const cancelled = events.filter(({ event_type }) => event_type === "nudge.cancelled")
+          .map(({ payload }) => payload.nudge_id);
         const sent = effects.flatMap(({ effect, cause }) =>
           effect.kind === "nudge"
             ? [{ ...effect, at: cause.at, id: effectId(user_id, cause, effect) }]
@@ -468,7 +580,9 @@ describe("in every life", () => {
         );
         for (const [index, { nudge_type, at, variant }] of sent.entries()) {
           const before = sent.slice(0, index).filter((other) => other.at > at - 7 * day);
-          const seen = before.filter((other) => other.variant !== "holdout");
+          const seen = before.filter((other) =>
+            other.variant !== "holdout" && !cancelled.includes(other.id)
+          );
           if (variant !== "holdout") expect(seen.length).toBeLessThan(3);
           if (nudge_type !== "wellbeing_support") expect(before.length).toBeLessThan(3);
           for (const other of before) {
