@@ -208,7 +208,9 @@ function planReminder(
   if (!isExploring(context) || last <= received_at - inMs(recent_days)) {
     return plan(state, "journey_stalled", undefined);
   }
-  if (timestamp < last && state.planned.journey_stalled) return state;
+  // One silence is told of once, whatever comes late of it or of before.
+  const isReminded = (state.last.journey_stalled ?? -Infinity) >= last;
+  if (isReminded || (timestamp < last && state.planned.journey_stalled)) return state;
   const at = Math.max(received_at, last + inMs(stalled_days));
   return plan(state, "journey_stalled", { ...origin, at });
 }

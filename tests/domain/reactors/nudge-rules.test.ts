@@ -282,6 +282,22 @@ describe("journey_stalled", () => {
     expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
   });
 
+  test.each([["of it", 2], ["of before", -10]])(
+    "follows one silence once, though something comes late %s",
+    (_, days) => {
+      const story = new Story();
+      const begun = story.now;
+      story.happens("exploration_commencée", "aube");
+      const [nudge] = story.passes(3 * day);
+      story.does("dismissed", nudge);
+      story.passes(2 * day);
+      expect(story.happens("page.vue", "aube", { timestamp: begun + days * day })).toEqual([]);
+      expect(story.passes(10 * day)).toEqual([]);
+      story.happens("page.vue", "aube");
+      expect(typesOf(story.passes(3 * day)), "another silence").toEqual(["journey_stalled"]);
+    },
+  );
+
   test("does not follow an exploration of long ago that is imported today", () => {
     const story = new Story();
     story.happens("exploration_commencée", "aube", { timestamp: story.now - 31 * day });
