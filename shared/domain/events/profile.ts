@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { firstSaid } from "../first-said.ts";
 import { either, list, name, object, optional, percent, score, text } from "./fields.ts";
 
 /**
@@ -52,9 +53,8 @@ type Named = z.output<typeof named>;
 /** The names in a list of named things, in its order; things without one are left out. */
 export function namesOf(things: readonly Named[] | null | undefined): string[] {
   return (things ?? []).flatMap((thing) => {
-    const name = typeof thing === "string"
-      ? thing
-      : thing.nom ?? thing.name ?? thing.métier ?? thing.métier_titre ?? thing.titre;
-    return name?.trim() ? [name] : [];
+    if (typeof thing === "string") return firstSaid(thing) ?? [];
+    const { nom, name, métier, métier_titre, titre } = thing;
+    return firstSaid(nom, name, métier, métier_titre, titre) ?? [];
   });
 }

@@ -2,6 +2,7 @@ import { type App, apps, isApp, slugOf } from "../apps.ts";
 import type { NudgeEffect } from "../effect.ts";
 import { asKnown, type EventOf } from "../events/known-event.ts";
 import { armOf, holdout } from "../experiment.ts";
+import { firstSaid } from "../first-said.ts";
 import type { NudgeType } from "../nudge-types.ts";
 import { afterQuietHours } from "../quiet-hours.ts";
 import type { Context, Reaction, Reactor, ReactorEvent } from "../reactor.ts";
@@ -222,7 +223,7 @@ function planCompensation(
   origin: Origin,
   context: Context,
 ): NudgesState {
-  const type = compensationFor(slugOf(payload.target_app ?? payload.app_cible ?? ""));
+  const type = compensationFor(slugOf(firstSaid(payload.target_app, payload.app_cible) ?? ""));
   if (app_source !== "flywheel" || !type) return state;
   const isOver = payload.status === "rejected" || payload.status === "expired";
   const source = slugOf(payload.source_app ?? "");

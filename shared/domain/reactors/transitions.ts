@@ -2,6 +2,7 @@ import { type App, isApp, slugOf } from "../apps.ts";
 import type { ExpiryEffect, TransitionEffect } from "../effect.ts";
 import { asKnown, type EventOf } from "../events/known-event.ts";
 import type { TransitionContext } from "../events/transition-context.ts";
+import { firstSaid } from "../first-said.ts";
 import { murmur3 } from "../murmur3.ts";
 import type { Context, Reaction, Reactor, ReactorEvent } from "../reactor.ts";
 import { inMs } from "../settings.ts";
@@ -41,7 +42,7 @@ const standing: readonly TransitionStatus[] = ["requested", "notified", "accepte
  */
 export const transitions: Reactor<TransitionsState> = {
   name: "transitions",
-  version: 3,
+  version: 4,
   initial: { handovers: {} },
   react(state, event, context) {
     const known = asKnown(event);
@@ -113,7 +114,7 @@ function moveOn(
   { payload, ...event }: EventOf<"transition_écosystème">,
   context: Context,
 ): Reaction<TransitionsState> {
-  const target = appOf(payload.target_app ?? payload.app_cible);
+  const target = appOf(firstSaid(payload.target_app, payload.app_cible));
   const source = sourceOf(event);
   const isRequest = payload.transition_id == null &&
     (payload.status ?? "requested") === "requested";

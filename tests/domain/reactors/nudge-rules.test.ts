@@ -388,6 +388,14 @@ describe("a transition that an app rejects, or lets expire,", () => {
     }
   });
 
+  test("is made up for by whichever name the app is told", () => {
+    const story = new Story();
+    const told = transition("", "rejected", { app_cible: "cv" });
+    story.happens("transition_écosystème", "flywheel", told);
+    story.passes(0);
+    expect(typesOf(story.nudges)).toEqual(["aube_to_cv"]);
+  });
+
   test("is not made up for where the user explores anew", () => {
     const story = new Story();
     story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });

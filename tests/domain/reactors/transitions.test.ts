@@ -359,6 +359,11 @@ describe("when an app says that the user moves on", () => {
     }]);
   });
 
+  test("in French, and left blank in English: then it is understood as well", () => {
+    const effects = happen(new Story(), movesOn({ target_app: " ", app_cible: "letters" }, "cv"));
+    expect(targetsOf(effects)).toEqual(["letters"]);
+  });
+
   test("to an app that knows already, then nothing follows", () => {
     expect(happen(given(chosen()), movesOn({ target_app: "cv" }))).toEqual([]);
   });
