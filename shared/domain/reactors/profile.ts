@@ -1,6 +1,7 @@
 import type { EventType } from "../events/catalogue.ts";
 import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { namesOf } from "../events/profile.ts";
+import { firstSaid } from "../first-said.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 
 /** How a job was estimated to stand towards AI. */
@@ -110,14 +111,14 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
     }
     case "mood.logged":
       return merge(profile, timestamp, { anxiety_level: event.payload.anxiety_level });
-    case "recommandations_générées":
+    case "recommandations_générées": {
+      const { recommandations, top_métier } = event.payload;
+      const jobs = jobsIn(recommandations ?? [], timestamp);
+      const best = jobOf(top_métier ?? "", {}, timestamp);
       return merge(profile, timestamp, {
-        recommandations: (event.payload.recommandations ?? []).flatMap((recommendation) => {
-          const [métier] = namesOf([recommendation]);
-          const said = typeof recommendation === "string" ? {} : recommendation;
-          return jobOf(métier, said, timestamp) ?? [];
-        }).slice(0, kept.jobs),
+        recommandations: jobs.length === 0 && best ? [best] : jobs,
       });
+    }
     case "validation_ia_effectuée":
       return foldValidation(profile, event.payload, timestamp);
     case "métier_choisi": {
@@ -144,7 +145,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 5,
+  version: 6,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
@@ -176,7 +177,7 @@ function foldValidation(profile: Profile, said: Validation, at: number): Profile
   const score_ia_résistance = said.score_ia_résistance ?? said.score_résistance ??
     said.ia_resistance_score;
   const { ia_narrative } = said;
-  const métier = said.métier?.trim() || lookedAt(profile)?.métier;
+  const métier = firstSaid(said.métier) ?? lookedAt(profile, at)?.métier;
   const job = jobOf(métier, { score_ia_résistance, ia_narrative }, at);
   if (!job) return profile;
   const isIt = (other: Job) => isSameJob(other.métier, job.métier);
@@ -191,10 +192,16 @@ function foldValidation(profile: Profile, said: Validation, at: number): Profile
   };
 }
 
-/** The job that the user looks at, of which an estimate is that names none: the chosen one, or what was recommended since. */
-function lookedAt({ choix, recommandations: [best] = [], said_at }: Profile): Job | undefined {
-  const isLatest = choix && lastChosen(choix) >= (said_at?.recommandations ?? -Infinity);
-  return isLatest ? choix : best;
+/** The job that the user looked at then, of which an estimate is that names none: the chosen one, or what was recommended since. */
+function lookedAt(
+  { choix, recommandations: [best] = [], said_at }: Profile,
+  at: number,
+): Job | undefined {
+  const byThen = (time: number | undefined) => time !== undefined && time <= at ? time : -Infinity;
+  const chosen = Math.max(byThen(choix?.at), byThen(choix?.again_at));
+  const recommended = byThen(said_at?.recommandations);
+  if (chosen === -Infinity && recommended === -Infinity) return undefined;
+  return chosen >= recommended ? choix : best;
 }
 
 /** The choice after one more, with what is known of the job. What comes late of a choice of another job before the last one is history. */
@@ -232,6 +239,15 @@ function together(...jobs: (Job | undefined)[]): Rating | undefined {
 interface SaidRating {
   readonly score_ia_résistance?: number | null | undefined;
   readonly ia_narrative?: string | null | undefined;
+}
+
+/** The recommended jobs that have a name, the first few. */
+function jobsIn(recommended: NonNullable<Parameters<typeof namesOf>[0]>, at: number): Job[] {
+  return recommended.flatMap((recommendation) => {
+    const [métier] = namesOf([recommendation]);
+    const said = typeof recommendation === "string" ? {} : recommendation;
+    return jobOf(métier, said, at) ?? [];
+  }).slice(0, kept.jobs);
 }
 
 /** A job as it was rated at a time; undefined where its name says nothing. */

@@ -223,6 +223,57 @@ describe("a profile", () => {
     expect(readProfile(story.state).choix?.rating).toMatchObject({ score_ia_résistance: 0.4 });
   });
 
+  test("takes an estimate that names no job for the one that the user looked at then, however late it is told", () => {
+    const said: [event_type: string, minutes: number, payload: Record<string, unknown>][] = [
+      ["recommandations_générées", 1, { recommandations: ["Data Scientist", "Coach"] }],
+      ["métier_choisi", 3, { métier: "Coach" }],
+      ["recommandations_générées", 5, { recommandations: ["Boulanger", "Coach"] }],
+      ["métier_choisi", 7, { métier: "Coach" }],
+    ];
+    const tell = (minutes: number, told: number) => {
+      const story = new Story();
+      const steps = said.slice(0, 4);
+      const estimate: typeof said[number] = [
+        "validation_ia_effectuée",
+        minutes,
+        { score_ia_résistance: 0.2 },
+      ];
+      for (const [event_type, at, payload] of steps.toSpliced(told, 0, estimate)) {
+        story.happens(event_type, "aube", { timestamp: story.now + at * minute, payload });
+      }
+      const { choix, validations } = readProfile(story.state);
+      return { choix: choix?.rating?.score_ia_résistance, of: validations?.[0]?.métier };
+    };
+    const other = (of: string) => ({ choix: undefined, of });
+    const coach = { choix: 0.2, of: "Coach" };
+    expect([2, 4, 6, 8].map((minutes, index) => tell(minutes, index + 1)), "in order")
+      .toEqual([other("Data Scientist"), coach, other("Boulanger"), coach]);
+    expect(tell(2, 2), "after the choice").toEqual(other("Data Scientist"));
+    expect(tell(4, 4), "after the last of all").toEqual(coach);
+    expect(tell(6, 4), "after the job was chosen again").toEqual(other("Boulanger"));
+    expect(tell(2, 4), "of recommendations that are forgotten").toEqual({});
+    expect(tell(0, 4), "of nothing").toEqual({});
+  });
+
+  test("has the job recommended first where no others are said", () => {
+    const recommended = (payload: Record<string, unknown>) =>
+      given(["recommandations_générées", payload]).recommandations;
+    for (const recommandations of [undefined, null, [], [{}]]) {
+      expect(recommended({ recommandations, top_métier: "Data Scientist" }))
+        .toEqual([{ métier: "Data Scientist" }]);
+    }
+    expect(recommended({ recommandations: ["Coach"], top_métier: "Data Scientist" }))
+      .toEqual([{ métier: "Coach" }]);
+    expect(recommended({ top_métier: " " })).toBeUndefined();
+  });
+
+  test("has a thing's name wherever it stands, though another field is left blank", () => {
+    expect(given(
+      ["valeurs_explorées", { valeurs: [{ nom: " ", name: "autonomie" }, { nom: "", name: "" }] }],
+      ["recommandations_générées", { recommandations: [{ nom: "", métier: "Coach" }] }],
+    )).toMatchObject({ valeurs: ["autonomie"], recommandations: [{ métier: "Coach" }] });
+  });
+
   test("has of a job what Aube estimated last, in whatever order it is told", () => {
     const ratings: [event_type: string, days: number, payload: Record<string, unknown>][] = [
       ["validation_ia_effectuée", 1, { métier: "Coach", score_ia_résistance: 0.3 }],
