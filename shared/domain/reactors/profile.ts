@@ -12,6 +12,8 @@ export interface Rating {
   readonly score_ia_résistance?: number;
   /** How the job stands towards AI, in Aube's words. */
   readonly ia_narrative?: string;
+  /** Whether the job passed Aube's validation. */
+  readonly validé?: boolean;
 }
 
 /** A job, and what is known of it. */
@@ -171,14 +173,15 @@ interface Validation {
   readonly score_résistance?: number | null | undefined;
   readonly ia_resistance_score?: number | null | undefined;
   readonly ia_narrative?: string | null | undefined;
+  readonly validé?: boolean | null | undefined;
 }
 
 function foldValidation(profile: Profile, said: Validation, at: number): Profile {
   const score_ia_résistance = said.score_ia_résistance ?? said.score_résistance ??
     said.ia_resistance_score;
-  const { ia_narrative } = said;
+  const { ia_narrative, validé } = said;
   const métier = firstSaid(said.métier) ?? lookedAt(profile, at)?.métier;
-  const job = jobOf(métier, { score_ia_résistance, ia_narrative }, at);
+  const job = jobOf(métier, { score_ia_résistance, ia_narrative, validé }, at);
   if (!job) return profile;
   const isIt = (other: Job) => isSameJob(other.métier, job.métier);
   const { choix, validations = [] } = profile;
@@ -225,7 +228,10 @@ function lastChosen({ at, again_at }: Choice): number {
   return again_at ?? at;
 }
 
-/** What is known of a job by all its ratings: what was said last counts. Words about its resistance go once another one is estimated. */
+/**
+ * What is known of a job by all its ratings: what was said last counts. Words about its resistance go once another one is
+ * estimated; that it passed, or did not, stands until that is said anew.
+ */
 function together(...jobs: (Job | undefined)[]): Rating | undefined {
   const ratings = jobs.flatMap((job) => job?.rating ?? []).sort((a, b) => a.at - b.at);
   if (ratings.length === 0) return undefined;
@@ -239,6 +245,7 @@ function together(...jobs: (Job | undefined)[]): Rating | undefined {
 interface SaidRating {
   readonly score_ia_résistance?: number | null | undefined;
   readonly ia_narrative?: string | null | undefined;
+  readonly validé?: boolean | null | undefined;
 }
 
 /** The recommended jobs that have a name, the first few. */
@@ -254,10 +261,11 @@ function jobsIn(recommended: NonNullable<Parameters<typeof namesOf>[0]>, at: num
 function jobOf(said: string | undefined, rating: SaidRating, at: number): Job | undefined {
   const métier = cut(said ?? "");
   if (!métier) return undefined;
-  const { score_ia_résistance, ia_narrative } = rating;
+  const { score_ia_résistance, ia_narrative, validé } = rating;
   const rated = {
     ...(score_ia_résistance != null && { score_ia_résistance }),
     ...(ia_narrative && { ia_narrative: cut(ia_narrative, kept.narrative) }),
+    ...(validé != null && { validé }),
   };
   return { métier, ...(Object.keys(rated).length > 0 && { rating: { at, ...rated } }) };
 }

@@ -1,6 +1,6 @@
 import type { App } from "../apps.ts";
 import type { TransitionContext } from "../events/transition-context.ts";
-import type { Profile } from "./profile.ts";
+import type { Choice, Profile } from "./profile.ts";
 
 /** A job that AI rather leaves alone: its resistance, from 0 to 1, is above the middle. */
 const resistant = 0.5;
@@ -38,14 +38,16 @@ function contextForCv({ choix, ...profile }: Profile): TransitionContext {
     compétences_à_valoriser: choix?.compétences_à_valoriser ??
       profile.compétences_à_valoriser ?? profile.compétences,
     skills_to_highlight: choix?.skills_to_highlight ?? profile.skills_to_highlight,
-    transition_narrative: choix && `Reconversion vers ${choix.métier} validée par Phoenix Aube`,
+    transition_narrative: choix &&
+      `Reconversion vers ${choix.métier}${isRefused(choix) ? "" : " validée par Phoenix Aube"}`,
     ia_resistance_score: choix?.rating?.score_ia_résistance,
   });
 }
 
 function contextForLetters({ choix, ...profile }: Profile): TransitionContext {
   return known({
-    reconversion_story: choix && `Transition validée vers ${choix.métier}`,
+    reconversion_story: choix &&
+      `Transition ${isRefused(choix) ? "" : "validée "}vers ${choix.métier}`,
     ia_narrative: choix?.rating?.ia_narrative ??
       (resists(choix) ? "Métier choisi résistant aux disruptions IA" : undefined),
     motivation_context: [...profile.motivations ?? [], ...profile.valeurs ?? []].map(worded),
@@ -60,6 +62,11 @@ function contextForRise({ choix, ...profile }: Profile): TransitionContext {
     anxiety_level: profile.anxiety_level,
     growth_areas: profile.gaps,
   });
+}
+
+/** Whether Aube has said that the job did not pass. */
+function isRefused(choix: Choice): boolean {
+  return choix.rating?.validé === false;
 }
 
 function resists(choix: Profile["choix"]): boolean {

@@ -77,7 +77,10 @@ function targetsOf(handlings: readonly Handling[]): string[] {
   return handlings.flatMap((each) => each.kind === "transition" ? [each.target_app] : []);
 }
 
-function contextTo(target: string, handlings: readonly Handling[]): unknown {
+function contextTo(
+  target: string,
+  handlings: readonly Handling[],
+): Record<string, unknown> | undefined {
   return handlings.flatMap((each) =>
     each.kind === "transition" && each.target_app === target ? [each.context] : []
   )[0];
@@ -191,6 +194,29 @@ test("given nothing but the choice, then what nobody said is left out", () => {
     reconversion_story: "Transition validée vers Data Scientist",
   });
   expect(contextTo("rise", effects)).toEqual({ transformation_goal: "Data Scientist" });
+});
+
+test("given a job of which Aube said last that it did not pass, then nobody is told that it is validated", () => {
+  const verdict = (validé: boolean | null, métier = "Coach") => ({
+    event_type: "validation_ia_effectuée",
+    payload: { métier, validé },
+  });
+  const sentences = (...said: Said[]) => {
+    const effects = happen(given(...said), chosen("Coach", { score_ia_résistance: 0.1 }));
+    return [
+      contextTo("cv", effects)?.transition_narrative,
+      contextTo("letters", effects)?.reconversion_story,
+    ];
+  };
+  const refused = ["Reconversion vers Coach", "Transition vers Coach"];
+  const passed = [
+    "Reconversion vers Coach validée par Phoenix Aube",
+    "Transition validée vers Coach",
+  ];
+  expect(sentences(verdict(false))).toEqual(refused);
+  expect(sentences(verdict(true), verdict(false), verdict(null))).toEqual(refused);
+  expect(sentences(verdict(false), verdict(true))).toEqual(passed);
+  expect(sentences(verdict(false, "Boulanger"), verdict(null))).toEqual(passed);
 });
 
 test("whatever was said before, contexts pass the catalogue's schema and hold nothing empty", () => {
