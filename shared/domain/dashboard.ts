@@ -1,6 +1,7 @@
 import { type JourneyReport, progressOf, reportJourney, statusOf } from "./journey-report.ts";
 import { nextActions } from "./next-actions.ts";
 import type { State } from "./reactor.ts";
+import { lastTimeIn, readActivity } from "./reactors/activity.ts";
 import { readJourney } from "./reactors/journey.ts";
 import type { Settings } from "./settings.ts";
 
@@ -27,7 +28,8 @@ export interface Dashboard {
 
 /** A user's journey, from what the reactors remember. */
 export function journeyOf(states: State, now: number, settings: Settings): JourneyReport {
-  return reportJourney(readJourney(states), now, settings.journey);
+  const activeAt = lastTimeIn("aube", readActivity(states));
+  return reportJourney(readJourney(states), activeAt, now, settings.journey);
 }
 
 /** A user's dashboard, from what the reactors remember. */

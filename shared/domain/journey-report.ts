@@ -26,10 +26,11 @@ export interface JourneyReport {
  * A step took the minutes that the app counted, or else the time since the step before, where that is no longer than
  * `pause_minutes`; beyond it the user had left. The total also has the time between steps that the app did not count.
  *
- * @param now milliseconds since 1970
+ * @param activeAt when the user last did anything in Aube, and `now`: milliseconds since 1970
  */
 export function reportJourney(
   journey: Journey,
+  activeAt: number | undefined,
   now: number,
   { blockage_minutes, pause_minutes }: Settings["journey"],
 ): JourneyReport {
@@ -40,9 +41,10 @@ export function reportJourney(
 
   const current = currentStep(journey);
   if (current && journey.heard_at !== undefined) {
-    const silence = (now - journey.heard_at) / minute;
+    const since = (now - journey.heard_at) / minute;
+    const silence = Math.min(since, (now - (activeAt ?? -Infinity)) / minute);
     if (silence > pause_minutes) exits.push(current);
-    else if (silence > blockage_minutes) blockages.push(current);
+    else if (since > blockage_minutes) blockages.push(current);
   }
 
   const points_de_sortie = exits.map((step) => step.replace(participle, ""));

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { day, minute } from "../../../shared/domain/duration.ts";
-import { progressOf, reportJourney } from "../../../shared/domain/journey-report.ts";
+import { journeyOf } from "../../../shared/domain/dashboard.ts";
+import { progressOf } from "../../../shared/domain/journey-report.ts";
 import { type JourneyStep, journeySteps } from "../../../shared/domain/journey-steps.ts";
 import { readJourney } from "../../../shared/domain/reactors/journey.ts";
 import { defaultSettings } from "../../../shared/domain/settings.ts";
@@ -30,11 +31,7 @@ function take(
 }
 
 function reportOf(story: Story, minutesLater = 0) {
-  return reportJourney(
-    readJourney(story.state),
-    story.now + minutesLater * minute,
-    defaultSettings.journey,
-  );
+  return journeyOf(story.state, story.now + minutesLater * minute, defaultSettings);
 }
 
 describe("the journey's report", () => {
@@ -116,6 +113,22 @@ describe("the journey's report", () => {
     expect(reportOf(story, 61)).toMatchObject({
       progression: { blocages_identifiés: [], points_de_sortie: ["tests_psychométriques"] },
       recommandations_ux: ["Raccourcir tests psychométriques"],
+    });
+  });
+
+  test("says of a user who does something else in Aube that they are stuck, not that they have left", () => {
+    const story = given(["exploration_commencée"], ["valeurs_explorées", 1]);
+    for (let n = 0; n < 14; n++) {
+      story.passes(5 * minute);
+      story.happens("page.vue", "aube");
+    }
+    expect(reportOf(story).progression).toMatchObject({
+      blocages_identifiés: ["compétences_révélées"],
+      points_de_sortie: [],
+    });
+    expect(reportOf(story, 61).progression).toMatchObject({
+      blocages_identifiés: [],
+      points_de_sortie: ["compétences"],
     });
   });
 
