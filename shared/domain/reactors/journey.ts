@@ -24,6 +24,8 @@ export interface Journey {
   readonly steps: Readonly<Partial<Record<JourneyStep, CompletedStep>>>;
   /** When it began, where that was after another one: what happened before is history. Milliseconds since 1970. */
   readonly since?: number;
+  /** When the first of its events happened that says its `parcours_id`, where the one before had another. Milliseconds since 1970. */
+  readonly named_at?: number;
   /** When the last of its events was received, milliseconds since 1970. */
   readonly heard_at?: number;
   /** The transition that Aube asked for last, by the app that it leads to, in this exploration or before. */
@@ -38,7 +40,7 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 5,
+  version: 6,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
@@ -125,15 +127,20 @@ function fold(journey: Journey, event: StepEvent): Journey {
   const parcours_id = id == null ? undefined : String(id);
   const isOther = parcours_id !== undefined && journey.parcours_id !== undefined &&
     parcours_id !== journey.parcours_id;
+  const { since: begunAt = -Infinity, named_at: namedAt = -Infinity } = journey;
+  const isBefore = isOther
+    ? event.timestamp < latest(journey)
+    : event.timestamp < begunAt || (parcours_id === undefined && event.timestamp < namedAt);
   // What comes late from an exploration before this one is history.
-  if (
-    isOther ? event.timestamp < latest(journey) : event.timestamp < (journey.since ?? -Infinity)
-  ) {
-    return journey;
-  }
+  if (isBefore) return journey;
   const isAnew = event.event_type === "exploration_commencée" &&
     event.timestamp >= (leftAt(journey) ?? Infinity);
 
+  const named_at = isOther
+    ? event.timestamp
+    : parcours_id === undefined
+    ? journey.named_at
+    : journey.named_at && Math.min(journey.named_at, event.timestamp);
   const { asked } = journey;
   const { steps: before, ...rest } = isOther
     ? { steps: {} }
@@ -157,6 +164,7 @@ function fold(journey: Journey, event: StepEvent): Journey {
     ...rest,
     ...(asked && { asked }),
     ...(parcours_id !== undefined && { parcours_id }),
+    ...(named_at !== undefined && { named_at }),
     steps,
     heard_at: event.received_at,
   };

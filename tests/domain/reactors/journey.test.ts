@@ -361,6 +361,40 @@ describe("steps", () => {
     });
     expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
   });
+
+  test("that name no parcours are of the one in which they were done, however late they are told", () => {
+    const steps: [step: JourneyStep, parcours_id?: string][] = [
+      ["exploration_commencée", "one"],
+      ["tests_psychométriques_complétés"],
+      ["métier_choisi"],
+      ["valeurs_explorées", "two"],
+      ["valeurs_explorées", "two"],
+      ["compétences_révélées"],
+    ];
+    const tell = (...order: number[]) => {
+      const story = new Story();
+      for (const n of order) {
+        const [step, parcours_id] = steps[n]!;
+        story.happens(step, "aube", {
+          timestamp: story.now + (n - 60) * minute,
+          payload: {
+            ...(step === "métier_choisi" && { métier: "Coach" }),
+            ...(parcours_id && { parcours_id }),
+            durée_minutes: n,
+          },
+        });
+      }
+      return reportOf(story);
+    };
+    const inOrder = tell(0, 1, 2, 3, 4, 5);
+    expect(inOrder.progression).toMatchObject({
+      étapes_complétées: ["valeurs_explorées", "compétences_révélées"],
+      temps_par_étape: { valeurs_explorées: 3 + 4 },
+    });
+    for (const order of [[0, 1, 3, 2, 4, 5], [0, 4, 2, 3, 5, 1], [0, 4, 5, 3, 2, 1]]) {
+      expect(tell(...order), order.join()).toEqual(inOrder);
+    }
+  });
 });
 
 describe("the last step", () => {
