@@ -68,6 +68,7 @@ const event: fc.Arbitrary<Event> = fc.constantFrom(...types).chain((event_type) 
     at: fc.oneof(
       fc.integer({ min: 0, max: 3 * day }),
       fc.integer({ min: 0, max: 100 * day }),
+      fc.integer({ min: 0, max: 1000 * day }),
       fc.constant(1000 * 365 * day),
     ),
   }).map(({ user, at, ...fields }) => ({
@@ -529,6 +530,48 @@ test("what was paid before the first day of 1970 is counted on its day", async (
   await publish(database, eventOf(user, { ...more, timestamp: "1969-12-01T10:00:00.000Z" }));
   await drain(database, [nudges]);
   expect(await wrong()).toEqual([]);
+});
+
+test("what was paid longer than any period before its user came back is left out, early, late and anew", async () => {
+  const user = crypto.randomUUID();
+  const at = (days: number) => new Date(now - days * day).toISOString();
+  const used = (app_source: string, days: number) =>
+    eventOf(user, { app_source, event_type: "page.vue", timestamp: at(days) });
+  const paid = (days: number) =>
+    eventOf(user, {
+      app_source: "website",
+      event_type: "subscription.activated",
+      payload: { amount_eur: 5 },
+      timestamp: at(days),
+    });
+  const revenue = async (...events: Event[]) => {
+    for (const each of events) {
+      await publish(database, each);
+      await drain(database, [nudges]);
+      expect(await wrong()).toEqual([]);
+    }
+    const rows = await database`
+      select ((now() at time zone 'UTC')::date - day)::int as days, key, count::int from flywheel.current_rollups
+      where figure = 'revenue' order by key, day`;
+    return rows.map(({ days, key, count }) => `${key}: ${count} ${days} days ago`);
+  };
+  const first = [used("cv", 900), paid(800), paid(450), paid(400)];
+  expect(await revenue(...first)).toEqual(["1: 2 900 days ago"]);
+  const found = ["1: 1 450 days ago", "1: 1 400 days ago"];
+  expect(await revenue(used("cv", 100))).toEqual(found);
+  expect(await revenue(used("letters", 34))).toEqual([...found, "2: 1 400 days ago"]);
+  const late = ["1: 1 800 days ago", ...found];
+  expect(await revenue(used("cv", 790))).toEqual([...late, "2: 1 400 days ago"]);
+  await database`select flywheel.reprocess(${user})`;
+  expect(await revenue(paid(1))).toEqual([
+    ...late,
+    "1: 1 34 days ago",
+    "2: 1 400 days ago",
+    "2: 1 100 days ago",
+  ]);
+  await database`select flywheel.erase_user(${user}, 'asked for')`;
+  await mergeAll();
+  expect(await database`select * from flywheel.rollups`).toEqual([]);
 });
 
 test("a user of more apps and types than are remembered is counted as the log says, early, late and anew", async () => {

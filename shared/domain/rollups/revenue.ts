@@ -1,15 +1,19 @@
-import { type CountedEvent, dayOf, hundredthsIn } from "./counted-event.ts";
+import { type CountedEvent, dayOf, flywheelApp, hundredthsIn } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
 import { moveUser, type Presence } from "./presence.ts";
 
 /** What the user paid by day, as long as a later use of a product may still move it. */
 export type Paid = readonly (readonly [day: number, cents: number, payments: number])[];
 
+/** How long a payment waits for it: no period reaches further back, though what is stamped a little ahead of the clock be of tomorrow. */
+const waitDays = 367;
+
 const products: ReadonlySet<string> = new Set(["aube", "cv", "letters", "rise"]);
 
 /**
  * Users of one product and of several, and what they paid: by the last day from which a period that begins then finds them as such.
  * A period finds a user of two products if it begins by the last day of the one that they used less lately.
+ * What they paid waits where it is found until they use them again; what has waited for longer than any period is found nowhere.
  */
 export function countRevenue(
   paid: Paid,
@@ -22,18 +26,24 @@ export function countRevenue(
   const isMoved = before !== after && products.has(event.app_source);
   if (payment === undefined && !isMoved) return paid;
   const [was, is] = [lastDaysOfProducts(before), lastDaysOfProducts(after)];
+  const all = payment ? withPayment(paid, payment) : paid;
+  const latest = Math.max(is[0] ?? -Infinity, ...all.map(([day]) => day));
+  const isOver = (day: number) => day <= latest - waitDays;
   for (const many of [1, 2]) {
     const [from, to, key] = [was[many - 1], is[many - 1], String(many)];
     moveUser(add, { figure: "products", key }, from, to);
-    for (const [day, cents, payments] of from === to ? [] : paid) {
-      addPayments(add, key, earlier(day, from), -cents, -payments);
-      addPayments(add, key, earlier(day, to), cents, payments);
+    for (const [day, cents, payments] of paid) {
+      const counted = earlier(day, from);
+      // Once it is found on its own day it stays there.
+      const counts = counted !== day && isOver(day) ? undefined : earlier(day, to);
+      if (counted === counts) continue;
+      addPayments(add, key, counted, -cents, -payments);
+      addPayments(add, key, counts, cents, payments);
     }
     if (payment) addPayments(add, key, earlier(payment[0], to), payment[1], 1);
   }
-  const [, second] = is;
-  const mayMove = ([day]: Paid[number]) => second === undefined || day > second;
-  return payment ? withPayment(paid, payment).filter(mayMove) : paid.filter(mayMove);
+  const [, second = -Infinity] = is;
+  return all.filter(([day]) => day > second && !isOver(day));
 }
 
 /** The last day in each product that was used, the latest first. */
@@ -59,9 +69,10 @@ function addPayments(
 }
 
 function paymentOf(
-  { event_type, payload, at }: CountedEvent,
+  { app_source, event_type, payload, at }: CountedEvent,
 ): [day: number, cents: number] | undefined {
-  if (event_type !== "subscription.activated") return undefined;
+  // The flywheel is paid nothing, and what it tells comes in no order with the rest.
+  if (event_type !== "subscription.activated" || app_source === flywheelApp) return undefined;
   const cents = hundredthsIn(payload.amount_eur, 0, 1_000_000);
   return cents === undefined ? undefined : [dayOf(at), cents];
 }

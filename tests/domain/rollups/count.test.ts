@@ -67,7 +67,8 @@ const anyEvent: fc.Arbitrary<Event> = fc.record({
     ),
     fc.jsonValue() as fc.Arbitrary<unknown>,
   ),
-  at: fc.integer({ min: -400, max: 100 }).map((days) => monday + days * day / 3),
+  at: fc.tuple(fc.integer({ min: -400, max: 100 }), fc.constantFrom(day / 3, 3 * day))
+    .map(([times, step]) => monday + times * step),
   is_new: fc.boolean(),
 });
 
@@ -159,6 +160,16 @@ test("ten thousand apps, types, payments and transitions are remembered in no mo
     }).flat();
   const size = (length: number) => JSON.stringify(counted(story(length)).memory).length;
   expect(size(10_000)).toBeLessThan(size(1000) * 1.1);
+});
+
+test("a payment a day is remembered for as long as a period may ask for it, and costs no more after ten thousand", () => {
+  const pay = (n: number) =>
+    event("subscription.activated", n * day, { payload: { amount_eur: 5 } });
+  const days = (length: number) => Array.from({ length }, (_, n) => pay(n));
+  const { memory } = counted(days(10_000));
+  expect(memory!.paid).toHaveLength(367);
+  const { rows } = countBatch(memory, [event("cv.generated", 10_000 * day, { app_source: "cv" })]);
+  expect(rows.length).toBeLessThan(1000);
 });
 
 test("nothing is added where an event happened before one that came earlier: the database counts the user", () => {
@@ -260,6 +271,32 @@ describe("figures", () => {
       [0, "", "2", 1, 0, "999"],
       [1, "", "1", 1, 0, "999"],
     ]);
+  });
+
+  test("leave out what was paid longer than any period before several products find it", () => {
+    const pay = (days: number) =>
+      event("subscription.activated", days * day, {
+        app_source: "website",
+        payload: { amount_eur: 5 },
+      });
+    const cv = (days: number) => event("cv.generated", days * day, { app_source: "cv" });
+    const aube = (days: number) => event("page.vue", days * day);
+    const on = (
+      days: number,
+      many: number,
+      times = 1,
+    ) => [days, "", String(many), times, 0, String(times * 500)];
+    const revenue = (...events: Event[]) => rowsOf("revenue", ...events.map((each) => [each]));
+    expect(revenue(cv(0), pay(1), cv(367))).toEqual([on(1, 1)]);
+    expect(revenue(cv(0), pay(1), cv(368))).toEqual([]);
+    expect(revenue(cv(0), pay(1), pay(367))).toEqual([on(0, 1, 2)]);
+    expect(revenue(cv(0), pay(1), pay(368)), "the later one").toEqual([on(0, 1)]);
+    const several = [cv(0), aube(1), pay(2), aube(368)];
+    expect(revenue(...several)).toEqual([on(0, 2), on(2, 1)]);
+    expect(revenue(...several, cv(368))).toEqual([on(2, 1), on(2, 2)]);
+    expect(revenue(...several, cv(369))).toEqual([on(2, 1)]);
+    expect(revenue(cv(0), aube(0), pay(0), pay(1000)), "what has been found stays")
+      .toEqual([on(0, 1, 2), on(0, 2, 2)]);
   });
 
   test("follow a transition from request to acceptance and to the user's return after 30 days", () => {
