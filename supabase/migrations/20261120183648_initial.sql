@@ -3917,14 +3917,33 @@ as $$
     select
       p.user_id,
       p.last_day,
+      max(p.last_day) over (partition by p.user_id) as latest_day,
       row_number() over (partition by p.user_id order by p.last_day desc) as many
     from presence as p
     where p.app_source in ('aube', 'cv', 'letters', 'rise')
   ),
   payment as (
-    select e.user_id, e.day, flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000) as cents
-    from event as e
-    where e.event_type = 'subscription.activated'
+    select y.*, max(y.day) over (partition by y.user_id) as latest_day
+    from (
+      select
+        e.user_id,
+        e.day,
+        case
+          when e.event_type = 'subscription.activated' then flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000)
+        end as cents,
+        -- Counts alone are taken back as the window moves on.
+        (count(*) filter (where e.app_source = 'aube') over soon > 0)::integer
+        + (count(*) filter (where e.app_source = 'cv') over soon > 0)::integer
+        + (count(*) filter (where e.app_source = 'letters') over soon > 0)::integer
+        + (count(*) filter (where e.app_source = 'rise') over soon > 0)::integer as products
+      from event as e
+      where e.app_source in ('aube', 'cv', 'letters', 'rise')
+        or e.event_type = 'subscription.activated' and e.app_source <> 'flywheel'
+      window soon as (
+        partition by e.user_id order by e.day range between current row and interval '366 days' following
+      )
+    ) as y
+    where y.cents is not null
   ),
   transition as (
     select
@@ -4038,7 +4057,7 @@ as $$
   select 'revenue', least(y.day, p.last_day), '', p.many::text, count(*), 0, sum(y.cents), null
   from payment as y
   join product as p on p.user_id = y.user_id and p.many <= 2
-  where y.cents is not null
+  where p.many <= y.products or y.day > greatest(y.latest_day, p.latest_day) - 367
   group by 2, p.many
   union all
   select 'transition', t.day, '', '', count(*), 0, 0, null
@@ -4086,7 +4105,7 @@ step (week, step): users whose first exploration_commencée happened in that wee
 exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
 job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
 products (day, 1 or 2): users by the last day in the product that they used last, or last but one; products are aube, cv, letters and rise.
-revenue (day, 1 or 2): subscription.activated events with amount_eur, by the earlier of their day and that last day; total: cents.
+revenue (day, 1 or 2): subscription.activated events with amount_eur, but for the flywheel''s, by the earlier of their day and that last day; total: cents. One whose user uses no product, or not two, in the 366 days after it counts until they have paid or used one later than that: no period reaches further back.
 transition (day): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
 transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
 transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.

@@ -299,8 +299,10 @@ function texts(said: readonly string[] | null | undefined): string[] {
 
 function cut(said: string, length: number = kept.text): string {
   const text = inOneLine(said);
+  if (text.length <= length) return text;
   // By code points, so that no character is cut in half.
-  return text.length <= length ? text : [...text].slice(0, length - 1).join("") + "…";
+  const characters = [...text];
+  return characters.length <= length ? text : characters.slice(0, length - 1).join("") + "…";
 }
 
 const blank = /[\s\p{Cc}]+/gu;

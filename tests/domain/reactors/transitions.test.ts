@@ -140,6 +140,21 @@ describe("given an exploration", () => {
     });
   });
 
+  test.each([10, 60, 100])(
+    "when a job's name has %i bold letters, then all of it is handed over",
+    (length) => {
+      const métier = "𝗖".repeat(length);
+      const effects = happen(new Story(), chosen(métier));
+      expect(targetsOf(effects)).toEqual(["cv", "letters", "rise"]);
+      expect(contextTo("cv", effects)).toMatchObject({ métier_choisi: métier });
+    },
+  );
+
+  test("when a job's name is longer than any, then its beginning is handed over", () => {
+    const effects = happen(new Story(), chosen("𝗖".repeat(101)));
+    expect(contextTo("cv", effects)).toMatchObject({ métier_choisi: "𝗖".repeat(99) + "…" });
+  });
+
   test("when a job is chosen that AI threatens, then nobody is told that it resists", () => {
     const effects = happen(new Story(), chosen("Traducteur", { score_ia_résistance: 0.3 }));
     expect(contextTo("letters", effects)).not.toHaveProperty("ia_narrative");
