@@ -63,6 +63,16 @@ test.each(["?x=1", "?", "#here", "#"])(
   },
 );
 
+test.each(["ops:sEcRet@", "sEcRet@", ":sEcRet@"])(
+  "the functions' URL, which the plan prints, has nothing to hide: %s",
+  (login) => {
+    const url = `https://${login}phoenix.example/functions/v1`;
+    const { settings, problems } = readSettings({ PHOENIX_FUNCTIONS_URL: url }, []);
+    expect(problems).toEqual(["PHOENIX_FUNCTIONS_URL must not have a user or a password"]);
+    expect(describeSettings(settings, problems).join("\n")).not.toContain("sEcRet");
+  },
+);
+
 const STAGING = "abcdefghijklmnopqrst";
 const PRODUCTION = "zzzzzzzzzzzzzzzzzzzz";
 

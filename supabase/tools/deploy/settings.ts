@@ -26,6 +26,11 @@ const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" })
 // They travel through a dotenv file in single quotes.
 const token = z.string().regex(/^[^\s']+$/, "must not contain spaces or quotes");
 
+function hasNoLogin(text: string): boolean {
+  const url = URL.parse(text);
+  return !url?.username && !url?.password;
+}
+
 /** Every variable the command reads, in the order of the plan. */
 export const VARIABLES = {
   SUPABASE_PROJECT_REF: {
@@ -50,8 +55,11 @@ export const VARIABLES = {
     toFunctions: false,
   },
   PHOENIX_FUNCTIONS_URL: {
-    // Paths are appended to it.
-    schema: httpUrl.regex(/^[^?#]*$/, "must not have a query or a fragment"),
+    // Paths are appended to it, and the plan prints it whole, as do the database and QStash.
+    schema: httpUrl.regex(/^[^?#]*$/, "must not have a query or a fragment").refine(
+      hasNoLogin,
+      "must not have a user or a password",
+    ),
     neededBy: [],
     shown: "as URL",
     toFunctions: true,
