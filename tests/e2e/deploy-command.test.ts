@@ -282,6 +282,20 @@ test("gives the functions no doorbell secret that the vault does not keep", asyn
   expect(project.api.writes).toEqual([]);
 });
 
+test("gives the functions no doorbell secret but the one that the vault keeps", async () => {
+  const project = await emptyProject();
+  await project.sql`select vault.create_secret(${"a".repeat(32)}, 'phoenix_doorbell_secret')`;
+  const give = (secret: string) =>
+    project.deploy(["--yes", "--only", "secrets"], { PHOENIX_DOORBELL_SECRET: secret });
+  const { code, complained } = await give("b".repeat(32));
+  expect(code).toBe(1);
+  expect(complained).toContain(
+    "The vault has another doorbell secret than PHOENIX_DOORBELL_SECRET: run the step vault too, or leave it unset.",
+  );
+  expect(project.api.writes).toEqual([]);
+  expect((await give("a".repeat(32))).code).toBe(0);
+});
+
 test("deploys the functions again when a source changed, or when someone else deployed", async () => {
   const project = await emptyProject();
   await project.deploy(["--yes", "--only", "functions"]);
