@@ -10,13 +10,17 @@ const Failure = z.object({
   }),
 });
 
-/** What the Supabase CLI said when it refused, in one text. */
+/** What the Supabase CLI said when it refused, with its advice in one text. */
 export class SupabaseCliError extends Error {
   override readonly name = "SupabaseCliError";
 
-  /** @param code what the CLI calls it, where it says so */
-  constructor(message: string, readonly code?: string) {
-    super(message);
+  /**
+   * @param refusal what it said without its advice
+   * @param advice what it would do about it, where it says so
+   * @param code what it calls it, where it says so
+   */
+  constructor(readonly refusal: string, readonly advice = "", readonly code = "") {
+    super([refusal, advice].filter(Boolean).join("\n"));
   }
 }
 
@@ -69,7 +73,7 @@ export async function supabaseCliText(
   const failure = Failure.safeParse(lastJsonLine(stdout));
   if (failure.success) {
     const { code, message, suggestion } = failure.data.error;
-    throw new SupabaseCliError([message, suggestion].filter(Boolean).join("\n"), code);
+    throw new SupabaseCliError(message, suggestion, code);
   }
   const said = (new TextDecoder().decode(output.stderr) || stdout).trim();
   throw new SupabaseCliError(said || `supabase ${args[0]} exited with ${output.code}`);

@@ -185,6 +185,35 @@ test("refuses a migration older than what is applied, and says what to do about 
   expect(await project.state()).toEqual(before);
 });
 
+test("refuses to deploy what is older than the database, and has nobody falsify its history", async () => {
+  const project = await emptyProject();
+  await project.deploy(["--yes", "--only", "db"]);
+  await project.sql`
+    insert into supabase_migrations.schema_migrations (version, name)
+    values ('20990101000000', 'newer'), ('20990102000000', 'newest')`;
+  const before = await project.state();
+  const { code, complained } = await project.deploy(["--yes", "--only", "db"]);
+  expect(code).toBe(1);
+  expect(complained).toContain(
+    "The database has migrations that this version does not (20990101000000, 20990102000000): " +
+      "deploy the version that has them; for a rollback run --only functions.",
+  );
+  expect(complained).not.toContain("repair");
+  expect(await project.state()).toEqual(before);
+});
+
+test.each(["db", "vault"])("a wrong password is told as SUPABASE_DB_URL's (%s)", async (step) => {
+  const project = await emptyProject();
+  const url = new URL(project.environment.SUPABASE_DB_URL);
+  url.password = "wrong";
+  const { code, complained } = await project.deploy(["--yes", "--only", step], {
+    SUPABASE_DB_URL: url.href,
+  });
+  expect(code).toBe(1);
+  expect(complained).toMatch(/cannot be planned: SUPABASE_DB_URL: .*authentication failed/);
+  expect(complained).not.toContain("SUPABASE_DB_PASSWORD");
+});
+
 test("does nothing without a yes", async () => {
   const project = await emptyProject();
   const before = await project.state();

@@ -49,32 +49,28 @@ export function hostedProject(options: HostedProjectOptions): HostedProject {
     );
   }
 
-  function push(...flags: string[]): Promise<z.infer<typeof Push>> {
+  async function push(...flags: string[]): Promise<z.infer<typeof Push>> {
     if (!options.databaseUrl) throw new Error("SUPABASE_DB_URL is missing");
     // The password goes by the environment: arguments can be read by every user of the machine.
     const url = new URL(options.databaseUrl);
     const password = decodeURIComponent(url.password);
     url.password = "";
-    return supabaseCli(
-      ["db", "push", `--remote=${url.href}`, ...flags, ...place],
-      Push,
-      password ? { PGPASSWORD: password } : {},
-    );
+    try {
+      return await supabaseCli(
+        ["db", "push", `--remote=${url.href}`, ...flags, ...place],
+        Push,
+        password ? { PGPASSWORD: password } : {},
+      );
+    } catch (error) {
+      throw error instanceof SupabaseCliError ? explainPush(error) : error;
+    }
   }
 
   let digests: Promise<Map<string, string>> | undefined;
 
   return {
     async pendingMigrations() {
-      try {
-        return (await push("--dry-run")).migrations;
-      } catch (error) {
-        // Its advice is to apply them all the same, in an order that no other database has.
-        if (!(error instanceof SupabaseCliError) || error.code !== "DbPushMissingRemoteError") {
-          throw error;
-        }
-        throw new Error(tooOld(error.message.match(/[^/\s]+\.sql/g) ?? []));
-      }
+      return (await push("--dry-run")).migrations;
     },
     async pushMigrations() {
       await push("--yes");
@@ -103,4 +99,26 @@ export function hostedProject(options: HostedProjectOptions): HostedProject {
       }
     },
   };
+}
+
+/** What to do about migrations that cannot be pushed, where the CLI's own advice does harm here. */
+function explainPush(error: SupabaseCliError): Error {
+  switch (error.code) {
+    case "DbPushMissingRemoteError":
+      // Its advice is to apply them all the same, in an order that no other database has.
+      return new Error(tooOld(error.message.match(/[^/\s]+\.sql/g) ?? []));
+    case "DbPushMissingLocalError": {
+      // Its advice is to record them as reverted: they would be applied again, to a database that has what they make.
+      const versions = error.message.match(/\b\d{14}\b/g) ?? [];
+      return new Error(
+        `The database has migrations that this version does not (${versions.join(", ")}): ` +
+          "deploy the version that has them; for a rollback run --only functions.",
+      );
+    }
+    case "DbConnectError":
+      // Its advice is a variable that nothing here reads.
+      return new Error(`SUPABASE_DB_URL: ${error.refusal}`);
+    default:
+      return error;
+  }
 }

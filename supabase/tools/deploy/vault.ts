@@ -11,7 +11,11 @@ export interface Vault {
   write(name: string, value: string, description: string): Promise<void>;
 }
 
-/** Opens the vault of a database for as long as `use` runs. */
+/**
+ * Opens the vault of the database of `SUPABASE_DB_URL` for as long as `use` runs.
+ *
+ * @throws Error naming that variable, since a wrong password is there
+ */
 export async function withVault<Result>(
   databaseUrl: string,
   use: (vault: Vault) => Promise<Result>,
@@ -39,6 +43,9 @@ export async function withVault<Result>(
         else await sql`select vault.create_secret(${value}, ${name}, ${description})`;
       },
     });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new Error(`SUPABASE_DB_URL: ${reason}`, { cause: error });
   } finally {
     await sql.end({ timeout: 5 });
   }
