@@ -35,35 +35,63 @@ test("what boots that were cut short have left is gone, and disturbs no later on
   expect(await readdir(`${folder.path}/postgres`)).toContain("vault.key");
 });
 
-test("a full disk is no reason to delete what is on it", async () => {
+test.each([
+  [
+    'FATAL:  could not write lock file "postmaster.pid": No space left on device',
+    "make room for it",
+  ],
+  [
+    'FATAL:  lock file "postmaster.pid" already exists',
+    "a PostgreSQL of before still runs on it: wait for it or end it",
+  ],
+  [
+    "FATAL:  pre-existing shared memory block (key 16, ID 5) is still in use",
+    "a PostgreSQL of before still runs on it: wait for it or end it",
+  ],
+])("this is no reason to delete the database: %s", async (said, remedy) => {
   await using folder = await tempFolder();
   const cluster = await prepareCluster(folder.path, secrets);
   const { explainFailure } = cluster.service(1, "postgresql://127.0.0.1:1/postgres");
-  expect(
-    explainFailure?.([
-      'FATAL:  could not write lock file "postmaster.pid": No space left on device',
-    ]),
-  ).toMatch(/cannot be started \(FATAL: .*No space left on device\): make room .*nothing is lost/);
+  expect(explainFailure?.([said])).toBe(
+    `The database in ${folder.path}/postgres cannot be started (${said}): ${remedy}, nothing is lost.`,
+  );
 });
 
-test("a lock file that names another program's process keeps no server from starting", async () => {
-  await using folder = await tempFolder();
-  await prepareCluster(folder.path, secrets);
-  // PostgreSQL minds the processes of its own user only.
-  const osUser = await findOsUser();
-  await using other = new Deno.Command("sleep", {
-    args: ["60"],
-    cwd: "/",
-    ...(osUser ? { uid: osUser.uid, gid: osUser.gid } : {}),
-  }).spawn();
-  const lockFile = `${folder.path}/postgres/postmaster.pid`;
-  await Deno.writeTextFile(lockFile, `${other.pid}\n${folder.path}/postgres\n`, { mode: 0o600 });
-  if (osUser) await Deno.chown(lockFile, osUser.uid, osUser.gid);
-
-  const cluster = await prepareCluster(folder.path, secrets);
+async function startAndStop(dataFolder: string): Promise<void> {
+  const cluster = await prepareCluster(dataFolder, secrets);
   const port = freePort();
   const url = `postgresql://${SUPERUSER}:a%20password@127.0.0.1:${port}/postgres`;
   const server = new Service(cluster.service(port, url), () => {}, () => {});
   await server.start();
   await server.stop();
+}
+
+test.each([
+  ["another program's process", "sleep", ["60"]],
+  ["another PostgreSQL's process", "/bin/sh", ["-c", "read -r _ # as of another postgres"]],
+])("a lock file that names %s keeps no server from starting", async (_, command, args) => {
+  await using folder = await tempFolder();
+  await prepareCluster(folder.path, secrets);
+  // PostgreSQL minds the processes of its own user only.
+  const osUser = await findOsUser(`${folder.path}/postgres`);
+  await using other = new Deno.Command(command, {
+    args,
+    cwd: "/",
+    stdin: "piped",
+    ...(osUser ? { uid: osUser.uid, gid: osUser.gid } : {}),
+  }).spawn();
+  const lockFile = `${folder.path}/postgres/postmaster.pid`;
+  await Deno.writeTextFile(lockFile, `${other.pid}\n${folder.path}/postgres\n`, { mode: 0o600 });
+  if (osUser) await Deno.chown(lockFile, osUser.uid, osUser.gid);
+  await startAndStop(folder.path);
+});
+
+test.runIf(Deno.uid() === 0)("root runs a database that another user has made", async () => {
+  await using folder = await tempFolder();
+  await prepareCluster(folder.path, secrets);
+  const { success } = await new Deno.Command("chown", {
+    args: ["-R", "12345:12345", `${folder.path}/postgres`],
+  }).output();
+  expect(success).toBe(true);
+  await startAndStop(folder.path);
 });

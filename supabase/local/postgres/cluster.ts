@@ -48,8 +48,9 @@ export async function prepareCluster(
   dataFolder: string,
   secrets: { databasePassword: string; vaultKey: string },
 ): Promise<PreparedCluster> {
-  const [binaries, osUser] = await Promise.all([findBinaries(), findOsUser()]);
-  const cluster = { folder: join(dataFolder, "postgres"), binaries, osUser };
+  const folder = join(dataFolder, "postgres");
+  const [binaries, osUser] = await Promise.all([findBinaries(), findOsUser(folder)]);
+  const cluster = { folder, binaries, osUser };
   if (osUser) {
     // Entering is not listing: what is secret in here has a mode of its own.
     const { mode } = await Deno.stat(dataFolder);
@@ -157,13 +158,24 @@ function defineService(
     native: true,
     explainFailure: (lines) => {
       const reason = causeIn(lines) ?? "no reason given";
-      const remedy = lines.some((line) => line.includes("No space left on device"))
-        ? "make room for it, nothing is lost."
+      const harmless = HARMLESS.find(({ sign }) => lines.some((line) => sign.test(line)));
+      const remedy = harmless
+        ? `${harmless.remedy}, nothing is lost.`
         : "restore the folder, or delete the data folder to begin anew.";
       return `The database in ${folder} cannot be started (${reason}): ${remedy}`;
     },
   };
 }
+
+/** What keeps a server from starting though there is nothing wrong with its folder. */
+const HARMLESS = [
+  { sign: /No space left on device/, remedy: "make room for it" },
+  {
+    // A backend goes on computing for a while after its server was killed.
+    sign: /lock file .* already exists|shared memory block .* still in use/,
+    remedy: "a PostgreSQL of before still runs on it: wait for it or end it",
+  },
+];
 
 /**
  * Waits for a server that a stack before, cut off without a chance to say goodbye, has left and that is about to stop. Where its
@@ -176,13 +188,21 @@ async function predecessorGone(folder: string): Promise<void> {
   while (performance.now() < deadline && await exists(lockFile)) {
     const pid = Number.parseInt(await Deno.readTextFile(lockFile).catch(() => ""));
     if (!isAlive(pid)) return;
-    if (await isOtherProgram(pid)) return await Deno.remove(lockFile);
+    if (await isOtherProgram(pid, folder)) return await Deno.remove(lockFile);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 
-/** Whether a process is surely no PostgreSQL; in doubt, as where its command line cannot be read, it is one. */
-async function isOtherProgram(pid: number): Promise<boolean> {
+/**
+ * Whether a process is surely not this folder's PostgreSQL, which works within it. Where that cannot be seen, any PostgreSQL is
+ * taken for it; in doubt, as where its command line cannot be read either, so is any program.
+ */
+async function isOtherProgram(pid: number, folder: string): Promise<boolean> {
+  const [own, its] = await Promise.all([
+    Deno.stat(folder),
+    Deno.stat(`/proc/${pid}/cwd`).catch(() => undefined),
+  ]);
+  if (its) return its.dev !== own.dev || its.ino !== own.ino;
   const commandLine = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(async () => {
     const ps = new Deno.Command("ps", { args: ["-o", "args=", "-p", String(pid)], stderr: "null" });
     return new TextDecoder().decode((await ps.output()).stdout);

@@ -9,13 +9,19 @@ export interface OsUser {
 }
 
 /**
- * PostgreSQL refuses to run as root, so root runs it as `postgres`, or as `nobody` where there is no such user.
+ * PostgreSQL refuses to run as root, and as whoever does not own its folder. So root runs it as the folder's owner; for a folder that
+ * is still to be made as `postgres`, or as `nobody` where there is no such user.
  *
  * @returns nothing when this process is not root and the server runs as whoever runs this
  */
-export async function findOsUser(): Promise<OsUser | undefined> {
+export async function findOsUser(folder: string): Promise<OsUser | undefined> {
   if (Deno.uid() !== 0) return undefined;
   const lines = (await Deno.readTextFile("/etc/passwd")).split("\n").map((line) => line.split(":"));
+  const { uid: owner, gid: group } = await Deno.stat(folder).catch(() => ({ uid: 0, gid: 0 }));
+  if (owner) {
+    const name = lines.find(([, , uid]) => Number(uid) === owner)?.[0] ?? String(owner);
+    return { name, uid: owner, gid: group ?? 0 };
+  }
   const entry = lines.find(([name]) => name === "postgres") ??
     lines.find(([name]) => name === "nobody");
   if (!entry) {
