@@ -7,6 +7,8 @@ import { reason, StackError } from "./stack-error.ts";
  */
 export interface DataFolder {
   path: string;
+  /** Whether the stack before was killed, or ended while it was booting: it did not unlock the folder. */
+  wasCutOff: boolean;
   unlock(): void;
 }
 
@@ -31,14 +33,23 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
       `A stack already runs on ${path} (process ${pid}): stop it, or set PHOENIX_DATA_DIR to another folder.`,
     );
   }
+  let wasCutOff: boolean;
   try {
+    wasCutOff = (await file.stat()).size > 0;
     await file.truncate();
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
   } catch (error) {
     file.close();
     throw unusable(path, error);
   }
-  return { path, unlock: () => file.close() };
+  return {
+    path,
+    wasCutOff,
+    unlock() {
+      file.truncateSync();
+      file.close();
+    },
+  };
 }
 
 /** Takes the lock, unless somebody holds it longer than the moment that isLocked() does. */
@@ -85,9 +96,24 @@ export function makePrivateFolder(path: string): void {
   }
 }
 
+/**
+ * What came of work on files of a data folder.
+ *
+ * @throws StackError in one line, whatever kept the work from being done
+ */
+export async function inDataFolder<Result>(path: string, work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof StackError ? error : unusable(path, error);
+  }
+}
+
 function unusable(path: string, error: unknown): StackError {
+  const why = reason(error);
+  const room = why.includes("No space left on device") ? "make room for it, or " : "";
   return new StackError(
-    `The data folder ${path} cannot be used (${reason(error)}): set PHOENIX_DATA_DIR to another.`,
+    `The data folder ${path} cannot be used (${why}): ${room}set PHOENIX_DATA_DIR to another.`,
   );
 }
 

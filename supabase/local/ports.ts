@@ -22,6 +22,25 @@ export function isPortFree(port: number): boolean {
   }
 }
 
+/**
+ * Waits until none of these ports is in use, for a while: whoever was left by a supervisor that was killed ends within a moment.
+ *
+ * @param ports 0 is none
+ */
+export async function portsFree(ports: readonly number[], withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  const inUse = (port: number) => {
+    try {
+      return port !== 0 && !isPortFree(port);
+    } catch {
+      return false;
+    }
+  };
+  while (ports.some(inUse) && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
 /** A port that is free now and that nobody in this process was given before. */
 export function freePort(): number {
   for (let attempt = 0; attempt < 1_000; attempt++) {

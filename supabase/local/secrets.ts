@@ -35,7 +35,9 @@ export async function readOrMakeSecrets(folder: string): Promise<Secrets> {
   });
   if (kept === undefined) {
     const made = await makeSecrets();
-    await Deno.writeTextFile(path, JSON.stringify(made, null, 2) + "\n", { mode: 0o600 });
+    // Written aside and then renamed, so that a full disk or a boot that is cut short leaves no half of them behind.
+    await Deno.writeTextFile(`${path}.new`, JSON.stringify(made, null, 2) + "\n", { mode: 0o600 });
+    await Deno.rename(`${path}.new`, path);
     return made;
   }
   try {

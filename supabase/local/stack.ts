@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type DataFolder, lockDataFolder } from "./data-folder.ts";
+import { type DataFolder, inDataFolder, lockDataFolder } from "./data-folder.ts";
 import { keepDoorbell } from "./doorbell.ts";
 import { callLoopbackDirectly } from "./loopback.ts";
 import { type LogSink, StackLog } from "./log.ts";
-import { choosePort, freePort } from "./ports.ts";
+import { choosePort, freePort, portsFree } from "./ports.ts";
 import { bootstrap } from "./postgres/bootstrap.ts";
 import { prepareCluster } from "./postgres/cluster.ts";
 import { connect } from "./postgres/connect.ts";
@@ -61,6 +61,8 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+const PREDECESSOR_GONE_WITHIN_MS = 5_000;
+
 /**
  * Boots the whole backend, each service a process of its own, and returns once all of them serve.
  *
@@ -92,10 +94,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 
   try {
-    const plan = await makePlan(folder.path, options);
+    if (folder.wasCutOff) {
+      await portsFree([options.apiPort ?? 0, options.dbPort ?? 0], PREDECESSOR_GONE_WITHIN_MS);
+    }
+    const plan = await inDataFolder(folder.path, makePlan(folder.path, options));
     const env = planEnv(plan);
     await boot(plan, env, options, services, log);
-    await writeStatus(folder.path, env);
+    await inDataFolder(folder.path, writeStatus(folder.path, env));
     const bootMs = Math.round(performance.now() - startedAt);
     log.write("stack", `booted in ${bootMs} ms`);
     return {
@@ -168,7 +173,10 @@ async function boot(
 
   async function startDatabase(): Promise<void> {
     if (plan.without.includes("postgres")) return;
-    const cluster = await prepareCluster(plan.dataDir, plan.secrets);
+    const cluster = await inDataFolder(
+      plan.dataDir,
+      prepareCluster(plan.dataDir, plan.secrets),
+    );
     definitions.set("postgres", cluster.service(plan.ports.database, env.SUPERUSER_DB_URL));
     await start("postgres");
     const admin = connect(env.SUPERUSER_DB_URL);

@@ -1,8 +1,11 @@
 import { existsSync } from "node:fs";
 import { afterEach, expect, test, vi } from "vitest";
 import { isLocked, lockDataFolder } from "../../supabase/local/data-folder.ts";
-import { choosePort } from "../../supabase/local/ports.ts";
+import { choosePort, freePort } from "../../supabase/local/ports.ts";
+import { type Stack, startStack } from "../../supabase/local/stack.ts";
+import { StackError } from "../../supabase/local/stack-error.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { fixtureOptions } from "./fixtures/stack.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -24,10 +27,10 @@ test("a port that was asked for is not handed out as a free one", async () => {
   };
   vi.spyOn(Math, "random").mockReturnValueOnce(0.5);
   const wanted = (await ports()).freePort();
-  const { choosePort, freePort } = await ports();
-  choosePort(wanted, "set PHOENIX_API_PORT to another");
+  const anew = await ports();
+  anew.choosePort(wanted, "set PHOENIX_API_PORT to another");
   vi.spyOn(Math, "random").mockReturnValueOnce(0.5);
-  expect(freePort()).not.toBe(wanted);
+  expect(anew.freePort()).not.toBe(wanted);
 });
 
 test("a folder whose lock cannot be read is not said to be without a stack", async () => {
@@ -64,4 +67,64 @@ test("who asks whether a stack runs does not keep one from starting", async () =
   const stack = await lockDataFolder(folder.path);
   expect(await isLocked(folder.path)).toBe(true);
   stack.unlock();
+});
+
+/** Boots with the database alone, or with nothing. */
+function boot(dataDir: string, what: "database" | "nothing", apiPort = 0): Promise<Stack> {
+  return startStack({
+    ...fixtureOptions(dataDir),
+    apiPort,
+    without: [
+      "net",
+      "gateway",
+      "functions",
+      "qstash",
+      "redis-server",
+      "redis",
+      ...what === "nothing" ? ["postgres" as const] : [],
+    ],
+  });
+}
+
+test.each(
+  [
+    ["secrets.json", "nothing"],
+    ["password", "database"],
+    ["status.json", "nothing"],
+  ] as const,
+)(
+  "a disk that is full when %s is to be written is told in one line, and spoils nothing",
+  async (name, what) => {
+    await using folder = await tempFolder();
+    const write = Deno.writeTextFile;
+    vi.spyOn(Deno, "writeTextFile").mockImplementation(async (path, ...rest) => {
+      if (!String(path).includes(name)) return await write(path, ...rest);
+      await write(path, "");
+      throw new Error("No space left on device (os error 28)");
+    });
+    const failed: unknown = await boot(folder.path, what).catch((error) => error);
+    expect(failed).toBeInstanceOf(StackError);
+    expect((failed as StackError).message).toMatch(
+      /^The data folder .* cannot be used \(No space left .*\): make room for it, or set PHOENIX_DATA_DIR to another\.$/,
+    );
+    vi.restoreAllMocks();
+    await (await boot(folder.path, what)).stop();
+  },
+);
+
+test("a port that a stack before, which was cut off, still holds is waited for", async () => {
+  await using folder = await tempFolder();
+  const port = freePort();
+  const listen = () => Deno.listen({ hostname: "127.0.0.1", port });
+
+  // Ended in order, it has left nothing to wait for.
+  await (await boot(folder.path, "nothing")).stop();
+  const somebody = listen();
+  await expect(boot(folder.path, "nothing", port)).rejects.toThrow(`Port ${port} is in use`);
+  somebody.close();
+
+  await Deno.writeTextFile(`${folder.path}/stack.lock`, "1\n");
+  const left = listen();
+  setTimeout(() => left.close(), 300);
+  await (await boot(folder.path, "nothing", port)).stop();
 });

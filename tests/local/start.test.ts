@@ -92,9 +92,13 @@ test("npm start prints what is where, status repeats it, SIGTERM ends every proc
   expect((await again.outcome).code).toBe(0);
 });
 
-test("when the supervisor is killed, its services end, and the folder can be used at once", async () => {
+test("when the supervisor is killed, its services end, and the folder and the ports can be used at once", async () => {
   await using folder = await tempFolder();
-  const env = { PHOENIX_DATA_DIR: `${folder.path}/data` };
+  const env = {
+    PHOENIX_DATA_DIR: `${folder.path}/data`,
+    PHOENIX_API_PORT: String(freePort()),
+    PHOENIX_DB_PORT: String(freePort()),
+  };
   const first = run("start", env);
   await booted(first);
   const processes = await descendants(first.pid);
