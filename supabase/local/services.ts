@@ -105,7 +105,7 @@ function redisServices({ dataDir, ports }: StackPlan, env: StackEnv): ServiceDef
       cwd: dataFolder,
       isReady: () => isServing(ports.redis),
       stopSignal: "SIGTERM",
-      native: true,
+      tetherSignal: "SIGTERM",
     },
     denoService(
       "redis",

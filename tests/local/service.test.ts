@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { isServing } from "../../supabase/local/postgres/connect.ts";
 import { Service } from "../../supabase/local/supervisor/service.ts";
+import { eventually } from "../support/eventually.ts";
 
 function serviceWithoutAnAnswer(command: string, readyWithinMs = 30_000): Service {
   return new Service(
@@ -47,6 +48,35 @@ test("a service that is being asked whether it serves can be stopped", async () 
   const started = expect(service.start()).rejects.toThrow("stopped while it was starting");
   await service.stop();
   await started;
+});
+
+test("what a killed process has left, and what holds its output, keeps it neither from being started again nor stopped", async () => {
+  const left: number[] = [];
+  const told: string[] = [];
+  const service = new Service(
+    {
+      name: "parent",
+      command: "/bin/sh",
+      args: ["-c", "sleep 30 & echo $!; exec sleep 30"],
+      env: {},
+      isReady: () => Promise.resolve(left.length > 0),
+      stopSignal: "SIGTERM",
+    },
+    (line) => left.push(Number(line)),
+    (line) => told.push(line),
+  );
+  try {
+    await service.start();
+    service.kill("SIGKILL");
+    await eventually(() => left.length === 2);
+    expect(told).toEqual(["parent ended unexpectedly (SIGKILL): starting it again"]);
+    const stopped = performance.now();
+    await service.stop();
+    expect(performance.now() - stopped).toBeLessThan(5_000);
+  } finally {
+    for (const pid of left) Deno.kill(pid, "SIGKILL");
+    await service.stop();
+  }
 });
 
 test("what listens on the database's port and is no database does not serve", async () => {

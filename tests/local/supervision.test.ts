@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { findRedisServer } from "../../supabase/local/redis/find-redis.ts";
 import type { ServiceName } from "../../supabase/local/stack.ts";
 import { eventually } from "../support/eventually.ts";
+import { alive } from "../support/processes.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
 
 let stack: FixtureStack;
@@ -79,6 +80,27 @@ test("a function that crashes comes back, and the others never notice", async ()
     const now = await limits();
     return now !== undefined && now !== before;
   });
+});
+
+test("a function that spins ends with the server of the functions", async () => {
+  const limits = `${stack.env.FUNCTIONS_URL}/limits`;
+  const { pid } = await (await fetch(limits)).json();
+  const abandon = new AbortController();
+  const spinning = fetch(`${limits}/spin`, { signal: abandon.signal }).catch(() => {});
+  try {
+    await eventually(() =>
+      fetch(limits, { signal: AbortSignal.timeout(200) }).then(async (response) => {
+        await response.body?.cancel();
+        return false;
+      }, () => true)
+    );
+    await crash("functions");
+    await eventually(async () => (await alive([pid])).length === 0);
+  } finally {
+    for (const left of await alive([pid])) Deno.kill(left, "SIGKILL");
+    abandon.abort();
+    await spinning;
+  }
 });
 
 test("while the functions are stopped, callers get a 503 that a browser can read", async () => {

@@ -96,6 +96,8 @@ export class EdgeFunction {
         isReady: () => Promise.resolve(instance.origin !== undefined),
         readyWithinMs: BOOT_WITHIN_MS,
         stopSignal: "SIGTERM",
+        // What spins looks at no timer and hears no signal.
+        tetherSignal: "SIGKILL",
       },
       (line) => {
         const port = /^listening on (\d+)$/.exec(line)?.[1];

@@ -155,7 +155,7 @@ function defineService(
     isReady: () => isServing(superuserUrl),
     // Fast shutdown: open transactions are rolled back, everything committed is kept.
     stopSignal: "SIGINT",
-    native: true,
+    tetherSignal: "SIGINT",
     explainFailure: (lines) => {
       const reason = causeIn(lines) ?? "no reason given";
       const harmless = HARMLESS.find(({ sign }) => lines.some((line) => sign.test(line)));

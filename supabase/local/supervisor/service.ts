@@ -20,8 +20,8 @@ export interface ServiceDefinition {
   readyWithinMs?: number;
   /** How it is asked to stop. */
   stopSignal: Deno.Signal;
-  /** A program that is not one of ours and so does not notice when the supervisor is gone. */
-  native?: boolean;
+  /** What ends it when the supervisor is gone, where it may not notice that itself: not one of our programs, or busy for ever. */
+  tetherSignal?: Deno.Signal;
   /** Turns the last lines of a process that ended while starting into a sentence for people, where it knows one. */
   explainFailure?: (lastLines: string[]) => string | undefined;
 }
@@ -38,6 +38,7 @@ export interface ServiceHandle {
 
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 5_000;
+const LAST_LINES_WITHIN_MS = 1_000;
 const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 const HEALTHY_AFTER_MS = 10_000;
@@ -121,7 +122,7 @@ export class Service implements ServiceHandle {
 
   /** Starts the process; the promise resolves when it has ended. */
   async #spawn(): Promise<void> {
-    const { command, args, env, cwd, uid, gid, native, stopSignal } = this.definition;
+    const { command, args, env, cwd, uid, gid, tetherSignal } = this.definition;
     this.#lastLines = [];
     const spawning = new Deno.Command(command, {
       args,
@@ -145,15 +146,20 @@ export class Service implements ServiceHandle {
       return;
     }
     this.#process = process;
-    const cutTether = native ? tether(process.pid, stopSignal) : undefined;
-    const [{ code, signal }] = await Promise.all([
-      process.status,
-      this.#read(process.stdout),
-      this.#read(process.stderr),
+    const cutTether = tetherSignal ? tether(process.pid, tetherSignal) : undefined;
+    const outlived = new AbortController();
+    const reading = Promise.all([
+      this.#read(process.stdout, outlived.signal),
+      this.#read(process.stderr, outlived.signal),
     ]);
+    const { code, signal } = await process.status;
     this.#lastStatus = signal ?? `exit code ${code}`;
     this.#process = undefined;
     await cutTether?.();
+    // What it has left running, such as a killed server's backends, may hold its output for as long as it likes.
+    const timer = setTimeout(() => outlived.abort(), LAST_LINES_WITHIN_MS);
+    await reading;
+    clearTimeout(timer);
   }
 
   async #supervise(firstEnd: Promise<void>, firstServing: Promise<boolean>): Promise<void> {
@@ -213,12 +219,21 @@ export class Service implements ServiceHandle {
     return this.definition.readyWithinMs ?? READY_WITHIN_MS;
   }
 
-  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
-    const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-    for await (const line of lines) {
-      this.#lastLines.push(line);
-      if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
-      this.log(line);
+  /** @param enough ends it before the stream's end */
+  async #read(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    enough: AbortSignal,
+  ): Promise<void> {
+    const lines = stream.pipeThrough(new TextDecoderStream(), { signal: enough })
+      .pipeThrough(new TextLineStream());
+    try {
+      for await (const line of lines) {
+        this.#lastLines.push(line);
+        if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
+        this.log(line);
+      }
+    } catch (error) {
+      if (!enough.aborted) throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * Ties a native program, which does not watch its parent, to the life of this process: a shell waits for the end of its own
- * stdin, which comes when this process is gone, however it went, and then signals the program.
+ * Ties a program that does not watch its parent to the life of this process: a shell waits for the end of its own stdin, which
+ * comes when this process is gone, however it went, and then signals the program.
  *
  * @returns what cuts the tether once the program has ended
  */
