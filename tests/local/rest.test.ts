@@ -202,6 +202,44 @@ describe("rpc", () => {
     expect(await client.rpc("nothing")).toMatchObject({ data: null, error: null });
   });
 
+  test("a function's rows can be counted without being sent", async () => {
+    const { client } = await stack.signUp();
+    for (const text of ["un", "deux"]) await client.rpc("add_note", { note: { text } });
+    const head = { head: true, count: "exact" } as const;
+    const counted = await client.rpc("own_notes", { at_most: 5 }, head);
+    expect(counted).toMatchObject({ error: null, data: null, count: 2 });
+    expect((await client.rpc("own_notes", {}, head).eq("text", "un")).count).toBe(1);
+    expect((await client.rpc("own_notes", { at_most: "many" }, head)).status).toBe(400);
+  });
+
+  test.each([
+    ["table (x integer)", "select generate_series(1, 2)", [{ x: 1 }, { x: 2 }]],
+    ["table (x integer, y integer)", "select 1, 2", [{ x: 1, y: 2 }]],
+    ["(out x integer)", "select 7", { x: 7 }],
+    ["(out x integer, out y integer)", "select 7, 8", { x: 7, y: 8 }],
+    ["public.notes", "select * from public.notes where false", { id: null }],
+    ["setof integer", "select generate_series(1, 2)", [1, 2]],
+    ["table (x integer)", "select generate_series(1, 1001)", { length: 1_000 }],
+    ["setof integer", "select generate_series(1, 1001)", { length: 1_000 }],
+  ])("a function %s as %s answers %j, however it is called", async (returns, answer, expected) => {
+    const name = `shape_${crypto.randomUUID().replaceAll("-", "")}`;
+    const signature = returns.startsWith("(")
+      ? `${name}${returns}`
+      : `${name}() returns ${returns}`;
+    const sql = stack.adminSql({ max: 1 });
+    await sql.unsafe(
+      `create function public.${signature} stable language sql as $$ ${answer} $$`,
+    );
+    await sql.end();
+    for (const get of [false, true]) {
+      const { data } = await eventually(async () => {
+        const answered = await stack.service().rpc(name, {}, { get });
+        return answered.error === null ? answered : undefined;
+      });
+      expect(data).toMatchObject(expected);
+    }
+  });
+
   test("what a function raises is the caller's to read", async () => {
     const { client } = await stack.signUp();
     const { error, status } = await client.rpc("add_note", { note: {} });

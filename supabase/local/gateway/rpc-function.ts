@@ -34,7 +34,12 @@ export async function readFunctions(sql: postgres.Sql): Promise<Map<string, RpcF
         when p.prorettype = 'void'::regtype then 'void'
         else
           case when p.proretset then 'set of ' else '' end
-          || case when t.typtype = 'c' or p.prorettype = 'record'::regtype then 'row' else 'value' end
+          || case
+            -- One that names its columns answers with them, though it be a single one.
+            when t.typtype = 'c' or p.prorettype = 'record'::regtype or p.proargmodes && '{t,b,o}'
+              then 'row'
+            else 'value'
+          end
           || case when p.proretset then 's' else '' end
       end as returns
     from pg_catalog.pg_proc p

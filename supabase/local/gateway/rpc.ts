@@ -3,6 +3,9 @@ import type { Identity } from "./identity.ts";
 import { databaseError, postgrestError } from "./postgrest-error.ts";
 import { readFunctions, type RpcFunction, takes } from "./rpc-function.ts";
 
+/** As `supabase/config.toml` has it, and as Lite does with all else. */
+const MAX_ROWS = 1_000;
+
 /** Plain calls of functions. */
 export interface Rpc {
   /** @returns nothing for a call that is left to Lite */
@@ -134,11 +137,13 @@ function callOf(fn: RpcFunction, names: string[]): string {
     case "value":
       return `select to_json(result.value)::text as body ${from}${call} as result (value)`;
     case "row":
-      return `select row_to_json(result)::text as body ${from}${call} as result`;
+      return `select row_to_json(result)::text as body from (select result.* ${from}${call} as result) as result`;
     case "set of values":
-      return `select coalesce(json_agg(result.value), '[]')::text as body ${from}${call} as result (value)`;
+      return `select coalesce(json_agg(result.value), '[]')::text as body
+        from (select result.value ${from}${call} as result (value) limit ${MAX_ROWS}) as result`;
     case "set of rows":
-      return `select coalesce(json_agg(result), '[]')::text as body ${from}${call} as result`;
+      return `select coalesce(json_agg(result), '[]')::text as body
+        from (select result.* ${from}${call} as result limit ${MAX_ROWS}) as result`;
   }
 }
 
