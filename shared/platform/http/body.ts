@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "./app.ts";
 import { parseJson } from "../parse-json.ts";
-import { HttpError, type Issue } from "./error.ts";
+import { HttpError } from "./error.ts";
 
 /** A body as it was sent and as it reads. */
 export interface JsonBody {
@@ -51,44 +51,45 @@ export async function readJson(context: Context<AppEnv>, maxBytes: number): Prom
   } catch {
     throw new HttpError(400, "invalid_json", "The body is not JSON.");
   }
-  const issue = flawOf(value);
-  if (issue) throw new HttpError(400, "invalid_json", `${issue.field} ${issue.message}.`, [issue]);
+  const path: (string | number)[] = [];
+  const message = flawOf(value, path);
+  if (message) {
+    const field = fieldOf(path);
+    throw new HttpError(400, "invalid_json", `${field} ${message}.`, [{ field, message }]);
+  }
   return { text, value };
 }
 
 // The body, its list of events, an event, and what an event may nest: the database says exactly how much.
 const maxDepth = 64;
 
-/** What a JSON value holds that cannot be stored, or nothing. Walks without recursion: depth is the attack. */
-function flawOf(root: unknown): Issue | undefined {
-  const stack: { value: unknown; field: string; depth: number }[] = [
-    { value: root, field: "", depth: 0 },
-  ];
-  for (let next = stack.pop(); next; next = stack.pop()) {
-    const { value, depth } = next;
-    const field = next.field || "body";
-    if (typeof value === "string") {
-      const flaw = flawOfText(value);
-      if (flaw) return { field, message: flaw };
-    } else if (typeof value === "number") {
-      if (!Number.isFinite(value)) return { field, message: "is beyond the range of a number" };
-    } else if (typeof value === "object" && value !== null) {
-      if (depth >= maxDepth) {
-        return { field, message: `is nested more than ${maxDepth} levels deep` };
-      }
-      for (const [key, child] of Object.entries(value)) {
-        const flaw = flawOfText(key);
-        if (flaw) return { field, message: `has a key that ${flaw}` };
-        const path = Array.isArray(value)
-          ? `${next.field}[${key}]`
-          : next.field
-          ? `${next.field}.${key}`
-          : key;
-        stack.push({ value: child, field: path.slice(0, 200).toWellFormed(), depth: depth + 1 });
-      }
-    }
+/**
+ * What a JSON value holds that cannot be stored, or nothing; `path` leads to it then. Goes no deeper than it allows, and keeps nothing but the
+ * path: a body may hold half a million values.
+ */
+function flawOf(value: unknown, path: (string | number)[]): string | undefined {
+  if (typeof value === "string") return flawOfText(value);
+  if (typeof value === "number") {
+    return Number.isFinite(value) ? undefined : "is beyond the range of a number";
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  if (path.length >= maxDepth) return `is nested more than ${maxDepth} levels deep`;
+  const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
+  for (const key of keys) {
+    const ofKey = typeof key === "string" && flawOfText(key);
+    if (ofKey) return `has a key that ${ofKey}`;
+    path.push(key);
+    const flaw = flawOf((value as Record<string | number, unknown>)[key], path);
+    if (flaw) return flaw;
+    path.pop();
   }
   return undefined;
+}
+
+/** A path as people write it, which need not be whole. */
+function fieldOf(path: readonly (string | number)[]): string {
+  const field = path.map((key) => typeof key === "number" ? `[${key}]` : `.${key}`).join("");
+  return field.replace(/^\./, "").slice(0, 200).toWellFormed() || "body";
 }
 
 // To normalise more takes time with the square of their number; no language writes as many. flywheel.refuse_mark_runs() counts fewer marks:

@@ -1,0 +1,63 @@
+import type { Context } from "hono";
+import { describe, expect, test } from "vitest";
+import type { AppEnv } from "../../shared/platform/http/app.ts";
+import { readJson } from "../../shared/platform/http/body.ts";
+
+const mebibyte = 1_048_576;
+
+/** Reads a body as a function does. */
+function read(body: BodyInit) {
+  const raw = new Request("http://localhost", { method: "POST", body });
+  return readJson({ req: { raw } } as Context<AppEnv>, mebibyte);
+}
+
+test.each([
+  [`"\\u0000"`, "body", "holds a NUL character"],
+  [`{"a":[{"b c":1},{"b c":[0,1e400]}]}`, "a[1].b c[1]", "is beyond the range of a number"],
+  [`[{"0":{"":"\\ud800"}}]`, "[0].0.", "holds a lone surrogate"],
+  [`{"a":{"x\\u0000":1}}`, "a", "has a key that holds a NUL character"],
+  [`{"\\udc00":1}`, "body", "has a key that holds a lone surrogate"],
+  [`${'{"a":'.repeat(64)}[]${"}".repeat(64)}`, "a.".repeat(64).slice(0, -1), "is nested"],
+  [`{"${"é".repeat(300)}":"\\u0000"}`, "é".repeat(200), "holds a NUL character"],
+])("of %s the field %s is named", async (body, field, message) => {
+  await expect(read(body)).rejects.toMatchObject({
+    status: 400,
+    code: "invalid_json",
+    issues: [{ field, message: expect.stringContaining(message) }],
+  });
+});
+
+describe("a mebibyte takes a few times its size to be read, full of", () => {
+  const key = "Ж".repeat(190);
+  const room = mebibyte - 1_000;
+
+  test.each([
+    ["numbers under a long key", "1"],
+    ["lists under a long key", "[]"],
+    ["objects under a long key", "{}"],
+    ["lists of a list under a long key", "[[]]"],
+  ])("%s", async (_, value) => {
+    const body = `{"${key}":[${value}${`,${value}`.repeat(room / (value.length + 1) - 1)}]}`;
+    // A process of its own: whoever takes too much is ended.
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--v8-flags=--max-old-space-size=64", "-A", "-"],
+      cwd: new URL("../..", import.meta.url),
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`
+      import { readJson } from "./shared/platform/http/body.ts";
+      const raw = new Request("http://localhost", { method: "POST", body: ${
+      JSON.stringify(body)
+    } });
+      const { text } = await readJson({ req: { raw } }, ${mebibyte});
+      console.log(text.length);
+    `));
+    await writer.close();
+    const { stdout, stderr } = await child.output();
+    expect(new TextDecoder().decode(stdout).trim(), new TextDecoder().decode(stderr).slice(0, 300))
+      .toBe(String(body.length));
+  });
+});
