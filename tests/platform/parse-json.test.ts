@@ -74,6 +74,16 @@ test("keeps a key called __proto__ a key, beside one that V8 may take for anothe
   expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
 });
 
+test.each([["lists", "[", "]"], ["objects", '{"a":', "}"]])(
+  "reads %s a hundred thousand levels deep beside such a key",
+  (_, begin, end) => {
+    const levels = 100_000;
+    let read = parseJson(`{"\\\\":${begin.repeat(levels)}0${end.repeat(levels)}}`);
+    for (let level = 0; level <= levels; level++) [read] = Object.values(read as object);
+    expect(read).toBe(0);
+  },
+);
+
 test.each(["", "{", `{"a":}`, `{"\\\\":1,}`, `{"\\\\" 1}`])("%j is not JSON", (text) => {
   expect(() => parseJson(text)).toThrow(SyntaxError);
 });
