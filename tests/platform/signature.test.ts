@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readEnv } from "../../shared/platform/env.ts";
 import { createApp } from "../../shared/platform/http/app.ts";
 import { secretOrSigned } from "../../shared/platform/http/signature.ts";
@@ -6,7 +6,10 @@ import { createOnce } from "../../shared/platform/once.ts";
 import { doorbellSignature } from "../support/signatures.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
+});
 
 test("a signature dated ahead is refused a second time for as long as it counts", async () => {
   const secret = "a secret of the doorbell's";
@@ -36,4 +39,44 @@ test("a signature dated ahead is refused a second time for as long as it counts"
   // As long as that another of its time is let in.
   const other = doorbellSignature(secret, body, signedAt + 1);
   expect(await ring(other)).toBe(200);
+});
+
+describe("nobody is listened to before it is known who they are:", () => {
+  const env = readEnv({
+    SUPABASE_DB_URL: "postgres://nowhere",
+    PHOENIX_DOORBELL_SECRET: "a secret of the doorbell's",
+    QSTASH_CURRENT_SIGNING_KEY: "sig_a_key",
+  });
+  const app = createApp("bell");
+  app.post(
+    "/",
+    async (context) =>
+      context.json(await secretOrSigned(context, { env, once: createOnce(undefined) })),
+  );
+
+  test("of whoever shows nothing not a byte is read", async () => {
+    vi.stubEnv("SUPABASE_URL", "http://localhost");
+    vi.stubEnv("SUPABASE_SECRET_KEYS", `{"default":"sb_secret_a_key"}`);
+    let pulled = 0;
+    const body = new ReadableStream({
+      pull(controller) {
+        pulled++;
+        controller.enqueue(new Uint8Array(1_024));
+      },
+    }, { highWaterMark: 0 });
+    const { status } = await app.request("/bell", { method: "POST", body });
+    expect({ status, pulled }).toEqual({ status: 401, pulled: 0 });
+  });
+
+  test.each(["x-phoenix-signature", "upstash-signature"])(
+    "what a forged %s comes with is not looked at",
+    async (header) => {
+      const answer = await app.request("/bell", {
+        method: "POST",
+        body: "{",
+        headers: { [header]: doorbellSignature("another secret", "{") },
+      });
+      expect(answer.status).toBe(401);
+    },
+  );
 });

@@ -38,13 +38,22 @@ export async function readText(context: Context<AppEnv>, maxBytes: number): Prom
 }
 
 /**
- * Reads a request's body as JSON that every part of the system can hold: no NUL, lone surrogate or endless accents in text, no number
- * beyond a double, nesting within reason. An empty body reads as `{}`.
+ * Reads a request's body as {@link readText} and {@link valueOf} do.
  *
  * @throws HttpError 400 with the field, 413 where it is too large
  */
 export async function readJson(context: Context<AppEnv>, maxBytes: number): Promise<JsonBody> {
   const text = await readText(context, maxBytes);
+  return { text, value: valueOf(text) };
+}
+
+/**
+ * Reads a body's text as JSON that every part of the system can hold: no NUL, lone surrogate or endless accents in text, no number
+ * beyond a double, nesting within reason. An empty body reads as `{}`.
+ *
+ * @throws HttpError 400 with the field
+ */
+export function valueOf(text: string): unknown {
   let value: unknown;
   try {
     value = text === "" ? {} : parseJson(text);
@@ -57,7 +66,7 @@ export async function readJson(context: Context<AppEnv>, maxBytes: number): Prom
     const field = fieldOf(path);
     throw new HttpError(400, "invalid_json", `${field} ${message}.`, [{ field, message }]);
   }
-  return { text, value };
+  return value;
 }
 
 // The body, its list of events, an event, and what an event may nest: the database says exactly how much.

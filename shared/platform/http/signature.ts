@@ -8,7 +8,7 @@ import type { Services } from "../services.ts";
 import { sign } from "../sign.ts";
 import type { AppEnv } from "./app.ts";
 import { callerOf } from "./auth.ts";
-import { readJson } from "./body.ts";
+import { readJson, readText, valueOf } from "./body.ts";
 import { HttpError } from "./error.ts";
 
 /** How far a signed request's time may be from ours, in seconds; a signature is refused a second time while it counts. */
@@ -28,14 +28,15 @@ export async function secretOrSigned(
   { env, once }: Pick<Services, "env" | "once">,
   { maxBytes = 65_536, doorbell: isHeard = true }: { maxBytes?: number; doorbell?: boolean } = {},
 ): Promise<unknown> {
-  const { text, value } = await readJson(context, maxBytes);
   const doorbell = isHeard ? context.req.header("x-phoenix-signature") : undefined;
   const qstash = context.req.header("upstash-signature");
   if (doorbell === undefined && qstash === undefined) {
     await callerOf(context, "secret");
-    return value;
+    return (await readJson(context, maxBytes)).value;
   }
 
+  // What nobody has signed is not worth being parsed.
+  const text = await readText(context, maxBytes);
   const id = doorbell !== undefined
     ? checkDoorbell(doorbell, text, env.PHOENIX_DOORBELL_SECRET)
     : await checkQStash(qstash ?? "", text, context.req, env);
@@ -43,7 +44,7 @@ export async function secretOrSigned(
   if (!(await once.firstTime(`signature:${id}`, 2 * tolerance))) {
     throw refused("The signature was used before.");
   }
-  return value;
+  return valueOf(text);
 }
 
 /** The doorbell's signature is that of {@link sign}: @returns what names this sending */
