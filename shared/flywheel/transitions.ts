@@ -47,6 +47,15 @@ export const transitionRequest = z.strictObject({
 
 export type TransitionRequest = z.output<typeof transitionRequest>;
 
+/** Where a page ended: what the order goes by, so that it does not matter whether that transition is still there. */
+const place = z.templateLiteral([z.iso.datetime({ precision: 6 }), "_", z.guid()])
+  // There is no such year.
+  .refine((text) => !text.startsWith("0000"))
+  .transform((text) => {
+    const [requested_at, transition_id] = text.split("_") as [string, string];
+    return { requested_at, transition_id };
+  });
+
 /** Which transitions to list. */
 export const transitionsQuery = z.object({
   target_app: app.optional(),
@@ -56,7 +65,7 @@ export const transitionsQuery = z.object({
   /** At most: a page ends before where its contexts are large. */
   limit: z.coerce.number().int().min(1).max(200).default(50),
   /** The `next` of the page before. */
-  before: z.guid().optional(),
+  before: place.optional(),
 });
 
 export type TransitionsQuery = z.output<typeof transitionsQuery>;
@@ -108,35 +117,35 @@ export async function listTransitions(
   userId: string | undefined,
   query: TransitionsQuery,
 ): Promise<{ transitions: Transition[]; next: string | null }> {
-  const isTheirs = userId === undefined ? sql`` : sql`and user_id = ${userId}`;
   const order = sql`requested_at desc, transition_id desc`;
   const page = pageOf(sql, {
     rows: sql`
       select *
       from public.phoenix_transitions
       where true
-        ${isTheirs}
+        ${userId === undefined ? sql`` : sql`and user_id = ${userId}`}
         ${query.target_app === undefined ? sql`` : sql`and target_app = ${query.target_app}`}
         ${query.status === undefined ? sql`` : sql`and status = ${query.status}`}
         ${
       query.before === undefined ? sql`` : sql`
-        and (requested_at, transition_id) < (
-          select requested_at, transition_id
-          from public.phoenix_transitions
-          where transition_id = ${query.before} ${isTheirs}
-        )`
+        and (requested_at, transition_id)
+          < (${query.before.requested_at}::text::timestamptz, ${query.before.transition_id})`
     }
     `,
     bytes: sql`octet_length(context::text)`,
     order,
     limit: query.limit,
   });
-  const rows = await sql<(Transition & { has_more: boolean })[]>`
-    select ${columns(sql)}, has_more from (${page}) as p order by ${order}
+  const rows = await sql<(Transition & { has_more: boolean; place: string })[]>`
+    select
+      ${columns(sql)}, has_more,
+      to_char(requested_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '_' || transition_id as place
+    from (${page}) as p
+    order by ${order}
   `;
   return {
-    transitions: rows.map(({ has_more: _, ...transition }) => transition),
-    next: rows.at(-1)?.has_more ? rows.at(-1)!.transition_id : null,
+    transitions: rows.map(({ has_more: _, place: __, ...transition }) => transition),
+    next: rows.at(-1)?.has_more ? rows.at(-1)!.place : null,
   };
 }
 

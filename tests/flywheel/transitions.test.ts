@@ -176,8 +176,6 @@ test("two users whose events have the same event_id have transitions of their ow
   const [own, other] = await Promise.all(users.map((user) => rowsOf(user)));
   expect(other![0]!.transition_id).not.toBe(own![0]!.transition_id);
   const id = own![0]!.transition_id;
-  const query = transitionsQuery.parse({ before: id });
-  await listTransitions(database, undefined, query);
   await stepTransition(database, undefined, id, "rejected", undefined);
   expect((await rowsOf(users[0]!))[0]!.status).toBe("rejected");
   expect((await rowsOf(users[1]!))[0]!.status).toBe("requested");
@@ -218,6 +216,40 @@ test("transitions of the same time are listed page by page, each once", async ()
     before = page.next;
   } while (before !== null);
   expect(found.sort()).toEqual(asked.map(({ transition_id }) => transition_id).sort());
+});
+
+test("pages go on where one ended, whoever is erased meanwhile", async () => {
+  const asked: Transition[] = [];
+  for (let n = 0; n < 6; n++) {
+    asked.push(await ask(crypto.randomUUID(), { source_app: "cv", target_app: "aube" }));
+  }
+  // Less than a millisecond between two.
+  await base.admin`
+    update public.phoenix_transitions as t
+    set requested_at = '2026-01-02T10:00:00Z'::timestamptz + n * interval '1 microsecond'
+    from unnest(${
+    asked.map(({ transition_id }) => transition_id)
+  }::uuid[]) with ordinality as a (id, n)
+    where t.transition_id = a.id
+  `;
+  const newestFirst = asked.map(({ transition_id }) => transition_id).reverse();
+  const page = (limit: number, before?: string | null) =>
+    listTransitions(
+      database,
+      undefined,
+      transitionsQuery.parse({ target_app: "aube", limit, before: before ?? undefined }),
+    );
+  const idsOf = ({ transitions }: Awaited<ReturnType<typeof page>>) =>
+    transitions.map(({ transition_id }) => transition_id);
+
+  const first = await page(2);
+  expect(idsOf(first)).toEqual(newestFirst.slice(0, 2));
+  await base.admin`select flywheel.erase_user(${String(first.transitions[1]!.user_id)}, 'a test')`;
+  const second = await page(2, first.next);
+  expect(idsOf(second)).toEqual(newestFirst.slice(2, 4));
+  const third = await page(2, second.next);
+  expect(idsOf(third)).toEqual(newestFirst.slice(4));
+  expect(third.next).toBeNull();
 });
 
 test("a page of transitions ends before it is more than an instance has room for", async () => {

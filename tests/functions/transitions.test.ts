@@ -28,7 +28,7 @@ type Transition = z.output<typeof transitionSchema>;
 
 const listSchema = z.strictObject({
   transitions: z.array(transitionSchema),
-  next: z.guid().nullable(),
+  next: z.string().nullable(),
 });
 
 async function ask(as: TestUser, target_app: string, more: object = {}): Promise<Transition> {
@@ -400,13 +400,24 @@ describe("GET transitions", () => {
     expect(attempts.map(({ error }) => error?.code)).toEqual(["42501", "42501"]);
   });
 
-  test.each(["?status=open", "?limit=0", "?before=first", "?target_app=receipt"])(
-    "refuses %s",
-    async (query) => {
-      const answer = await call("GET", `transitions${query}`, { as: user });
-      expect(refusalOf(answer)).toMatchObject({ status: 400, code: "invalid_request" });
-    },
-  );
+  const id = crypto.randomUUID();
+  test.each([
+    ["status=open", "status"],
+    ["limit=0", "limit"],
+    ["target_app=receipt", "target_app"],
+    ["before=first", "before"],
+    [`before=${id}`, "before"],
+    [`before=2026-02-30T10:00:00.000000Z_${id}`, "before"],
+    [`before=0000-01-01T10:00:00.000000Z_${id}`, "before"],
+    [`before=2026-01-01T10:00:00.000000Z_${id.slice(1)}`, "before"],
+  ])("refuses %s, and says where", async (query, field) => {
+    const answer = await call("GET", `transitions?${query}`, { as: user });
+    expect(refusalOf(answer)).toMatchObject({
+      status: 400,
+      code: "invalid_request",
+      issues: [{ field }],
+    });
+  });
 
   test("is for nobody without credentials", async () => {
     expect(refusalOf(await call("GET", "transitions"))).toMatchObject({ status: 401 });

@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { listTransitions, transitionsQuery } from "../../shared/flywheel/transitions.ts";
 import { shape, userOf } from "./large-store.ts";
 import { event } from "./flywheel.ts";
 
@@ -239,18 +240,12 @@ const delivering: Act = async (sql, user) => {
   await sql`select flywheel.answer_delivery(${user_id}, ${delivery_id}, 'accepted', null)`;
   await sql`select flywheel.step_transition(null, ${transition_id}, 'accepted', null)`;
   await sql`select flywheel.request_transition(${user_id}, 'aube', 'cv', '{}', '1 day')`;
-  await sql`
-    select * from public.phoenix_transitions
-    where target_app = 'cv' and status = 'requested'
-    order by requested_at desc, transition_id desc
-    limit 50
-  `;
-  await sql`
-    select * from public.phoenix_transitions
-    where user_id = ${user_id}
-    order by requested_at desc, transition_id desc
-    limit 50
-  `;
+  const before = `2999-01-01T00:00:00.000000Z_${transition_id}`;
+  for (const more of [{}, { before }]) {
+    const polling = { target_app: "cv", status: "requested" };
+    await listTransitions(sql, undefined, transitionsQuery.parse({ ...polling, ...more }));
+    await listTransitions(sql, user_id, transitionsQuery.parse(more));
+  }
 };
 
 const caring: Act = async (sql, user) => {
