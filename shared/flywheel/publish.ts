@@ -166,17 +166,17 @@ function readSending(
   { text, value }: { text: string; value: unknown },
   publisher: string | undefined,
 ): Sending {
-  const events = isObject(value) ? ("events" in value ? value.events : [value]) : value;
+  // A field that is null is one that is left out.
+  const isWrapped = isObject(value) && value.events !== undefined && value.events !== null;
+  const events = isWrapped ? value.events : isObject(value) ? [value] : value;
   const isList = Array.isArray(events);
-  const expectsVersion = isObject(value) && "events" in value && "expected_version" in value;
-  const plain = isList && events.length > 0 && !expectsVersion
+  const saysMore = isWrapped &&
+    Object.entries(value).some(([field, each]) => field !== "events" && each !== null);
+  const plain = isList && events.length > 0 && !saysMore
     ? plainEvents(text, events, publisher, () => crypto.randomUUID())
     : undefined;
   return {
-    // All that is not yet of this form is one event or a list of them.
-    text: isObject(value) && "events" in value
-      ? text
-      : `{"events":${isObject(value) ? `[${text || "{}"}]` : text}}`,
+    text: text || "{}",
     publisher: publisher ?? null,
     users: () =>
       publisher !== undefined
@@ -190,7 +190,7 @@ function readSending(
     plain,
     refused: isList && !plain ? refusedPayloads(events) : {},
     // What is refused whole, as a stream that is at another version may be, would send all others on their way again.
-    mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText && !expectsVersion,
+    mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText && !saysMore,
   };
 }
 

@@ -96,7 +96,7 @@ begin
                   then 'session_id=must be text of 200 characters at most'
               end,
               case
-                when event - array[
+                when jsonb_strip_nulls(event) - array[
                   'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
                   'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
                 ] <> '{}'

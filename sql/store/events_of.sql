@@ -1,19 +1,35 @@
-create function flywheel.events_of(body jsonb, settings flywheel.settings)
+create function flywheel.events_of(sent jsonb, settings flywheel.settings)
 returns jsonb
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-  events jsonb := case
-    when jsonb_typeof(body) = 'object' and body ? 'events' then body -> 'events'
-    when jsonb_typeof(body) = 'object' then jsonb_build_array(body)
-    else body
-  end;
+  events jsonb := sent -> 'events';
+  unknown text;
 begin
+  -- A field that is null is one that is left out.
+  if events <> 'null' then
+    if sent - array['events', 'expected_version'] <> '{}' then
+      select min(f.key) into unknown
+      from jsonb_each(sent - array['events', 'expected_version']) as f
+      where f.value <> 'null';
+    end if;
+  elsif jsonb_typeof(sent) = 'object' then
+    events := jsonb_build_array(sent);
+  else
+    events := sent;
+  end if;
+
   if jsonb_typeof(events) is distinct from 'array' then
     raise exception using
       errcode = 'PT400', message = 'The body must be one event or { "events": [ … ] }.', detail = 'invalid_body';
+  end if;
+  if unknown is not null then
+    raise exception using
+      errcode = 'PT400',
+      message = format('Beside events nothing is known but expected_version: not %s.', left(unknown, 100)),
+      detail = 'invalid_body';
   end if;
   if jsonb_array_length(events) not between 1 and settings.max_batch_events then
     raise exception using
@@ -40,4 +56,4 @@ end
 $$;
 
 comment on function flywheel.events_of(jsonb, flywheel.settings) is
-  'The events of a publication: of one event, of a list, or of { events }. Raises PT400 for what is neither or empty, and PT413 for what is more than settings.max_batch_events or settings.max_batch_bytes.';
+  'The events of a publication: of one event, of a list, or of { events, expected_version? }. Raises PT400 for what is none of them, says more or is empty, and PT413 for what is more than settings.max_batch_events or settings.max_batch_bytes.';

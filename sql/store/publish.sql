@@ -10,7 +10,7 @@ declare
   events jsonb;
   incoming flywheel.incoming_event[];
   verdicts flywheel.verdict[];
-  expects_version boolean := jsonb_typeof(sent) = 'object' and sent ? 'expected_version';
+  expects_version boolean := coalesce(sent -> 'events' <> 'null' and sent -> 'expected_version' <> 'null', false);
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -42,4 +42,4 @@ end
 $$;
 
 comment on function flywheel.publish(text, uuid, jsonb) is
-  'Publishes one event or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';
+  'Publishes one event, a list, or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';

@@ -7,6 +7,8 @@ as $$
 declare
   settings flywheel.settings;
   sent jsonb := bodies::jsonb;
+  publication jsonb;
+  lists jsonb[] := '{}';
   events jsonb;
   owners uuid[] := '{}';
   incoming flywheel.incoming_event[];
@@ -18,16 +20,18 @@ begin
   select s.* into settings from flywheel.settings as s;
 
   for place in 1 .. jsonb_array_length(sent) loop
-    if sent -> (place - 1) ? 'expected_version' then
+    publication := sent -> (place - 1);
+    if publication -> 'events' <> 'null' and publication -> 'expected_version' <> 'null' then
       raise exception using
         errcode = 'PT400',
         message = 'expected_version must be published by itself.',
         detail = 'invalid_expected_version';
     end if;
-    lengths[place] := jsonb_array_length(flywheel.events_of(sent -> (place - 1), settings));
+    lists[place] := flywheel.events_of(publication, settings);
+    lengths[place] := jsonb_array_length(lists[place]);
     owners := owners || array_fill(publishers[place], array[lengths[place]]);
   end loop;
-  events := jsonb_path_query_array(sent, 'strict $[*].events[*]');
+  events := jsonb_path_query_array(to_jsonb(lists), 'strict $[*][*]');
   incoming := flywheel.read_envelopes(bodies, events, owners, refused, settings);
   verdicts := flywheel.append(incoming, settings.dedup_window);
 
@@ -40,4 +44,4 @@ end
 $$;
 
 comment on function flywheel.publish_together(text, uuid[], jsonb) is
-  'flywheel.publish() for several publications in one transaction: [ { events }, … ] as JSON text, with each one''s publisher. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';
+  'flywheel.publish() for several publications in one transaction: a list of them as JSON text, with each one''s publisher; none of them expects a version. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';

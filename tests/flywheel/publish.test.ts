@@ -215,6 +215,25 @@ describe("what one does wrong is its own business:", () => {
     expect(await logOf(late)).toEqual([]);
   });
 
+  test("what has a field that nobody knows is refused, and told which", async () => {
+    const [one, other] = newUsers(2) as [string, string];
+    const told = await publishAll([
+      { body: event(one) },
+      { body: { events: [event(other)], expected_versions: 0 } },
+    ]);
+    expect(told).toMatchObject([
+      { value: { accepted: 1 } },
+      {
+        reason: {
+          code: "PT400",
+          detail: "invalid_body",
+          message: expect.stringContaining("expected_versions"),
+        },
+      },
+    ]);
+    expect(await logOf(other)).toEqual([]);
+  });
+
   test("a version is expected by one alone, however many publish at once", async () => {
     const [user] = newUsers(1) as [string];
     const told = await publishAll(
@@ -228,7 +247,8 @@ describe("what one does wrong is its own business:", () => {
 
   test("the database takes no expected version with others", async () => {
     const bodies = JSON.stringify([{ events: [event(newUsers(1)[0]!)], expected_version: 0 }]);
-    await expect(database`select flywheel.publish_together(${bodies}, ${[null]})`).rejects
+    await expect(database`select flywheel.publish_together(${bodies}, ${[null]})`)
+      .rejects
       .toMatchObject({ code: "PT400", detail: "invalid_expected_version" });
   });
 });

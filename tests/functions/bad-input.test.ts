@@ -113,13 +113,26 @@ describe("A body that is not JSON the store can hold is refused whole with 400:"
     "null as the body": "null",
     "no events": `{"events":[]}`,
     "events that are no list": `{"events":{"event_type":"user.login"}}`,
-    "events that are null": `{"events":null}`,
+    "a field beside events that nobody knows": `{"events":[${textOf(good)}],"expected_versions":0}`,
+    "one beside an expected version": `{"events":[${textOf(good)}],"expected_version":0,"foo":{}}`,
   };
 
   test.each(Object.entries(bodies))("%s", async (_, body) => {
     expect(refusalOf(await post(body)).status).toBe(400);
     await refusedByRpc(body);
     await refusedByRpc(body, "secret");
+  });
+
+  test("the field beside events that nobody knows is named", async () => {
+    const answer = await post(
+      `{"events":[${textOf(timely)}],"bar":null,"expected_versions":0}`,
+      other,
+    );
+    expect(refusalOf(answer)).toEqual({
+      status: 400,
+      code: "invalid_body",
+      message: "Beside events nothing is known but expected_version: not expected_versions.",
+    });
   });
 
   test.each(["\\u0000", "\\ud800", "\\uDfff"])(
@@ -258,6 +271,8 @@ describe("An event that breaks the envelope's rules is refused with 422 and the 
   test.each([
     ["nothing", ""],
     ["an object without anything", "{}"],
+    ["nothing but events that are null", `{"events":null,"expected_version":null}`],
+    ["a lone event that expects a version", textOf(good, `"expected_version":7`)],
     ["a list in the list", "[[]]"],
     ["no event among the events", `{"events":[1,null,"text"]}`],
   ])("%s", async (_, body) => {

@@ -177,6 +177,30 @@ describe("POST events", () => {
     expect(publicationOf(answer).accepted).toBe(500);
   });
 
+  test("reads a field that is null as one that is left out", async () => {
+    const event = { event_type: "page.read", app_source: "website" };
+    for (
+      const body of [
+        { ...event, payload: { n: 1 }, events: null, expected_version: null },
+        { events: [{ ...event, payload: { n: 2 } }], expected_version: null, more: null },
+        { events: [{ ...event, payload: { n: 3 }, session_id: null, more: null }] },
+        [{ ...event, payload: { n: 4 }, timestamp: new Date().toISOString(), more: null }],
+      ]
+    ) {
+      expect(publicationOf(await publish(body)).accepted, JSON.stringify(body)).toBe(1);
+      const { data, error } = await stack.service().rpc("publish_events", {
+        events: JSON.parse(
+          JSON.stringify(body).replaceAll(
+            '"event_type"',
+            `"user_id":"${crypto.randomUUID()}","event_type"`,
+          ),
+        ),
+      });
+      expect(error).toBeNull();
+      expect(data).toMatchObject({ accepted: 1 });
+    }
+  });
+
   test("counts a user's publications, and nobody's with a secret key", async () => {
     const publisher = await stack.signUp();
     const remaining = async (as: TestUser | "secret") => {

@@ -114,6 +114,12 @@ const body = fc.oneof(
     weight: 4,
   },
   fc.array(event, { maxLength: 3 }),
+  fc.record({
+    events: mostly(fc.array(event, { minLength: 1, maxLength: 2 }), null, {}),
+    expected_version: fc.constantFrom(null, -1, 1.5, "0"),
+    expected_versions: fc.constantFrom(null, null, 0),
+  }, { requiredKeys: ["events"] }),
+  event.map((whole) => ({ ...whole, events: null })),
   fc.constantFrom(null, 5, "text", {}, { events: {} }, { events: null }),
 ).map((value): unknown => JSON.parse(JSON.stringify(value)));
 

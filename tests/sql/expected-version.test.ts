@@ -106,6 +106,15 @@ test("with it all events are taken or none, and which of them is refused is told
   }
 });
 
+test("one that is null is none, and one that is misspelt is refused", async () => {
+  const user = newId();
+  await publish(database, numbered(user, 1), { expected_version: null });
+  await publish(database, numbered(user, 2), { expected_version: null });
+  await expect(publish(database, numbered(user, 3), { expected_versions: 0 })).rejects
+    .toMatchObject({ code: "PT400", detail: "invalid_body" });
+  expect(await versionOf(user)).toBe(2);
+});
+
 test("it may be written as any number is", async () => {
   const user = newId();
   const body = JSON.stringify({ events: [event(user)], expected_version: 0 });
