@@ -18,6 +18,7 @@
 \ir store/json_flaw.sql
 \ir store/envelope_issues.sql
 \ir store/refuse_endless_numbers.sql
+\ir store/refuse_long.sql
 \ir store/refuse_mark_runs.sql
 \ir store/read_envelopes.sql
 \ir store/remember_aliases.sql
@@ -29,6 +30,7 @@
 \ir store/expect_version.sql
 \ir store/refusal.sql
 \ir store/answer.sql
+\ir store/least_bytes.sql
 \ir store/events_of.sql
 \ir store/publish.sql
 \ir store/publish_timely.sql

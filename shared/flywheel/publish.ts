@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 import { checkPayload } from "../domain/events/catalogue.ts";
 import type { Issue } from "../domain/events/issue.ts";
@@ -145,6 +146,8 @@ function usersOf({ together }: UnderWay): string[] {
 interface Sending {
   /** The body as it was sent. */
   text: string;
+  /** How many bytes it was sent in. */
+  bytes: number;
   publisher: string | null;
   /** Whose events it holds, as far as they can be told. */
   users: () => string[];
@@ -177,6 +180,7 @@ function readSending(
     : undefined;
   return {
     text: text || "{}",
+    bytes: Buffer.byteLength(text),
     publisher: publisher ?? null,
     users: () =>
       publisher !== undefined
@@ -250,11 +254,14 @@ async function publishTimely(
   const users = countUsersInOrder(together.flatMap(({ plain }) => plain!.events));
   if (users === undefined) return undefined;
   const list = `[${together.map(({ plain }) => plain!.text).join(",")}]`;
+  const largest = Math.max(...together.map(({ bytes }) => bytes));
   const [row] = await (users > 1
     ? database<{ published: boolean }[]>`
-        select flywheel.publish_timely_streams(${list}) as published
+        select flywheel.publish_timely_streams(${list}, ${largest}) as published
       `
-    : database<{ published: boolean }[]>`select flywheel.publish_timely(${list}) as published`);
+    : database<{ published: boolean }[]>`
+        select flywheel.publish_timely(${list}, ${largest}) as published
+      `);
   return row!.published ? together.map(({ plain }) => acceptedAll(plain!)) : undefined;
 }
 
@@ -292,6 +299,7 @@ async function publishTogether(
   const [row] = await database<{ publications: Publication[] }[]>`
     select flywheel.publish_together(
       ${`[${together.map(({ text }) => text).join(",")}]`},
+      ${together.map(({ bytes }) => String(bytes))}::text[]::integer[],
       ${together.map(({ publisher }) => publisher)},
       ${JSON.stringify(refused)}::text::jsonb
     ) as publications

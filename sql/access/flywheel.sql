@@ -7,10 +7,10 @@ grant update on flywheel.settings to service_role;
 
 revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
 grant execute on function
-  flywheel.publish(text, uuid, jsonb),
-  flywheel.publish_together(text, uuid[], jsonb),
-  flywheel.publish_timely(text),
-  flywheel.publish_timely_streams(text),
+  flywheel.publish(text, uuid, jsonb, boolean),
+  flywheel.publish_together(text, integer[], uuid[], jsonb),
+  flywheel.publish_timely(text, integer),
+  flywheel.publish_timely_streams(text, integer),
   flywheel.read_stream(uuid, bigint, boolean, integer),
   flywheel.erase_user(uuid, text),
   flywheel.export_user(uuid),

@@ -41,7 +41,7 @@ comment on column flywheel.settings.dedup_window is
   'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
 comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
 comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
-comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text. POST events reads no more than the 1 MiB that is the most here.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent, and half of those with its numbers written out. POST events reads no more than the 1 MiB that is the most here.';
 comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
   'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';

@@ -1,4 +1,9 @@
-create function flywheel.publish(body text, publisher uuid default null, refused jsonb default '{}')
+create function flywheel.publish(
+  body text,
+  publisher uuid default null,
+  refused jsonb default '{}',
+  was_jsonb boolean default false
+)
 returns json
 language plpgsql
 security definer
@@ -7,6 +12,7 @@ as $$
 declare
   settings flywheel.settings;
   sent jsonb := body::jsonb;
+  bytes integer := octet_length(body);
   events jsonb;
   incoming flywheel.incoming_event[];
   verdicts flywheel.verdict[];
@@ -14,7 +20,11 @@ declare
 begin
   select s.* into settings from flywheel.settings as s;
 
-  events := flywheel.events_of(sent, settings);
+  if was_jsonb and bytes > settings.max_batch_bytes then
+    perform flywheel.refuse_long(body, settings);
+    bytes := flywheel.least_bytes(body);
+  end if;
+  events := flywheel.events_of(sent, bytes, settings);
   incoming := flywheel.read_envelopes(
     body,
     events,
@@ -41,5 +51,5 @@ begin
 end
 $$;
 
-comment on function flywheel.publish(text, uuid, jsonb) is
-  'Publishes one event, a list, or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';
+comment on function flywheel.publish(text, uuid, jsonb, boolean) is
+  'Publishes one event, a list, or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. was_jsonb: whether the text is not the one that was sent, but what jsonb made of it. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';

@@ -12,7 +12,7 @@ begin
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
   perform flywheel.refuse_endless_numbers(events);
-  return flywheel.publish(events::text, publisher)::jsonb;
+  return flywheel.publish(events::text, publisher, was_jsonb => true)::jsonb;
 end
 $$;
 

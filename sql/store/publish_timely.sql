@@ -1,4 +1,4 @@
-create function flywheel.publish_timely(events text)
+create function flywheel.publish_timely(events text, largest integer default null)
 returns boolean
 language plpgsql
 security definer
@@ -27,7 +27,7 @@ begin
   select owner, sent, clock_timestamp(), clock_timestamp(), latest
   from flywheel.settings as g
   where sent <= g.max_batch_events
-    and octet_length(events) <= g.max_batch_bytes
+    and coalesce(largest, octet_length(events)) <= g.max_batch_bytes
     and latest <= clock_timestamp() + g.future_tolerance
   on conflict (user_id) do update
   set
@@ -105,5 +105,5 @@ begin
 end
 $$;
 
-comment on function flywheel.publish_timely(text) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+comment on function flywheel.publish_timely(text, integer) is
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. largest: how many bytes the largest of their publications was sent in; null where this is one, as it was sent. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';

@@ -1,4 +1,4 @@
-create function flywheel.publish_timely_streams(events text)
+create function flywheel.publish_timely_streams(events text, largest integer default null)
 returns boolean
 language plpgsql
 security definer
@@ -29,7 +29,7 @@ begin
     ) as o
     cross join flywheel.settings as g
     where sent <= g.max_batch_events
-      and octet_length(publish_timely_streams.events) <= g.max_batch_bytes
+      and coalesce(largest, octet_length(publish_timely_streams.events)) <= g.max_batch_bytes
       and o.latest <= clock_timestamp() + g.future_tolerance
     order by o.user_id
     on conflict (user_id) do update
@@ -72,5 +72,5 @@ exception
 end
 $$;
 
-comment on function flywheel.publish_timely_streams(text) is
+comment on function flywheel.publish_timely_streams(text, integer) is
   'flywheel.publish_timely() for events of several users, mixed: appends all and returns true, or nothing and returns false.';

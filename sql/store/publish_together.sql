@@ -1,4 +1,9 @@
-create function flywheel.publish_together(bodies text, publishers uuid[], refused jsonb default '{}')
+create function flywheel.publish_together(
+  bodies text,
+  sizes integer[],
+  publishers uuid[],
+  refused jsonb default '{}'
+)
 returns json
 language plpgsql
 security definer
@@ -27,7 +32,7 @@ begin
         message = 'expected_version must be published by itself.',
         detail = 'invalid_expected_version';
     end if;
-    lists[place] := flywheel.events_of(publication, settings);
+    lists[place] := flywheel.events_of(publication, sizes[place], settings);
     lengths[place] := jsonb_array_length(lists[place]);
     owners := owners || array_fill(publishers[place], array[lengths[place]]);
   end loop;
@@ -43,5 +48,5 @@ begin
 end
 $$;
 
-comment on function flywheel.publish_together(text, uuid[], jsonb) is
-  'flywheel.publish() for several publications in one transaction: a list of them as JSON text, with each one''s publisher; none of them expects a version. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';
+comment on function flywheel.publish_together(text, integer[], uuid[], jsonb) is
+  'flywheel.publish() for several publications in one transaction: a list of them as JSON text, with the bytes that each was sent in, and each one''s publisher; none of them expects a version. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';

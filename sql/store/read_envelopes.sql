@@ -27,11 +27,7 @@ begin
     perform flywheel.refuse_endless_numbers(sent);
     written := sent::text;
     perform flywheel.refuse_mark_runs(written);
-    -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
-    if octet_length(written) > 2 * settings.max_batch_bytes then
-      raise exception using
-        errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
-    end if;
+    perform flywheel.refuse_long(written, settings);
   end if;
 
   if written is not null and (written is not nfc normalized or written ~ '\.[0-9]*0[],} ]|[0-9]{60}') then

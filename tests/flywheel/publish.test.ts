@@ -234,6 +234,30 @@ describe("what one does wrong is its own business:", () => {
     expect(await logOf(other)).toEqual([]);
   });
 
+  test.each([["together", {}], ["in order", { timestamp: "2026-03-01T10:00:00.000Z" }]])(
+    "what is sent %s is as large as the settings say, to the byte, and each counts by itself",
+    async (_, more) => {
+      const [most, users] = [1_024, newUsers(4)];
+      await base.admin`update flywheel.settings set max_batch_bytes = ${most}`;
+      try {
+        const told = await publishAll(users.map((user, n) => {
+          const sized = (text: string) => {
+            const one = event(user, { ...more, payload: { text } });
+            return [one, [one], { events: [one] }, one][n];
+          };
+          const room = most - JSON.stringify(sized("")).length + (n === 3 ? 1 : 0);
+          return { body: sized("x".repeat(room)) };
+        }));
+        expect(told).toMatchObject([
+          ...Array(3).fill({ value: { accepted: 1 } }),
+          { reason: { code: "PT413", detail: "body_too_large" } },
+        ]);
+      } finally {
+        await base.admin`update flywheel.settings set max_batch_bytes = default`;
+      }
+    },
+  );
+
   test("a version is expected by one alone, however many publish at once", async () => {
     const [user] = newUsers(1) as [string];
     const told = await publishAll(
@@ -247,7 +271,7 @@ describe("what one does wrong is its own business:", () => {
 
   test("the database takes no expected version with others", async () => {
     const bodies = JSON.stringify([{ events: [event(newUsers(1)[0]!)], expected_version: 0 }]);
-    await expect(database`select flywheel.publish_together(${bodies}, ${[null]})`)
+    await expect(database`select flywheel.publish_together(${bodies}, array[99], ${[null]})`)
       .rejects
       .toMatchObject({ code: "PT400", detail: "invalid_expected_version" });
   });

@@ -177,6 +177,44 @@ describe("POST events", () => {
     expect(publicationOf(answer).accepted).toBe(500);
   });
 
+  test.each([
+    ["one event", "", ""],
+    ["a list", "[", "]"],
+    ["events", `{"events":[`, "]}"],
+  ])("takes 1 MiB to the byte as %s, however much of it is punctuation", async (_, head, tail) => {
+    const publisher = await stack.signUp();
+    const event = (list: string) =>
+      `${head}{"event_type":"page.read","app_source":"website","payload":{"list":[${list}]}}${tail}`;
+    const room = 1_048_576 - event("").length;
+    const body = event(`${"1,".repeat(room / 2 - 1)}${room % 2 ? "123" : "12"}`);
+    expect(body).toHaveLength(1_048_576);
+    const answer = await call("POST", "events", { as: publisher, body });
+    expect(publicationOf(answer).accepted).toBe(1);
+  });
+
+  test.each([["1e16", 70_000], ["1e-12", 100_000], ["100", 200_000]])(
+    "takes numbers such as %s by what is sent, by REST too",
+    async (number, count) => {
+      const publisher = await stack.signUp();
+      const event = (text: string) =>
+        `{"event_type":"page.read","app_source":"website","payload":{"${text}":[${
+          Array(count).fill(number)
+        }]}}`;
+      const answer = await call("POST", "events", { as: publisher, body: event("a") });
+      expect(publicationOf(answer).accepted).toBe(1);
+      const { status } = await fetch(`${stack.env.API_URL}/rest/v1/rpc/publish_events`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          apikey: stack.env.PUBLISHABLE_KEY,
+          authorization: `Bearer ${publisher.accessToken}`,
+        },
+        body: `{"events":${event("b")}}`,
+      });
+      expect(status).toBe(200);
+    },
+  );
+
   test("reads a field that is null as one that is left out", async () => {
     const event = { event_type: "page.read", app_source: "website" };
     for (

@@ -127,11 +127,14 @@ test.each([
 
 test.each([
   ["spaces and quotes in its texts", { text: `", `.repeat(350_000) }, "PT413"],
+  ["zeros in its texts", { text: "0".repeat(1_048_576) }, "PT413"],
   ["nothing but the spaces that jsonb writes", Array(300_000).fill(10), "fits"],
-])("a body counts with %s as it has to be sent", async (_, payload, outcome) => {
-  const body = JSON.stringify({ payload });
+  ["exponents for its zeros", Array(100_000).fill(1e14), "fits"],
+  ["what is twice as long written out", Array(100_000).fill(1e20), "PT413"],
+])("what comes as jsonb counts with %s as it has to be sent", async (_, payload, outcome) => {
+  const body = JSON.stringify({ event_type: "a.b", app_source: "cv", payload: { payload } });
   const told = await base.admin`
-    select flywheel.events_of(${body}::text::jsonb, s) from flywheel.settings as s
+    select flywheel.publish((${body}::text::jsonb)::text, ${crypto.randomUUID()}, '{}', true)
   `.then(() => "fits", ({ code }) => code);
   expect(told).toBe(outcome);
 });

@@ -34,8 +34,12 @@ const publishing: Act = async (sql, user) => {
   await publish({ events: named });
   await publish({ events: named.map((each) => ({ ...each, event_id: crypto.randomUUID() })) });
   await publish({ events: [named[0], named[0]], expected_version: 0 });
-  const several = [300, 350, 400].map((from) => batch(user, from));
-  await sql`select flywheel.publish_together(${json(several)}, ${several.map(() => null)})`;
+  const several = [300, 350, 400].map((from) => json(batch(user, from)));
+  await sql`
+    select flywheel.publish_together(
+      ${`[${several.join()}]`}, ${several.map(({ length }) => length)}, ${several.map(() => null)}
+    )
+  `;
 };
 
 const publishingInOrder: Act = async (sql) => {
