@@ -60,7 +60,7 @@ comment on column flywheel.settings.dedup_window is
   'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
 comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
 comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
-comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as JSON text. POST events reads no more than the 1 MiB that is the most here.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent, and half of those with its numbers written out. POST events reads no more than the 1 MiB that is the most here.';
 comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
   'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
@@ -536,7 +536,7 @@ begin
                   then 'session_id=must be text of 200 characters at most'
               end,
               case
-                when event - array[
+                when jsonb_strip_nulls(event) - array[
                   'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
                   'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
                 ] <> '{}'
@@ -579,6 +579,26 @@ $$;
 
 comment on function flywheel.refuse_endless_numbers(jsonb) is
   'Raises PT413 body_too_large where a number of a few characters, such as 1e-9999, would be thousands when written out: before it is.';
+
+-- store/refuse_long.sql
+create function flywheel.refuse_long(written text, settings flywheel.settings)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  if octet_length(written) > 2 * settings.max_batch_bytes then
+    raise exception using
+      errcode = 'PT413',
+      message = format('A publication holds %s bytes at most with its numbers written out.', 2 * settings.max_batch_bytes),
+      detail = 'body_too_large';
+  end if;
+end
+$$;
+
+comment on function flywheel.refuse_long(text, flywheel.settings) is
+  'Raises PT413 body_too_large where a publication is more than twice settings.max_batch_bytes as jsonb writes it: a number such as 1e300 is small until it is written out, here and for everyone who reads it.';
 
 -- store/refuse_mark_runs.sql
 create function flywheel.refuse_mark_runs(written text)
@@ -651,11 +671,7 @@ begin
     perform flywheel.refuse_endless_numbers(sent);
     written := sent::text;
     perform flywheel.refuse_mark_runs(written);
-    -- A number such as 1e300 is small until it is written out, here and for everyone who reads it.
-    if octet_length(written) > 2 * settings.max_batch_bytes then
-      raise exception using
-        errcode = 'PT413', message = 'A publication''s numbers are too long when written out.', detail = 'body_too_large';
-    end if;
+    perform flywheel.refuse_long(written, settings);
   end if;
 
   if written is not null and (written is not nfc normalized or written ~ '\.[0-9]*0[],} ]|[0-9]{60}') then
@@ -1345,23 +1361,52 @@ $$;
 comment on function flywheel.answer(flywheel.incoming_event[], flywheel.verdict[], integer, integer) is
   'What became of the publications from the first to the last place given, as JSON text: { accepted, duplicates, rejected, results: [ { event_id, status, error } ] }.';
 
+-- store/least_bytes.sql
+create function flywheel.least_bytes(written text)
+returns integer
+language sql
+immutable
+strict
+parallel safe
+set search_path = ''
+return octet_length(regexp_replace(written, '("(?:[^"\\]|\\.)*")|([,:]) |(0)0+', '\1\2\3', 'g'));
+
+comment on function flywheel.least_bytes(text) is
+  'How many bytes it took at least to send what jsonb writes as this: without the spaces that it puts after commas and colons, and with one of several zeros outside of texts, for which there may have been an exponent.';
+
 -- store/events_of.sql
-create function flywheel.events_of(body jsonb, settings flywheel.settings)
+create function flywheel.events_of(sent jsonb, bytes integer, settings flywheel.settings)
 returns jsonb
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-  events jsonb := case
-    when jsonb_typeof(body) = 'object' and body ? 'events' then body -> 'events'
-    when jsonb_typeof(body) = 'object' then jsonb_build_array(body)
-    else body
-  end;
+  events jsonb := sent -> 'events';
+  unknown text;
 begin
+  -- A field that is null is one that is left out.
+  if events <> 'null' then
+    if sent - array['events', 'expected_version'] <> '{}' then
+      select min(f.key) into unknown
+      from jsonb_each(sent - array['events', 'expected_version']) as f
+      where f.value <> 'null';
+    end if;
+  elsif jsonb_typeof(sent) = 'object' then
+    events := jsonb_build_array(sent);
+  else
+    events := sent;
+  end if;
+
   if jsonb_typeof(events) is distinct from 'array' then
     raise exception using
       errcode = 'PT400', message = 'The body must be one event or { "events": [ … ] }.', detail = 'invalid_body';
+  end if;
+  if unknown is not null then
+    raise exception using
+      errcode = 'PT400',
+      message = format('Beside events nothing is known but expected_version: not %s.', left(unknown, 100)),
+      detail = 'invalid_body';
   end if;
   if jsonb_array_length(events) not between 1 and settings.max_batch_events then
     raise exception using
@@ -1369,15 +1414,7 @@ begin
       message = format('A publication holds 1 to %s events.', settings.max_batch_events),
       detail = case when jsonb_array_length(events) = 0 then 'no_events' else 'too_many_events' end;
   end if;
-  -- What counts is the text, without the spaces that jsonb writes after commas and colons, which no publisher has to send: first
-  -- what is cheap to know, a control character being six of text and one of jsonb, then without those that stand in texts, which count.
-  if pg_column_size(events) > settings.max_batch_bytes / 6
-    and octet_length(events::text) > settings.max_batch_bytes
-    and (
-      octet_length(replace(replace(events::text, ', ', ','), '": ', '":')) > settings.max_batch_bytes
-      or octet_length(regexp_replace(events::text, '("(?:[^"\\]|\\.)*")|([,:]) ', '\1\2', 'g')) > settings.max_batch_bytes
-    )
-  then
+  if bytes > settings.max_batch_bytes then
     raise exception using
       errcode = 'PT413',
       message = format('A publication holds %s bytes at most.', settings.max_batch_bytes),
@@ -1387,11 +1424,16 @@ begin
 end
 $$;
 
-comment on function flywheel.events_of(jsonb, flywheel.settings) is
-  'The events of a publication: of one event, of a list, or of { events }. Raises PT400 for what is neither or empty, and PT413 for what is more than settings.max_batch_events or settings.max_batch_bytes.';
+comment on function flywheel.events_of(jsonb, integer, flywheel.settings) is
+  'The events of a publication: of one event, of a list, or of { events, expected_version? }. bytes: how many it was sent in. Raises PT400 for what is none of them, says more or is empty, and PT413 for what is more than settings.max_batch_events or settings.max_batch_bytes.';
 
 -- store/publish.sql
-create function flywheel.publish(body text, publisher uuid default null, refused jsonb default '{}')
+create function flywheel.publish(
+  body text,
+  publisher uuid default null,
+  refused jsonb default '{}',
+  was_jsonb boolean default false
+)
 returns json
 language plpgsql
 security definer
@@ -1400,14 +1442,19 @@ as $$
 declare
   settings flywheel.settings;
   sent jsonb := body::jsonb;
+  bytes integer := octet_length(body);
   events jsonb;
   incoming flywheel.incoming_event[];
   verdicts flywheel.verdict[];
-  expects_version boolean := jsonb_typeof(sent) = 'object' and sent ? 'expected_version';
+  expects_version boolean := coalesce(sent -> 'events' <> 'null' and sent -> 'expected_version' <> 'null', false);
 begin
   select s.* into settings from flywheel.settings as s;
 
-  events := flywheel.events_of(sent, settings);
+  if was_jsonb and bytes > settings.max_batch_bytes then
+    perform flywheel.refuse_long(body, settings);
+    bytes := flywheel.least_bytes(body);
+  end if;
+  events := flywheel.events_of(sent, bytes, settings);
   incoming := flywheel.read_envelopes(
     body,
     events,
@@ -1434,11 +1481,11 @@ begin
 end
 $$;
 
-comment on function flywheel.publish(text, uuid, jsonb) is
-  'Publishes one event or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';
+comment on function flywheel.publish(text, uuid, jsonb, boolean) is
+  'Publishes one event, a list, or { events, expected_version? }, as JSON text, in one transaction: reads the envelopes, locks the streams, deduplicates, appends. publisher: the user who publishes, or null for a secret key, which names a user_id in each event. refused: { index from 0: [ { field, message } ] }, what the caller''s payload check found. was_jsonb: whether the text is not the one that was sent, but what jsonb made of it. Returns { accepted, duplicates, rejected, results } in the order sent. Raises PT400, PT409 wrong_expected_version, PT413, and PT422 where one of them is refused and a version is expected, with the code in the error''s detail.';
 
 -- store/publish_timely.sql
-create function flywheel.publish_timely(events text)
+create function flywheel.publish_timely(events text, largest integer default null)
 returns boolean
 language plpgsql
 security definer
@@ -1467,7 +1514,7 @@ begin
   select owner, sent, clock_timestamp(), clock_timestamp(), latest
   from flywheel.settings as g
   where sent <= g.max_batch_events
-    and octet_length(events) <= g.max_batch_bytes
+    and coalesce(largest, octet_length(events)) <= g.max_batch_bytes
     and latest <= clock_timestamp() + g.future_tolerance
   on conflict (user_id) do update
   set
@@ -1545,11 +1592,11 @@ begin
 end
 $$;
 
-comment on function flywheel.publish_timely(text) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+comment on function flywheel.publish_timely(text, integer) is
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. largest: how many bytes the largest of their publications was sent in; null where this is one, as it was sent. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
 
 -- store/publish_timely_streams.sql
-create function flywheel.publish_timely_streams(events text)
+create function flywheel.publish_timely_streams(events text, largest integer default null)
 returns boolean
 language plpgsql
 security definer
@@ -1580,7 +1627,7 @@ begin
     ) as o
     cross join flywheel.settings as g
     where sent <= g.max_batch_events
-      and octet_length(publish_timely_streams.events) <= g.max_batch_bytes
+      and coalesce(largest, octet_length(publish_timely_streams.events)) <= g.max_batch_bytes
       and o.latest <= clock_timestamp() + g.future_tolerance
     order by o.user_id
     on conflict (user_id) do update
@@ -1623,11 +1670,16 @@ exception
 end
 $$;
 
-comment on function flywheel.publish_timely_streams(text) is
+comment on function flywheel.publish_timely_streams(text, integer) is
   'flywheel.publish_timely() for events of several users, mixed: appends all and returns true, or nothing and returns false.';
 
 -- store/publish_together.sql
-create function flywheel.publish_together(bodies text, publishers uuid[], refused jsonb default '{}')
+create function flywheel.publish_together(
+  bodies text,
+  sizes integer[],
+  publishers uuid[],
+  refused jsonb default '{}'
+)
 returns json
 language plpgsql
 security definer
@@ -1636,6 +1688,8 @@ as $$
 declare
   settings flywheel.settings;
   sent jsonb := bodies::jsonb;
+  publication jsonb;
+  lists jsonb[] := '{}';
   events jsonb;
   owners uuid[] := '{}';
   incoming flywheel.incoming_event[];
@@ -1647,16 +1701,18 @@ begin
   select s.* into settings from flywheel.settings as s;
 
   for place in 1 .. jsonb_array_length(sent) loop
-    if sent -> (place - 1) ? 'expected_version' then
+    publication := sent -> (place - 1);
+    if publication -> 'events' <> 'null' and publication -> 'expected_version' <> 'null' then
       raise exception using
         errcode = 'PT400',
         message = 'expected_version must be published by itself.',
         detail = 'invalid_expected_version';
     end if;
-    lengths[place] := jsonb_array_length(flywheel.events_of(sent -> (place - 1), settings));
+    lists[place] := flywheel.events_of(publication, sizes[place], settings);
+    lengths[place] := jsonb_array_length(lists[place]);
     owners := owners || array_fill(publishers[place], array[lengths[place]]);
   end loop;
-  events := jsonb_path_query_array(sent, 'strict $[*].events[*]');
+  events := jsonb_path_query_array(to_jsonb(lists), 'strict $[*][*]');
   incoming := flywheel.read_envelopes(bodies, events, owners, refused, settings);
   verdicts := flywheel.append(incoming, settings.dedup_window);
 
@@ -1668,8 +1724,8 @@ begin
 end
 $$;
 
-comment on function flywheel.publish_together(text, uuid[], jsonb) is
-  'flywheel.publish() for several publications in one transaction: [ { events }, … ] as JSON text, with each one''s publisher. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';
+comment on function flywheel.publish_together(text, integer[], uuid[], jsonb) is
+  'flywheel.publish() for several publications in one transaction: a list of them as JSON text, with the bytes that each was sent in, and each one''s publisher; none of them expects a version. refused: { index from 0 among all events: [ { field, message } ] }. Returns the answers in the order given. Raises what flywheel.publish() raises where one of them is refused whole; none is published then, and each has to be tried by itself.';
 
 -- store/publish_events.sql
 create function public.publish_events(events jsonb)
@@ -1686,7 +1742,7 @@ begin
     raise exception using errcode = 'PT401', message = 'Sign in first.', detail = 'unauthorized';
   end if;
   perform flywheel.refuse_endless_numbers(events);
-  return flywheel.publish(events::text, publisher)::jsonb;
+  return flywheel.publish(events::text, publisher, was_jsonb => true)::jsonb;
 end
 $$;
 
@@ -6044,10 +6100,10 @@ grant update on flywheel.settings to service_role;
 
 revoke all on all functions in schema flywheel from public, anon, authenticated, service_role;
 grant execute on function
-  flywheel.publish(text, uuid, jsonb),
-  flywheel.publish_together(text, uuid[], jsonb),
-  flywheel.publish_timely(text),
-  flywheel.publish_timely_streams(text),
+  flywheel.publish(text, uuid, jsonb, boolean),
+  flywheel.publish_together(text, integer[], uuid[], jsonb),
+  flywheel.publish_timely(text, integer),
+  flywheel.publish_timely_streams(text, integer),
   flywheel.read_stream(uuid, bigint, boolean, integer),
   flywheel.erase_user(uuid, text),
   flywheel.export_user(uuid),
