@@ -58,7 +58,8 @@ type LeaseRow = Omit<Lease, "streams" | keyof SettingsHistory> & {
 /** Takes the users whose backlog or timer is due: @returns nothing where no stream is. */
 export async function lease(database: Database, shape: string): Promise<Lease | undefined> {
   const rows = await database<{ lease: string }[]>`select flywheel.lease(${shape})`;
-  const [leased, ...streams] = rows.map(({ lease }) => lease);
+  const streams = rows.map(({ lease }) => lease);
+  const leased = streams.pop();
   if (leased === undefined) return undefined;
   const { settings_changed_at, ...rest } = parseJson(leased) as LeaseRow;
   const { settingsAt, settingsFlaw } = await settingsHistory(database, settings_changed_at);

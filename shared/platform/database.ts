@@ -97,12 +97,18 @@ interface Query {
 
 /** Whether the database answers a new connection within a time, be it that it refuses it. */
 async function isThere(url: string, withinMs: number): Promise<boolean> {
-  const pool = openPool(url, { max: 1, connect_timeout: withinMs / 1000 });
+  let hasGreeted = false;
+  const pool = openPool(url, {
+    max: 1,
+    connect_timeout: withinMs / 1000,
+    onparameter: () => hasGreeted = true,
+  });
   try {
     await timeout(withinMs, TimeoutStrategy.Aggressive).execute(() => pool`select 1`);
     return true;
   } catch (error) {
-    return error instanceof postgres.PostgresError;
+    // A pooler whose connections are all at work lets in, and has what is asked wait.
+    return hasGreeted || error instanceof postgres.PostgresError;
   } finally {
     await pool.end({ timeout: 0 });
   }
@@ -110,7 +116,8 @@ async function isThere(url: string, withinMs: number): Promise<boolean> {
 
 function openPool(
   url: string,
-  more: Pick<postgres.Options<Record<string, never>>, "max" | "connect_timeout"> = {},
+  more: Pick<postgres.Options<Record<string, never>>, "max" | "connect_timeout" | "onparameter"> =
+    {},
 ) {
   return postgres(url, {
     max: 4,

@@ -20,6 +20,12 @@ declare
   users uuid[];
   retried uuid[];
   leased_at timestamptz;
+  owner uuid;
+  stream text;
+  leased uuid[] := '{}';
+  characters bigint := 0;
+  -- What fits into the memory of one function's instance, several times as it is read.
+  most_characters constant bigint := 32 * 1024 * 1024;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -97,19 +103,12 @@ begin
   -- later than leased_at. So the same timers fire between the same events, today and in every replay.
   leased_at := clock_timestamp();
 
-  return next json_build_object(
-    'token', token,
-    'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
-    'max_attempts', settings.max_attempts,
-    'users', users,
-    'settings_changed_at', flywheel.settings_changed_at()
-  );
-
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
   -- "||", since concat() looks for each piece's type at every call. Types and apps are names that read_envelopes() let in: nothing
   -- in them needs an escape.
-  return query
+  for owner, stream in
     select
+      s.user_id,
       '{"user_id":"' || s.user_id
         || '","attempts":' || s.attempts
         || ',"version":' || f.version
@@ -155,7 +154,7 @@ begin
           -- where it is compressed, nobody knows.
           sum(
             case
-              when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 4096)
+              when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 1024)
               when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload)
               else 0
             end
@@ -171,9 +170,31 @@ begin
       ) as b
       where coalesce(b.bytes_before, 0) < settings.lease_bytes
     ) as e on true
-    where s.user_id = any (users);
+    where s.user_id = any (users)
+  loop
+    -- Whoever cannot even read it dies before the lease is theirs, and nothing tells that from one who never came.
+    characters := characters + length(stream);
+    exit when characters > most_characters and cardinality(leased) > 0;
+    leased := leased || owner;
+    return next stream;
+  end loop;
+
+  if cardinality(leased) < cardinality(users) then
+    -- None of them was lost: whoever was came alone.
+    update flywheel.streams as s
+    set lease_token = null, attempts = s.attempts - 1, available_at = leased_at
+    where s.user_id = any (users) and s.user_id <> all (leased);
+  end if;
+
+  return next json_build_object(
+    'token', token,
+    'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
+    'max_attempts', settings.max_attempts,
+    'users', leased,
+    'settings_changed_at', flywheel.settings_changed_at()
+  );
 end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time: fewer where their backlogs are more than 32 Mi characters. shape: the versions of the caller''s reactors; where a state has another, the user''s events come from the first, and attempts begin anew. Returns nothing where no stream is due, or JSON texts: for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }, and last { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }.';

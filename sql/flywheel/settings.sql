@@ -8,7 +8,7 @@ create table flywheel.settings (
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
-  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 2097152),
+  lease_bytes integer not null default 65536 check (lease_bytes between 1024 and 2097152),
   max_attempts integer not null default 5 check (max_attempts between 2 and 50),
   backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
@@ -48,7 +48,7 @@ comment on column flywheel.settings.lease_time is
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
-  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 4096 at least, since it may be as long as a publication: so at most a few such are taken.';
+  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 1024 at least, since it may be as long as a publication. All that a worker takes is bounded by flywheel.lease() itself.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';

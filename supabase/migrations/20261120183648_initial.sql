@@ -27,7 +27,7 @@ create table flywheel.settings (
   lease_time interval not null default '60 seconds' check (lease_time between '1 second' and '1 hour'),
   lease_users integer not null default 100 check (lease_users between 1 and 1000),
   lease_events integer not null default 100 check (lease_events between 1 and 5000),
-  lease_bytes integer not null default 16384 check (lease_bytes between 1024 and 2097152),
+  lease_bytes integer not null default 65536 check (lease_bytes between 1024 and 2097152),
   max_attempts integer not null default 5 check (max_attempts between 2 and 50),
   backoff_base interval not null default '1 second' check (backoff_base between '10 milliseconds' and '1 hour'),
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
@@ -67,7 +67,7 @@ comment on column flywheel.settings.lease_time is
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
-  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 4096 at least, since it may be as long as a publication: so at most a few such are taken.';
+  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 1024 at least, since it may be as long as a publication. All that a worker takes is bounded by flywheel.lease() itself.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';
@@ -3158,6 +3158,12 @@ declare
   users uuid[];
   retried uuid[];
   leased_at timestamptz;
+  owner uuid;
+  stream text;
+  leased uuid[] := '{}';
+  characters bigint := 0;
+  -- What fits into the memory of one function's instance, several times as it is read.
+  most_characters constant bigint := 32 * 1024 * 1024;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -3235,19 +3241,12 @@ begin
   -- later than leased_at. So the same timers fire between the same events, today and in every replay.
   leased_at := clock_timestamp();
 
-  return next json_build_object(
-    'token', token,
-    'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
-    'max_attempts', settings.max_attempts,
-    'users', users,
-    'settings_changed_at', flywheel.settings_changed_at()
-  );
-
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
   -- "||", since concat() looks for each piece's type at every call. Types and apps are names that read_envelopes() let in: nothing
   -- in them needs an escape.
-  return query
+  for owner, stream in
     select
+      s.user_id,
       '{"user_id":"' || s.user_id
         || '","attempts":' || s.attempts
         || ',"version":' || f.version
@@ -3293,7 +3292,7 @@ begin
           -- where it is compressed, nobody knows.
           sum(
             case
-              when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 4096)
+              when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 1024)
               when pg_column_size(n.payload) > 1900 then pg_column_size(n.payload)
               else 0
             end
@@ -3309,12 +3308,34 @@ begin
       ) as b
       where coalesce(b.bytes_before, 0) < settings.lease_bytes
     ) as e on true
-    where s.user_id = any (users);
+    where s.user_id = any (users)
+  loop
+    -- Whoever cannot even read it dies before the lease is theirs, and nothing tells that from one who never came.
+    characters := characters + length(stream);
+    exit when characters > most_characters and cardinality(leased) > 0;
+    leased := leased || owner;
+    return next stream;
+  end loop;
+
+  if cardinality(leased) < cardinality(users) then
+    -- None of them was lost: whoever was came alone.
+    update flywheel.streams as s
+    set lease_token = null, attempts = s.attempts - 1, available_at = leased_at
+    where s.user_id = any (users) and s.user_id <> all (leased);
+  end if;
+
+  return next json_build_object(
+    'token', token,
+    'leased_at', (extract(epoch from leased_at) * 1000000)::bigint,
+    'max_attempts', settings.max_attempts,
+    'users', leased,
+    'settings_changed_at', flywheel.settings_changed_at()
+  );
 end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time. shape: the versions of the caller''s reactors; a state of another shape is left and the user''s events come from the first. Returns nothing where no stream is due, or as JSON texts first { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }, then for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time: fewer where their backlogs are more than 32 Mi characters. shape: the versions of the caller''s reactors; where a state has another, the user''s events come from the first, and attempts begin anew. Returns nothing where no stream is due, or JSON texts: for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }, and last { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])

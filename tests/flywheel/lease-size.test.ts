@@ -54,8 +54,31 @@ describe("A lease, which has to fit into one function's memory,", () => {
     ["so small that it looks like others", "x".repeat(100_000)],
     ["and longer still as text", "\u0001".repeat(150_000)],
   ])("is not deceived by what is small only while it is compressed, %s", async (_, text) => {
+    await base.admin`update flywheel.settings set lease_bytes = 4096`;
     const { leased, story } = await leasedOf(Array.from({ length: 8 }, (_, n) => ({ n, text })));
     expect(leased).toBeLessThan(5);
     expect(story).toMatchObject({ processed: 8, state: { counting: { count: 8 } } });
+  });
+
+  test("takes no more users than fit, and leaves the others as they were", async () => {
+    const users = Array.from({ length: 45 }, () => crypto.randomUUID());
+    const payload = { text: "\u0001".repeat(150_000) };
+    for (const user of users) await publish(database, event(user, { payload }));
+    const leased = await lease(database, shapeOf([counting]));
+    const characters = leased!.streams.reduce((sum, { length }) => sum + length, 0);
+    expect(characters).toBeGreaterThan(30 * 1024 * 1024);
+    expect(characters).toBeLessThan(32 * 1024 * 1024);
+    const taken = leased!.streams.map((text) => readStream(text).user_id);
+    expect(new Set(leased!.users)).toEqual(new Set(taken));
+    const others = users.filter((user) => !taken.includes(user));
+    const [left] = await base.admin`
+      select
+        count(*)::int as users, max(attempts) as attempts, bool_and(available_at <= now()) as are_due,
+        bool_or(lease_token is not null) as is_leased
+      from flywheel.streams where user_id = any (${others})
+    `;
+    expect(left).toEqual({ users: others.length, attempts: 0, are_due: true, is_leased: false });
+    await pass(base.admin, "1 minute");
+    expect((await drain(database, [counting])).processed).toBe(45);
   });
 });

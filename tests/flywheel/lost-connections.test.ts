@@ -100,6 +100,18 @@ describe("when a query takes long", () => {
     await database.end();
   });
 
+  test("of one behind a pooler that lets in and has everybody wait it may", async () => {
+    using line = new Line(base.url);
+    const database = connect(line.url, { silenceMs: 300 });
+    expect(await database`select 1 as one`).toEqual([{ one: 1 }]);
+    line.isBusy = true;
+    const asked = database`select 1 as one`.execute();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    line.isBusy = false;
+    expect(await asked).toEqual([{ one: 1 }]);
+    await database.end();
+  });
+
   test("of one that is there it may", async () => {
     const database = connect(base.url, { silenceMs: 100 });
     expect(await database`select 1 as one from pg_sleep(1)`).toEqual([{ one: 1 }]);
@@ -107,9 +119,13 @@ describe("when a query takes long", () => {
   });
 });
 
-/** A line to the database that can fall silent: it still takes whoever calls, and nothing comes through it any more. */
+/**
+ * A line to the database that can fall silent: it still takes whoever calls, and nothing comes through it any more. While it is busy it
+ * lets in whoever calls, and what those who are in ask waits.
+ */
 class Line {
   isSilent = false;
+  isBusy = false;
   readonly url: string;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #ends = new Set<Deno.Conn>();
@@ -123,14 +139,22 @@ class Line {
     for await (const near of this.#listener) {
       const far = await Deno.connect({ hostname, port: Number(port) });
       this.#ends.add(near).add(far);
-      void this.#carry(near, far);
-      void this.#carry(far, near);
+      let isIn = false;
+      void this.#carry(near, far, async () => {
+        while (isIn && this.isBusy) await new Promise((resolve) => setTimeout(resolve, 20));
+      });
+      void this.#carry(far, near, (chunk) => {
+        // "Ready for query" ends the greeting.
+        isIn ||= chunk.at(-6) === "Z".charCodeAt(0);
+        return Promise.resolve();
+      });
     }
   }
 
-  async #carry(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+  async #carry(from: Deno.Conn, to: Deno.Conn, before: (chunk: Uint8Array) => Promise<void>) {
     try {
       for await (const chunk of from.readable) {
+        await before(chunk);
         if (!this.isSilent) await to.write(chunk);
       }
       to.close();
