@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { alarm, drain, event, publish } from "../support/flywheel.ts";
@@ -90,11 +91,10 @@ describe("a change is in force from the next call, without a deploy", () => {
     );
     await drain(database, []);
     await publish(database, events);
-    const [, ...streams] = await base.admin<{ lease: string }[]>`select flywheel.lease('')`;
-    const taken = streams.map(({ lease }) => {
-      const { events, behind } = JSON.parse(lease) as { events: unknown[]; behind: number };
-      return [events.length, behind];
-    });
+    const leased = await lease(database, "");
+    const taken = leased!.streams.map(readStream).map((
+      { events, behind },
+    ) => [events.length, behind]);
     expect(taken).toEqual([[3, 4], [3, 4]]);
   });
 

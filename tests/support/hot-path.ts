@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import { listTransitions, transitionsQuery } from "../../shared/flywheel/transitions.ts";
 import { shape, userOf } from "./large-store.ts";
 import { event } from "./flywheel.ts";
@@ -73,9 +74,8 @@ interface Leased {
 }
 
 async function leaseOf(sql: postgres.Sql, of: string): Promise<Leased | undefined> {
-  const rows = await sql<{ lease: string }[]>`select flywheel.lease(${of})`;
-  const [leased, ...streams] = rows.map(({ lease }) => JSON.parse(lease));
-  return leased && { ...leased, streams };
+  const leased = await lease(sql, of);
+  return leased && { ...leased, streams: leased.streams.map(readStream) };
 }
 
 /** Leases and commits effects of every kind: `counted` by the worker or by the database; `ahead` what is told is folded already. */
