@@ -138,24 +138,41 @@ as $$
     select y.*, max(y.day) over (partition by y.user_id) as latest_day
     from (
       select
-        e.user_id,
-        e.day,
-        case
-          when e.event_type = 'subscription.activated' then flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000)
-        end as cents,
+        d.user_id,
+        d.day,
+        d.cents,
+        d.payments,
         -- Counts alone are taken back as the window moves on.
-        (count(*) filter (where e.app_source = 'aube') over soon > 0)::integer
-        + (count(*) filter (where e.app_source = 'cv') over soon > 0)::integer
-        + (count(*) filter (where e.app_source = 'letters') over soon > 0)::integer
-        + (count(*) filter (where e.app_source = 'rise') over soon > 0)::integer as products
-      from event as e
-      where e.app_source in ('aube', 'cv', 'letters', 'rise')
-        or e.event_type = 'subscription.activated' and e.app_source <> 'flywheel'
+        (count(*) filter (where d.aube) over soon > 0)::integer
+        + (count(*) filter (where d.cv) over soon > 0)::integer
+        + (count(*) filter (where d.letters) over soon > 0)::integer
+        + (count(*) filter (where d.rise) over soon > 0)::integer as products
+      -- A row a day: a window of all events finds no room in memory, and reads a year of them again for each.
+      from (
+        select
+          e.user_id,
+          e.day,
+          bool_or(e.app_source = 'aube') as aube,
+          bool_or(e.app_source = 'cv') as cv,
+          bool_or(e.app_source = 'letters') as letters,
+          bool_or(e.app_source = 'rise') as rise,
+          count(p.cents) as payments,
+          sum(p.cents) as cents
+        from event as e
+        cross join lateral (
+          select case
+            when e.event_type = 'subscription.activated' then flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000)
+          end as cents
+        ) as p
+        where e.app_source in ('aube', 'cv', 'letters', 'rise')
+          or e.event_type = 'subscription.activated' and e.app_source <> 'flywheel'
+        group by e.user_id, e.day
+      ) as d
       window soon as (
-        partition by e.user_id order by e.day range between current row and interval '366 days' following
+        partition by d.user_id order by d.day range between current row and interval '366 days' following
       )
     ) as y
-    where y.cents is not null
+    where y.payments > 0
   ),
   transition as (
     select
@@ -266,7 +283,7 @@ as $$
   where p.many <= 2
   group by p.last_day, p.many
   union all
-  select 'revenue', least(y.day, p.last_day), '', p.many::text, count(*), 0, sum(y.cents), null
+  select 'revenue', least(y.day, p.last_day), '', p.many::text, sum(y.payments)::bigint, 0, sum(y.cents), null
   from payment as y
   join product as p on p.user_id = y.user_id and p.many <= 2
   where p.many <= y.products or y.day > greatest(y.latest_day, p.latest_day) - 367

@@ -14,7 +14,7 @@ import {
   publishText,
   tell,
 } from "../support/flywheel.ts";
-import { fullReads, watch } from "../support/plans.ts";
+import { fullReads, spillReads, watch } from "../support/plans.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -469,6 +469,23 @@ test("durations that are lost, too many or of the wrong length are found and men
   ]);
   await base.admin`select flywheel.rebuild_rollups()`;
   expect(await durations()).toEqual(before);
+});
+
+test("a year of a user who does much in it is counted without being read again for each of its events", async () => {
+  const user = crypto.randomUUID();
+  await base.superuser`
+    insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+    select
+      ${user}, n, gen_random_uuid(), 'cv.generated', (array['aube', 'cv', 'letters'])[1 + n % 3], '{}',
+      now() - interval '1 hour' * n, sha256(n::text::bytea)
+    from generate_series(1, 4000) as n
+  `;
+  await using watched = await watch(base.superuserUrl);
+  await watched.sql`set work_mem = '64kB'`;
+  const plans = await watched.explained((sql) =>
+    sql`select flywheel.figures(array[${user}::uuid], '{4000}')`
+  );
+  expect(spillReads(plans)).toBeLessThan(4000);
 });
 
 test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {

@@ -9,6 +9,7 @@ interface Node {
   "Actual Loops": number;
   "Rows Removed by Filter"?: number;
   "Rows Removed by Index Recheck"?: number;
+  "Temp Read Blocks"?: number;
   Plans?: Node[];
 }
 
@@ -39,6 +40,7 @@ export async function watch(url: string): Promise<Watched> {
     load 'auto_explain';
     set auto_explain.log_min_duration = 0;
     set auto_explain.log_analyze = on;
+    set auto_explain.log_buffers = on;
     set auto_explain.log_timing = off;
     set auto_explain.log_nested_statements = on;
     set auto_explain.log_format = json;
@@ -74,6 +76,11 @@ export function fullReads(
         }`
       )
   );
+}
+
+/** How many blocks were read again of what had found no room in memory: by the statement that read most. */
+export function spillReads(plans: readonly Plan[]): number {
+  return Math.max(...plans.map(({ Plan }) => Plan["Temp Read Blocks"] ?? 0));
 }
 
 function nodesOf(node: Node): Node[] {
