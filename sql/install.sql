@@ -94,7 +94,9 @@
 \ir analytics/text_in.sql
 \ir analytics/hundredths_in.sql
 \ir analytics/journey_steps.sql
+\ir analytics/says.sql
 \ir analytics/transition_target.sql
+\ir analytics/transition_taken.sql
 \ir analytics/figures.sql
 \ir analytics/count_users.sql
 \ir analytics/uncount_user.sql

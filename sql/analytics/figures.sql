@@ -109,8 +109,8 @@ as $$
     join flywheel.journey_steps() as s
       on s.event_type = e.event_type
     where e.event_type <> 'transition_écosystème'
-      or e.payload -> 'status' in ('"accepted"', '"completed"')
-      or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
+      or flywheel.transition_taken(e.payload)
+      or e.payload -> 'status' = '"completed"'
     group by e.user_id, s.step, e.event_type
   ),
   path as (
@@ -182,7 +182,8 @@ as $$
       e.day,
       case when e.app_source = 'flywheel' then flywheel.text_in(e.payload -> 'transition_id', 200) end as transition_id,
       coalesce(e.payload -> 'status', 'null') as status,
-      flywheel.transition_target(e.payload) as target
+      flywheel.transition_target(e.payload) as target,
+      flywheel.transition_taken(e.payload) as is_taken
     from event as e
     where e.event_type = 'transition_écosystème'
   ),
@@ -291,7 +292,7 @@ as $$
   union all
   select 'transition', t.day, '', '', count(*), 0, 0, null
   from transition as t
-  where t.status = '"accepted"' or t.status in ('null', '""') and t.target = ''
+  where t.is_taken
   group by t.day
   union all
   select 'transition_asked', u.day, '', '', count(*), 0, 0, null

@@ -46,9 +46,18 @@ const payloads: Record<string, fc.Arbitrary<Record<string, unknown>>> = {
   }),
   transition_écosystème: fc.record({
     transition_id: fc.constantFrom<unknown>("a", "b", 3, null),
-    status: fc.constantFrom<unknown>("requested", "accepted", "completed", "expired", "", null, 1),
-    target_app: fc.constantFrom<unknown>("cv", "phoenix_letters", "No slug", null),
-    app_cible: fc.constantFrom<unknown>("rise", null),
+    status: fc.constantFrom<unknown>(
+      "requested",
+      "accepted",
+      "completed",
+      "expired",
+      "",
+      " ",
+      null,
+      1,
+    ),
+    target_app: fc.constantFrom<unknown>("cv", "phoenix_letters", "No slug", "\u00a0", 7, null),
+    app_cible: fc.constantFrom<unknown>("rise", "\t", null),
   }, { requiredKeys: [] }),
   "subscription.activated": fc.record({
     amount_eur: fc.constantFrom<unknown>(9.99, 0, 1.005, -1, "9", null),
@@ -531,6 +540,22 @@ test.each(["1e-350", "-1e-350", "2.47031e-324", "1e-310", "1e-5"])(
     expect(await wrong()).toEqual([]);
   },
 );
+
+test("what says nothing in a payload is as blank to the database as to JavaScript", async () => {
+  const blank = await base.admin`
+    select n from generate_series(1, 65535) as n
+    where n not between 55296 and 57343 and not flywheel.says(to_jsonb(chr(n)))
+  `;
+  const points = Array.from({ length: 65_535 }, (_, index) => index + 1);
+  expect(blank.map(({ n }) => n)).toEqual(
+    points.filter((point) => String.fromCharCode(point).trim() === ""),
+  );
+  const [said] = await base.admin`
+    select array_agg(flywheel.says(value) order by n) as values
+    from jsonb_array_elements('["", " \\t", " a ", null, 0, false, [], {}]') with ordinality as a (value, n)
+  `;
+  expect(said!.values).toEqual([false, false, true, false, true, true, true, true]);
+});
 
 test("what was paid before the first day of 1970 is counted on its day", async () => {
   const user = crypto.randomUUID();

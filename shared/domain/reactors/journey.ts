@@ -1,4 +1,5 @@
 import { asKnown, type EventOf, type KnownEvent } from "../events/known-event.ts";
+import { firstSaid } from "../first-said.ts";
 import { type JourneyStep, journeySteps } from "../journey-steps.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 import { readProfile } from "./profile.ts";
@@ -40,7 +41,7 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 6,
+  version: 7,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);
@@ -105,7 +106,7 @@ function isTaken(
   { asked = {}, steps }: Journey,
 ): boolean {
   const { status, transition_id, target_app, app_cible } = payload;
-  if (!status) return !target_app && !app_cible;
+  if (firstSaid(status) === undefined) return firstSaid(target_app, app_cible) === undefined;
   if (status !== "accepted" && status !== "completed") return false;
   return app_source === "aube" ||
     (app_source === "flywheel" && steps.métier_choisi !== undefined &&

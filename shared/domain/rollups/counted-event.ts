@@ -1,3 +1,5 @@
+import { firstSaid } from "../first-said.ts";
+
 /** What counting needs of an event. What happened counts, whatever became of it: its payload may be anything. */
 export interface CountedEvent {
   readonly event_type: string;
@@ -29,6 +31,11 @@ export function dayOf(at: number): number {
 export function weekOf(day: number): number {
   // That year began on a Thursday.
   return day - (((day + 3) % 7) + 7) % 7;
+}
+
+/** Whether a value of a payload says something: a field left blank is as one left out. */
+export function says(value: unknown): boolean {
+  return value != null && (typeof value !== "string" || firstSaid(value) !== undefined);
 }
 
 /** A payload's text where it is one of 1 to `max` characters. */

@@ -1,6 +1,6 @@
 import { slugOf } from "../apps.ts";
 import { journeySteps } from "../journey-steps.ts";
-import { type CountedEvent, dayOf, textIn, weekOf } from "./counted-event.ts";
+import { type CountedEvent, dayOf, says, textIn, weekOf } from "./counted-event.ts";
 import type { Add } from "./increments.ts";
 import { moveUser } from "./presence.ts";
 
@@ -59,19 +59,20 @@ function stepOf({ event_type, payload }: CountedEvent): number {
   return isTaken(payload) || payload.status === "completed" ? step : -1;
 }
 
-/** Whether a transition says for the first time that it was taken; an event that names neither an app nor a status says so by itself. */
-export function isTaken(payload: CountedEvent["payload"]): boolean {
-  const { status } = payload;
-  if (status === undefined || status === null || status === "") return targetOf(payload) === "";
-  return status === "accepted";
+/**
+ * Whether a transition says for the first time that it was taken; an event that names neither an app nor a status says so by itself.
+ * One that names an app asks for it, however badly it is written.
+ */
+export function isTaken({ status, target_app, app_cible }: CountedEvent["payload"]): boolean {
+  return says(status) ? status === "accepted" : !says(target_app) && !says(app_cible);
 }
 
 /** What an app can be called. */
 const slug = /^[a-z0-9_-]{1,50}$/;
 
-/** The app that a transition leads to; "" where it names none. */
+/** The app that a transition leads to, by the first of its two names that says something; "" where that is no app's name. */
 export function targetOf({ target_app, app_cible }: CountedEvent["payload"]): string {
-  const target = slugOf(textIn(target_app, 100) ?? textIn(app_cible, 100) ?? "");
+  const target = slugOf(textIn(says(target_app) ? target_app : app_cible, 100) ?? "");
   return slug.test(target) ? target : "";
 }
 

@@ -492,13 +492,18 @@ describe("the last step", () => {
     expect(reportOf(story).statut_actuel).toBe("valeurs_explorées");
   });
 
-  test("is not taken by an event that asks for a transition, but by one that asks for nothing", () => {
-    const story = given(["métier_choisi"]);
-    story.happens("transition_écosystème", "aube", { payload: { target_app: "cv" } });
-    expect(progressOf(readJourney(story.state))).toBe(85);
-    story.happens("transition_écosystème", "aube", { payload: {} });
-    expect(progressOf(readJourney(story.state))).toBe(100);
-  });
+  test.each<Record<string, unknown>>([{}, { status: " ", target_app: " ", app_cible: "\t" }])(
+    "is not taken by an event that asks for a transition, but by one that asks for nothing: %j",
+    (nothing) => {
+      const story = given(["métier_choisi"]);
+      for (const payload of [{ target_app: "cv" }, { target_app: " ", app_cible: "Phoenix CV" }]) {
+        story.happens("transition_écosystème", "aube", { payload });
+        expect(progressOf(readJourney(story.state))).toBe(85);
+      }
+      story.happens("transition_écosystème", "aube", { payload: nothing });
+      expect(progressOf(readJourney(story.state))).toBe(100);
+    },
+  );
 });
 
 test("what is told together, and has one time, counts in the order in which it was told", () => {

@@ -299,6 +299,25 @@ describe("figures", () => {
       .toEqual([on(0, 1, 2), on(0, 2, 2)]);
   });
 
+  test.each<[string, Record<string, unknown>, boolean]>([
+    ["that names no app and no status", {}, true],
+    ["whose names are left blank", { status: " ", target_app: "\t", app_cible: "\u00a0" }, true],
+    ["that names an app", { target_app: "cv" }, false],
+    ["whose app is named under the other name alone", { target_app: " ", app_cible: "cv" }, false],
+    ["to an app of no such name", { target_app: "Phoenix CV" }, false],
+    ["to an app whose name is no text", { app_cible: ["cv"] }, false],
+    ["whose status is blank", { status: " ", target_app: "cv" }, false],
+    ["whose status is no text", { status: 1 }, false],
+  ])("take a transition %s: %j for one that was taken: %s", (_, payload, isTaken) => {
+    const steps = [
+      event("exploration_commencée", 0),
+      event("transition_écosystème", 0, { payload }),
+    ];
+    const taken = isTaken ? [[0, "", "", 1, 0, "0"]] : [];
+    expect(rowsOf("transition", steps)).toEqual(taken);
+    expect(rowsOf("step", steps).length).toBe(isTaken ? 2 : 1);
+  });
+
   test("follow a transition from request to acceptance and to the user's return after 30 days", () => {
     const told = (status: string, at: number) =>
       event("transition_écosystème", at, {
