@@ -24,8 +24,10 @@ export interface Job {
 
 /** A job that was chosen. */
 export interface Choice extends Job {
-  /** When it was, the first time where it was chosen again: milliseconds since 1970. */
+  /** When it was, the first time since another one where it was chosen again: milliseconds since 1970. */
   readonly at: number;
+  /** When another job was chosen last before it. */
+  readonly other_at?: number;
   /** When it was chosen again last. */
   readonly again_at?: number;
   /** Skills to put forward for this job. */
@@ -147,7 +149,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 6,
+  version: 7,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };
@@ -207,13 +209,23 @@ function lookedAt(
   return chosen >= recommended ? choix : best;
 }
 
-/** The choice after one more, with what is known of the job. What comes late of a choice of another job before the last one is history. */
+/**
+ * The choice after one more, with what is known of the job. What comes late of a choice of another job before the last one is history,
+ * and so is a choice of the same job before that other one.
+ */
 function choose(profile: Profile, said: Choice): Choice {
   const { choix: before, recommandations = [], validations = [] } = profile;
   const isIt = (job: Job | undefined) => job !== undefined && isSameJob(job.métier, said.métier);
   const isLate = before !== undefined && said.at < lastChosen(before);
   const rating = together(...[...recommandations, ...validations, before, said].filter(isIt));
-  if (!before || !isIt(before)) return isLate ? before : { ...said, rating };
+  if (!before) return { ...said, rating };
+  const { other_at = -Infinity } = before;
+  if (!isIt(before)) {
+    if (!isLate) return { ...said, rating, other_at: lastChosen(before) };
+    const at = said.at < before.at ? before.at : lastChosen(before);
+    return { ...before, at, other_at: Math.max(other_at, said.at) };
+  }
+  if (said.at < other_at) return before;
   const [earlier, later] = isLate ? [said, before] : [before, said];
   return {
     ...earlier,

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { day, minute } from "../../../shared/domain/duration.ts";
+import { day, hour, minute } from "../../../shared/domain/duration.ts";
 import { catalogueSchemas } from "../../../shared/domain/events/catalogue.ts";
+import { chosenAt } from "../../../shared/domain/reactors/journey.ts";
 import { kept, profileTypes, readProfile } from "../../../shared/domain/reactors/profile.ts";
 import { Story } from "../../support/story.ts";
 
@@ -107,7 +108,7 @@ describe("a profile", () => {
         ["métier_choisi", { métier: "Data Scientist", score_ia_résistance: 0.5 }],
         ["métier_choisi", { métier: "Coach" }],
       ).choix,
-    ).toEqual({ at, métier: "Coach" });
+    ).toEqual({ at, other_at: at, métier: "Coach" });
   });
 
   test("forgets the skills that another job asked for, and keeps those of the same job and of the user", () => {
@@ -122,7 +123,7 @@ describe("a profile", () => {
       expect(profile(métier).compétences_à_valoriser).toEqual(["Accueil"]);
     }
     expect(profile("data scientist").choix).toMatchObject(asked);
-    expect(profile("Boulanger").choix).toEqual({ at, métier: "Boulanger" });
+    expect(profile("Boulanger").choix).toEqual({ at, other_at: at, métier: "Boulanger" });
   });
 
   test("is about the job chosen last, however late one that was chosen before is told of", () => {
@@ -131,9 +132,28 @@ describe("a profile", () => {
       story.happens("métier_choisi", "aube", { timestamp, payload: { métier } });
     choose("Coach", story.now);
     choose("Boulanger", story.now - day);
-    expect(readProfile(story.state).choix).toEqual({ at: story.now, métier: "Coach" });
-    choose("coach", story.now - 2 * day);
-    expect(readProfile(story.state).choix?.at, "when it was first").toBe(story.now - 2 * day);
+    expect(readProfile(story.state).choix).toMatchObject({ at: story.now, métier: "Coach" });
+    choose("coach", story.now - hour);
+    expect(readProfile(story.state).choix?.at, "when it was first").toBe(story.now - hour);
+  });
+
+  test("says of a job that is chosen again since when no other was, in whatever order that is told", () => {
+    const choices = [["Coach", 1], ["Boulanger", 2], ["coach", 3]] as const;
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...choices], { minLength: choices.length }), (told) => {
+        const story = new Story();
+        const begun = story.now;
+        story.passes(10 * day);
+        for (const [métier, days] of told) {
+          story.happens("métier_choisi", "aube", {
+            timestamp: begun + days * day,
+            payload: { métier, compétences_à_valoriser: [`${days}`] },
+          });
+        }
+        expect(chosenAt(story.state)).toBe(begun + 3 * day);
+        expect(readProfile(story.state).choix?.compétences_à_valoriser).toEqual(["3"]);
+      }),
+    );
   });
 
   test("keeps what is known of a job that is chosen again, or written otherwise", () => {
