@@ -55,6 +55,8 @@ export interface Profile {
   readonly riasec?: readonly string[];
   /** The recommended jobs, best first. */
   readonly recommandations?: readonly Job[];
+  /** When others were recommended last before these: milliseconds since 1970. */
+  readonly recommended_before?: number;
   /** The jobs whose resistance to AI was estimated, the latest last. */
   readonly validations?: readonly Job[];
   /** The job chosen last, with what is known of it. */
@@ -68,7 +70,7 @@ export interface Profile {
 }
 
 /** What is said of a user at some time. */
-type Said = Omit<Profile, "validations" | "choix" | "said_at">;
+type Said = Omit<Profile, "recommended_before" | "validations" | "choix" | "said_at">;
 
 /** The types of the events that tell of a user. */
 export const profileTypes = [
@@ -119,9 +121,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
       const { recommandations, top_métier } = event.payload;
       const jobs = jobsIn(recommandations ?? [], timestamp);
       const best = jobOf(top_métier ?? "", {}, timestamp);
-      return merge(profile, timestamp, {
-        recommandations: jobs.length === 0 && best ? [best] : jobs,
-      });
+      return recommend(profile, jobs.length === 0 && best ? [best] : jobs, timestamp);
     }
     case "validation_ia_effectuée":
       return foldValidation(profile, event.payload, timestamp);
@@ -169,6 +169,17 @@ export function readProfile(states: State): Profile {
   return stateOf(profile, states);
 }
 
+function recommend(profile: Profile, recommandations: readonly Job[], at: number): Profile {
+  const told = merge(profile, at, { recommandations });
+  const before = profile.said_at?.recommandations;
+  if (before === undefined || recommandations.length === 0) return told;
+  const recommended_before = Math.max(
+    profile.recommended_before ?? -Infinity,
+    Math.min(before, at),
+  );
+  return { ...told, recommended_before };
+}
+
 interface Validation {
   readonly métier?: string | null | undefined;
   readonly score_ia_résistance?: number | null | undefined;
@@ -197,15 +208,20 @@ function foldValidation(profile: Profile, said: Validation, at: number): Profile
   };
 }
 
-/** The job that the user looked at then, of which an estimate is that names none: the chosen one, or what was recommended since. */
+/**
+ * The job that the user looked at then, of which an estimate is that names none: the chosen one, or what was recommended since. Of what
+ * was chosen or recommended before, only when the last was is remembered: an estimate of it is of no job that is known.
+ */
 function lookedAt(
-  { choix, recommandations: [best] = [], said_at }: Profile,
+  { choix, recommandations: [best] = [], recommended_before, said_at }: Profile,
   at: number,
 ): Job | undefined {
   const byThen = (time: number | undefined) => time !== undefined && time <= at ? time : -Infinity;
   const chosen = Math.max(byThen(choix?.at), byThen(choix?.again_at));
   const recommended = byThen(said_at?.recommandations);
-  if (chosen === -Infinity && recommended === -Infinity) return undefined;
+  const known = Math.max(chosen, recommended);
+  const forgotten = Math.max(byThen(choix?.other_at), byThen(recommended_before));
+  if (known === -Infinity || known < forgotten) return undefined;
   return chosen >= recommended ? choix : best;
 }
 

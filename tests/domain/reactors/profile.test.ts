@@ -275,6 +275,29 @@ describe("a profile", () => {
     expect(tell(0, 4), "of nothing").toEqual({});
   });
 
+  test.each<[string, [event_type: string, minutes: number, payload: Record<string, unknown>][]]>([
+    ["a job is chosen", [
+      ["recommandations_générées", 1, { recommandations: ["Coach"] }],
+      ["métier_choisi", 2, { métier: "Data Scientist" }],
+      ["métier_choisi", 4, { métier: "Boulanger" }],
+    ]],
+    ["others are recommended", [
+      ["métier_choisi", 1, { métier: "Coach" }],
+      ["recommandations_générées", 2, { recommandations: ["Data Scientist"] }],
+      ["recommandations_générées", 4, { recommandations: ["Boulanger"] }],
+    ]],
+  ])("takes an estimate of a job that is forgotten since %s for no other", (_, said) => {
+    const last = said.length - 1;
+    for (const told of [said, said.with(1, said[last]!).with(last, said[1]!)]) {
+      const story = new Story();
+      const estimate = ["validation_ia_effectuée", 3, { score_ia_résistance: 0.2 }] as const;
+      for (const [event_type, minutes, payload] of [...told, estimate]) {
+        story.happens(event_type, "aube", { timestamp: story.now + minutes * minute, payload });
+      }
+      expect(readProfile(story.state).validations).toBeUndefined();
+    }
+  });
+
   test("has the job recommended first where no others are said", () => {
     const recommended = (payload: Record<string, unknown>) =>
       given(["recommandations_générées", payload]).recommandations;
