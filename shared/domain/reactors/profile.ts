@@ -2,6 +2,7 @@ import type { EventType } from "../events/catalogue.ts";
 import { asKnown, type KnownEvent } from "../events/known-event.ts";
 import { namesOf } from "../events/profile.ts";
 import { firstSaid } from "../first-said.ts";
+import { murmur3 } from "../murmur3.ts";
 import { type Reactor, type State, stateOf } from "../reactor.ts";
 
 /** How a job was estimated to stand towards AI. */
@@ -36,6 +37,9 @@ export interface Choice extends Job {
   readonly skills_to_highlight?: readonly string[];
 }
 
+/** Whether a job passed Aube's validation, and when it was estimated, where no more is remembered of it: by the hash of its {@link jobKey}. */
+type Verdict = readonly [job: number, at: number, validé: boolean];
+
 /**
  * Who a user is for the next app: what they said and what was found out about them. What nobody said is not there.
  * Lists are short and their items too, whatever was sent: see {@link kept}.
@@ -59,6 +63,8 @@ export interface Profile {
   readonly recommended_before?: number;
   /** The jobs whose resistance to AI was estimated, the latest last. */
   readonly validations?: readonly Job[];
+  /** Whether jobs that were estimated before those had passed, the latest last. */
+  readonly verdicts?: readonly Verdict[];
   /** The job chosen last, with what is known of it. */
   readonly choix?: Choice;
   /** 0 is calm, 1 is very anxious; as said last. */
@@ -70,7 +76,10 @@ export interface Profile {
 }
 
 /** What is said of a user at some time. */
-type Said = Omit<Profile, "recommended_before" | "validations" | "choix" | "said_at">;
+type Said = Omit<
+  Profile,
+  "recommended_before" | "validations" | "verdicts" | "choix" | "said_at"
+>;
 
 /** The types of the events that tell of a user. */
 export const profileTypes = [
@@ -197,15 +206,41 @@ function foldValidation(profile: Profile, said: Validation, at: number): Profile
   const job = jobOf(métier, { score_ia_résistance, ia_narrative, validé }, at);
   if (!job) return profile;
   const isIt = (other: Job) => isSameJob(other.métier, job.métier);
-  const { choix, validations = [] } = profile;
-  const known = validations.find(isIt);
-  const others = validations.filter((each) => each !== known);
+  const { choix, validations = [], verdicts = [] } = profile;
+  const hash = hashOf(job);
+  const known = validations.find(isIt) ?? verdictOn(job, profile);
+  const estimated = [
+    ...validations.filter((each) => each !== known),
+    { ...job, rating: together(known, job) },
+  ].sort((a, b) => (a.rating?.at ?? 0) - (b.rating?.at ?? 0));
+  const others = verdicts.filter(([each]) => each !== hash);
+  const shortened = estimated.slice(0, -kept.jobs).flatMap(verdictOf);
   return {
     ...profile,
-    validations: [...others, { ...job, rating: together(known, job) }]
-      .sort((a, b) => (a.rating?.at ?? 0) - (b.rating?.at ?? 0)).slice(-kept.jobs),
+    validations: estimated.slice(-kept.jobs),
+    ...(verdicts.length + shortened.length > 0 && {
+      verdicts: [...others, ...shortened].slice(-kept.items),
+    }),
     ...(choix && isIt(choix) && { choix: { ...choix, rating: together(choix, job) } }),
   };
+}
+
+function verdictOf(job: Job): Verdict[] {
+  const { at, validé } = job.rating ?? {};
+  return at === undefined || validé === undefined ? [] : [[hashOf(job), at, validé]];
+}
+
+/** The job as far as the verdict on it goes that is remembered. */
+function verdictOn(job: Job, { verdicts = [] }: Profile): Job | undefined {
+  const hash = hashOf(job);
+  const verdict = verdicts.find(([each]) => each === hash);
+  if (!verdict) return undefined;
+  const [, at, validé] = verdict;
+  return { métier: job.métier, rating: { at, validé } };
+}
+
+function hashOf({ métier }: Job): number {
+  return murmur3(jobKey(métier));
 }
 
 /**
@@ -233,7 +268,8 @@ function choose(profile: Profile, said: Choice): Choice {
   const { choix: before, recommandations = [], validations = [] } = profile;
   const isIt = (job: Job | undefined) => job !== undefined && isSameJob(job.métier, said.métier);
   const isLate = before !== undefined && said.at < lastChosen(before);
-  const rating = together(...[...recommandations, ...validations, before, said].filter(isIt));
+  const known = [verdictOn(said, profile), ...recommandations, ...validations, before, said];
+  const rating = together(...known.filter(isIt));
   if (!before) return { ...said, rating };
   const { other_at = -Infinity } = before;
   if (!isIt(before)) {

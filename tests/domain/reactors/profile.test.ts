@@ -436,7 +436,7 @@ describe("a profile", () => {
           ["recommandations_générées", { recommandations: texts }],
           ...texts.map((métier): [string, Record<string, unknown>] => [
             "validation_ia_effectuée",
-            { métier },
+            { métier, validé: false },
           ]),
         );
         for (const list of [profile.motivations, profile.valeurs, profile.compétences]) {
@@ -448,6 +448,7 @@ describe("a profile", () => {
         }
         expect(profile.recommandations!.length).toBeLessThanOrEqual(kept.jobs);
         expect(profile.validations!.length).toBeLessThanOrEqual(kept.jobs);
+        expect(profile.verdicts!.length).toBeLessThanOrEqual(kept.items);
       }),
       { numRuns: 10 },
     );

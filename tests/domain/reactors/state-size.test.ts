@@ -21,7 +21,13 @@ const happenings: ((n: number) => [event_type: string, app: string, payload: obj
     { big_five: { openness: 0.123456 }, riasec: ["Investigative", "Realistic", "Social"] },
   ],
   (n) => ["recommandations_générées", "aube", { recommandations: many(n) }],
-  (n) => ["validation_ia_effectuée", "aube", { métier: long(n), ia_narrative: long(n) }],
+  (
+    n,
+  ) => ["validation_ia_effectuée", "aube", {
+    métier: long(n),
+    ia_narrative: long(n),
+    validé: false,
+  }],
   (n) => [
     "métier_choisi",
     "aube",
