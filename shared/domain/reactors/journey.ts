@@ -25,7 +25,10 @@ export interface Journey {
   readonly steps: Readonly<Partial<Record<JourneyStep, CompletedStep>>>;
   /** When it began, where that was after another one: what happened before is history. Milliseconds since 1970. */
   readonly since?: number;
-  /** When the first of its events happened that says its `parcours_id`, where the one before had another. Milliseconds since 1970. */
+  /**
+   * When the first of its events happened that says its `parcours_id`, where the one before had another; the first of its steps, where
+   * that is told late. Milliseconds since 1970.
+   */
   readonly named_at?: number;
   /** When the last of its events was received, milliseconds since 1970. */
   readonly heard_at?: number;
@@ -132,8 +135,12 @@ function fold(journey: Journey, event: StepEvent): Journey {
   const isBefore = isOther
     ? event.timestamp < latest(journey)
     : event.timestamp < begunAt || (parcours_id === undefined && event.timestamp < namedAt);
-  // What comes late from an exploration before this one is history.
-  if (isBefore) return journey;
+  // What comes late from an exploration before this one is history; it may be the first that is heard of that one.
+  if (isBefore) {
+    return isOther && journey.named_at === undefined
+      ? { ...journey, named_at: earliest(journey) }
+      : journey;
+  }
   const isAnew = event.event_type === "exploration_commencée" &&
     event.timestamp >= (leftAt(journey) ?? Infinity);
 
@@ -201,6 +208,10 @@ function stepsSince(time: number, { steps }: Journey): Journey["steps"] {
 function sum(a: CompletedStep["minutes"], b: CompletedStep["minutes"]): CompletedStep["minutes"] {
   if (a == null && b == null) return a === undefined ? a : b;
   return (a ?? 0) + (b ?? 0);
+}
+
+function earliest({ steps }: Journey): number {
+  return Math.min(...Object.values(steps).map(({ at }) => at));
 }
 
 function latest({ steps }: Journey): number {
