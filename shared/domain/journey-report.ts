@@ -89,7 +89,7 @@ interface Visit {
   minutes: number | undefined;
   /** Minutes that count for the whole journey. */
   spent: number;
-  /** Whether the user left Aube before this step was completed. */
+  /** Whether the user left Aube before this step was completed, by its time and the time of the one before: what else they did is not remembered. */
   wasAway: boolean;
 }
 
