@@ -396,6 +396,20 @@ describe("steps", () => {
       expect(tell(...order), order.join()).toEqual(inOrder);
     }
   });
+
+  test("that name no parcours are of one that turns out to have begun before them", () => {
+    const story = given(
+      ["exploration_commencée", 0, { parcours_id: "one" }],
+      ["compétences_révélées", 60, { parcours_id: "two" }],
+    );
+    const begun = story.now - 30 * minute;
+    const late = (step: JourneyStep, timestamp: number, payload = {}) =>
+      story.happens(step, "aube", { timestamp, payload });
+    late("exploration_commencée", begun, { parcours_id: "two" });
+    late("valeurs_explorées", begun + minute);
+    expect(reportOf(story).progression.étapes_complétées)
+      .toEqual(["exploration_commencée", "valeurs_explorées", "compétences_révélées"]);
+  });
 });
 
 describe("the last step", () => {
@@ -513,14 +527,20 @@ test("what is told together, and has one time, counts in the order in which it w
     ["métier_choisi", 0, { parcours_id: "one" }],
     ["exploration_commencée", 0, { parcours_id: "two" }],
     ["valeurs_explorées", 0, { parcours_id: "two" }],
+    ["compétences_révélées"],
   );
   expect(reportOf(explorations)).toMatchObject({
-    progression: { étapes_complétées: ["exploration_commencée", "valeurs_explorées"] },
-    statut_actuel: "valeurs_explorées",
+    progression: {
+      étapes_complétées: ["exploration_commencée", "valeurs_explorées", "compétences_révélées"],
+    },
+    statut_actuel: "compétences_révélées",
   });
 
   const story = new Story();
   const steps = ["exploration_commencée", "métier_choisi", "exploration_commencée"] as const;
   for (const step of steps) take(story, step);
   expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
+  take(story, "valeurs_explorées");
+  expect(reportOf(story).progression.étapes_complétées)
+    .toEqual(["exploration_commencée", "valeurs_explorées"]);
 });

@@ -312,6 +312,17 @@ describe("journey_stalled", () => {
     expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
   });
 
+  test("follows at once where the three days were over before they were told of, and lasts as long as any", () => {
+    const story = new Story();
+    const [nudge] = story.happens("exploration_commencée", "aube", {
+      timestamp: story.now - 5 * day,
+    });
+    expect(nudge).toMatchObject({
+      nudge_type: "journey_stalled",
+      expires_at: story.now + 7 * day,
+    });
+  });
+
   test("does not follow once a job is chosen", () => {
     const story = new Story();
     story.happens("exploration_commencée", "aube");

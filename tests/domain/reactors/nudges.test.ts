@@ -234,6 +234,25 @@ describe("a nudge that the user has seen", () => {
     expect(reacted("dismissed", "clicked"), "which is over").toEqual([taken]);
   });
 
+  test("before the fold came to take it back is remembered, though many were taken back before it", () => {
+    const story = new Story({
+      settings: { nudges: { holdout: 0, max_in_period: 100, same_type_days: 1 } },
+    });
+    const choose = (métier: string) =>
+      story.happens("métier_choisi", "aube", { payload: { métier } });
+    story.atOnce(() => {
+      for (let n = 1; n <= 12; n++) {
+        choose(`Coach ${n}`);
+        story.passes(minute);
+      }
+      const last = story.nudge("aube_to_cv");
+      choose("Boulanger");
+      story.does("clicked", last);
+    });
+    story.happens("cv.generated", "cv");
+    expect(story.outcomes).toContain("converted aube_to_cv");
+  });
+
   test("before it was cancelled by what it would have led to converts by what came after the click", () => {
     const { story, nudge } = nudged();
     story.atOnce(() => {
@@ -282,6 +301,16 @@ describe("a held-out nudge", () => {
     story.happens("cv.uploaded", "cv");
     expect(story.outcomes).toEqual(["converted letters_to_cv"]);
     expect(story.appended, "which its user could read").toEqual([]);
+  });
+
+  test("converts for as long as one does that was clicked, however soon it would have expired", () => {
+    const story = new Story({
+      settings: { nudges: { holdout: 1, lifetime_days: 2, conversion_days: 7 } },
+    });
+    story.happens("letter.generated", "letters");
+    story.passes(3 * day);
+    story.happens("cv.generated", "cv");
+    expect(story.outcomes).toEqual(["converted letters_to_cv"]);
   });
 
   test("is forgotten after that without a word", () => {

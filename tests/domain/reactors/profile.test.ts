@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { day, hour, minute } from "../../../shared/domain/duration.ts";
 import { catalogueSchemas } from "../../../shared/domain/events/catalogue.ts";
-import { chosenAt } from "../../../shared/domain/reactors/journey.ts";
+import { chosenAt, lastChosenAt } from "../../../shared/domain/reactors/journey.ts";
 import { kept, profileTypes, readProfile } from "../../../shared/domain/reactors/profile.ts";
 import { Story } from "../../support/story.ts";
 
@@ -154,6 +154,16 @@ describe("a profile", () => {
         expect(readProfile(story.state).choix?.compétences_à_valoriser).toEqual(["3"]);
       }),
     );
+  });
+
+  test("says when a job was chosen last, though a choice before that is told of late", () => {
+    const story = new Story();
+    const choose = (timestamp: number) =>
+      story.happens("métier_choisi", "aube", { timestamp, payload: { métier: "Coach" } });
+    choose(story.now - 40 * day);
+    choose(story.now);
+    choose(story.now - 20 * day);
+    expect(lastChosenAt(story.state)).toBe(story.now);
   });
 
   test("keeps what is known of a job that is chosen again, or written otherwise", () => {
@@ -398,6 +408,23 @@ describe("a profile", () => {
     expect(readProfile(story.state).choix?.rating?.ia_narrative).toBe("Résiste bien.");
   });
 
+  test("keeps the words about a job's resistance where only whether it passed is said anew", () => {
+    const story = new Story();
+    const say = (payload: Record<string, unknown>) => {
+      story.passes(minute);
+      story.happens("validation_ia_effectuée", "aube", {
+        payload: { métier: "Coach", ...payload },
+      });
+    };
+    say({ score_ia_résistance: 0.7, ia_narrative: "Résiste bien." });
+    say({ validé: true });
+    expect(readProfile(story.state).validations?.[0]?.rating).toMatchObject({
+      score_ia_résistance: 0.7,
+      ia_narrative: "Résiste bien.",
+      validé: true,
+    });
+  });
+
   test("has names that can stand in a sentence, in one line and read in one direction", () => {
     const profile = given(
       ["valeurs_explorées", { valeurs: ["\u202Eautonomie", "\u2066 \u2069", "sens\tcommun"] }],
@@ -421,6 +448,13 @@ describe("a profile", () => {
     const riasec = { Realistic: 20, Investigative: 90, Artistic: 45, Social: 60, Conventional: 0 };
     expect(given(["tests_psychométriques_complétés", { personality_insights: { riasec } }]))
       .toEqual({ riasec: ["Investigative", "Social", "Artistic"] });
+  });
+
+  test("has no interest of which the user has none", () => {
+    const riasec = { Realistic: 20, Social: 0 };
+    expect(given(["tests_psychométriques_complétés", { riasec }])).toEqual({
+      riasec: ["Realistic"],
+    });
   });
 
   test("stays small whatever is sent", () => {
