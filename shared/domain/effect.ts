@@ -77,7 +77,6 @@ export const effect = z.discriminatedUnion("kind", [
 ]);
 
 export type NudgeEffect = z.output<typeof nudgeEffect>;
-export type NudgeChangeEffect = z.output<typeof nudgeChangeEffect>;
 export type EventEffect = z.output<typeof eventEffect>;
 export type TransitionEffect = z.output<typeof transitionEffect>;
 export type ExpiryEffect = z.output<typeof expiryEffect>;
