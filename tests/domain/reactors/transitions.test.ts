@@ -234,7 +234,8 @@ test("given a job of which Aube said last that it did not pass, then nobody is t
   expect(sentences(verdict(false, "Boulanger"), verdict(null))).toEqual(passed);
   const others = ["A", "B", "C", "D", "E", "F"].map((job) => verdict(true, job));
   expect(sentences(verdict(false), ...others), "others were estimated since").toEqual(refused);
-  expect(sentences(verdict(false), ...others, verdict(true))).toEqual(passed);
+  expect(sentences(verdict(false), ...others, verdict(null))).toEqual(refused);
+  expect(sentences(verdict(false), ...others, verdict(true), ...others)).toEqual(passed);
 });
 
 test("whatever was said before, contexts pass the catalogue's schema and hold nothing empty", () => {
