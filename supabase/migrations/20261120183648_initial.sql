@@ -3841,6 +3841,20 @@ $$;
 
 comment on function flywheel.journey_steps() is 'The steps of an exploration with Aube, in the order that Aube proposes.';
 
+-- analytics/says.sql
+create function flywheel.says(value jsonb)
+returns boolean
+language sql
+immutable
+parallel safe
+set search_path = ''
+-- JavaScript's white space, as trim() takes it away.
+return coalesce(value #>> '{}', '')
+  ~ '[^\u0009-\u000d\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]' collate "C";
+
+comment on function flywheel.says(jsonb) is
+  'Whether a value of a payload says something: a field left blank is as one left out.';
+
 -- analytics/transition_target.sql
 create function flywheel.transition_target(payload jsonb)
 returns text
@@ -3851,16 +3865,33 @@ set search_path = ''
 return (
   select case when t.target ~ '^[a-z0-9_-]{1,50}$' then t.target else '' end
   from (
-    select regexp_replace(
-      coalesce(flywheel.text_in(payload -> 'target_app', 100), flywheel.text_in(payload -> 'app_cible', 100), ''),
-      '^phoenix_',
-      ''
-    ) as target
+    select regexp_replace(coalesce(flywheel.text_in(s.said, 100), ''), '^phoenix_', '') as target
+    from (
+      select case
+        when flywheel.says(payload -> 'target_app') then payload -> 'target_app'
+        else payload -> 'app_cible'
+      end as said
+    ) as s
   ) as t
 );
 
 comment on function flywheel.transition_target(jsonb) is
-  'The app that a transition_écosystème leads to, without phoenix_; empty where it names none.';
+  'The app that a transition_écosystème leads to, by the first of its two names that says something, without phoenix_; empty where that is no app''s name.';
+
+-- analytics/transition_taken.sql
+create function flywheel.transition_taken(payload jsonb)
+returns boolean
+language sql
+immutable
+parallel safe
+set search_path = ''
+return case
+  when flywheel.says(payload -> 'status') then payload -> 'status' = '"accepted"'
+  else not flywheel.says(payload -> 'target_app') and not flywheel.says(payload -> 'app_cible')
+end;
+
+comment on function flywheel.transition_taken(jsonb) is
+  'Whether a transition_écosystème says for the first time that it was taken; one that names neither an app nor a status says so by itself. One that names an app asks for it, however badly it is written.';
 
 -- analytics/figures.sql
 create function flywheel.figures(of_users uuid[], upto bigint[])
@@ -3974,8 +4005,8 @@ as $$
     join flywheel.journey_steps() as s
       on s.event_type = e.event_type
     where e.event_type <> 'transition_écosystème'
-      or e.payload -> 'status' in ('"accepted"', '"completed"')
-      or coalesce(e.payload -> 'status', 'null') in ('null', '""') and flywheel.transition_target(e.payload) = ''
+      or flywheel.transition_taken(e.payload)
+      or e.payload -> 'status' = '"completed"'
     group by e.user_id, s.step, e.event_type
   ),
   path as (
@@ -4003,24 +4034,41 @@ as $$
     select y.*, max(y.day) over (partition by y.user_id) as latest_day
     from (
       select
-        e.user_id,
-        e.day,
-        case
-          when e.event_type = 'subscription.activated' then flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000)
-        end as cents,
+        d.user_id,
+        d.day,
+        d.cents,
+        d.payments,
         -- Counts alone are taken back as the window moves on.
-        (count(*) filter (where e.app_source = 'aube') over soon > 0)::integer
-        + (count(*) filter (where e.app_source = 'cv') over soon > 0)::integer
-        + (count(*) filter (where e.app_source = 'letters') over soon > 0)::integer
-        + (count(*) filter (where e.app_source = 'rise') over soon > 0)::integer as products
-      from event as e
-      where e.app_source in ('aube', 'cv', 'letters', 'rise')
-        or e.event_type = 'subscription.activated' and e.app_source <> 'flywheel'
+        (count(*) filter (where d.aube) over soon > 0)::integer
+        + (count(*) filter (where d.cv) over soon > 0)::integer
+        + (count(*) filter (where d.letters) over soon > 0)::integer
+        + (count(*) filter (where d.rise) over soon > 0)::integer as products
+      -- A row a day: a window of all events finds no room in memory, and reads a year of them again for each.
+      from (
+        select
+          e.user_id,
+          e.day,
+          bool_or(e.app_source = 'aube') as aube,
+          bool_or(e.app_source = 'cv') as cv,
+          bool_or(e.app_source = 'letters') as letters,
+          bool_or(e.app_source = 'rise') as rise,
+          count(p.cents) as payments,
+          sum(p.cents) as cents
+        from event as e
+        cross join lateral (
+          select case
+            when e.event_type = 'subscription.activated' then flywheel.hundredths_in(e.payload -> 'amount_eur', 0, 1000000)
+          end as cents
+        ) as p
+        where e.app_source in ('aube', 'cv', 'letters', 'rise')
+          or e.event_type = 'subscription.activated' and e.app_source <> 'flywheel'
+        group by e.user_id, e.day
+      ) as d
       window soon as (
-        partition by e.user_id order by e.day range between current row and interval '366 days' following
+        partition by d.user_id order by d.day range between current row and interval '366 days' following
       )
     ) as y
-    where y.cents is not null
+    where y.payments > 0
   ),
   transition as (
     select
@@ -4030,7 +4078,8 @@ as $$
       e.day,
       case when e.app_source = 'flywheel' then flywheel.text_in(e.payload -> 'transition_id', 200) end as transition_id,
       coalesce(e.payload -> 'status', 'null') as status,
-      flywheel.transition_target(e.payload) as target
+      flywheel.transition_target(e.payload) as target,
+      flywheel.transition_taken(e.payload) as is_taken
     from event as e
     where e.event_type = 'transition_écosystème'
   ),
@@ -4131,7 +4180,7 @@ as $$
   where p.many <= 2
   group by p.last_day, p.many
   union all
-  select 'revenue', least(y.day, p.last_day), '', p.many::text, count(*), 0, sum(y.cents), null
+  select 'revenue', least(y.day, p.last_day), '', p.many::text, sum(y.payments)::bigint, 0, sum(y.cents), null
   from payment as y
   join product as p on p.user_id = y.user_id and p.many <= 2
   where p.many <= y.products or y.day > greatest(y.latest_day, p.latest_day) - 367
@@ -4139,7 +4188,7 @@ as $$
   union all
   select 'transition', t.day, '', '', count(*), 0, 0, null
   from transition as t
-  where t.status = '"accepted"' or t.status in ('null', '""') and t.target = ''
+  where t.is_taken
   group by t.day
   union all
   select 'transition_asked', u.day, '', '', count(*), 0, 0, null
