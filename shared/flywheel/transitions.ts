@@ -4,7 +4,7 @@ import { checkPayload } from "../domain/events/catalogue.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs } from "../domain/settings.ts";
 import { transitionStatuses } from "../domain/transition.ts";
-import type { Database } from "../platform/database.ts";
+import { type Database, refusalOf } from "../platform/database.ts";
 import { pageOf } from "./page.ts";
 import { readLatestProfile } from "./user.ts";
 
@@ -85,13 +85,31 @@ export type Transition = Record<string, unknown> & { transition_id: string };
  * open is asking once.
  *
  * @returns the transition
+ * @throws PostgresError PT409 where the user's stream never stood still between what it says and what is asked for
  */
 export async function requestTransition(
   database: Database,
   userId: string,
+  request: TransitionRequest,
+): Promise<Transition> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await requestOnce(database, userId, request);
+    } catch (error) {
+      if (attempt === mostAttempts || refusalOf(error)?.code !== "overtaken") throw error;
+    }
+  }
+}
+
+/** What a user does meanwhile comes seldom more than once. */
+const mostAttempts = 5;
+
+async function requestOnce(
+  database: Database,
+  userId: string,
   { source_app, target_app, context: said }: TransitionRequest,
 ): Promise<Transition> {
-  const { profile, settings } = await readLatestProfile(database, userId);
+  const { profile, head, settings } = await readLatestProfile(database, userId);
   const context = contextFor(target_app, profile, said);
   const lifetimeMs = inMs(settings.transitions.lifetime_days);
   const [row] = await database<Transition[]>`
@@ -101,7 +119,8 @@ export async function requestTransition(
       ${source_app},
       ${target_app},
       ${JSON.stringify(context)}::text::jsonb,
-      make_interval(secs => ${lifetimeMs / 1000})
+      make_interval(secs => ${lifetimeMs / 1000}),
+      ${head}
     )
   `;
   return row!;

@@ -63,11 +63,13 @@ function isOf({ name, version }: Reactor, shape: string | null): boolean {
 /**
  * A user's profile with all that has been published, whether a worker has come to it or not: who asks for a transition has often just
  * told what it is about.
+ *
+ * @returns the profile, and of how many events it is at least
  */
 export async function readLatestProfile(
   database: Database,
   userId: string,
-): Promise<{ profile: Profile; settings: Settings }> {
+): Promise<{ profile: Profile; head: number; settings: Settings }> {
   const [row] = await database<{ read: StateRead | null; settings_changed_at: number }[]>`
     select flywheel.read_state(${userId}) as read, flywheel.settings_changed_at()
   `;
@@ -75,10 +77,9 @@ export async function readLatestProfile(
   const isFresh = read !== null && isOf(profile, read.shape);
   const known = isFresh ? readProfile(read.state) : profile.initial;
   const version = isFresh ? read.version : 0;
-  const latest = version === (read?.head ?? 0)
-    ? known
-    : await foldUntold(database, userId, known, version);
-  return { profile: latest, settings: await latestSettings(database, settings_changed_at) };
+  const head = read?.head ?? 0;
+  const latest = version === head ? known : await foldUntold(database, userId, known, version);
+  return { profile: latest, head, settings: await latestSettings(database, settings_changed_at) };
 }
 
 /** Folds what a profile does not know yet, page by page: a whole history may be more than an instance has room for. */

@@ -3,7 +3,8 @@ create function flywheel.request_transition(
   source_app text,
   target_app text,
   context jsonb,
-  lifetime interval
+  lifetime interval,
+  known_head bigint
 )
 returns public.phoenix_transitions
 language plpgsql
@@ -13,8 +14,17 @@ as $$
 declare
   requested public.phoenix_transitions;
 begin
-  insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
-  perform from flywheel.streams as s where s.user_id = owner for no key update;
+  -- Who had a stream and has none has been erased since: nothing of theirs begins it anew.
+  if known_head = 0 then
+    insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
+  end if;
+  perform from flywheel.streams as s where s.user_id = owner and s.version = known_head for no key update;
+  if not found then
+    raise exception using
+      errcode = 'PT409',
+      message = 'Something was published or erased while this was asked for. Ask again.',
+      detail = 'overtaken';
+  end if;
 
   select t.* into requested
   from public.phoenix_transitions as t
@@ -50,5 +60,5 @@ begin
 end
 $$;
 
-comment on function flywheel.request_transition(uuid, text, text, jsonb, interval) is
-  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. Returns the transition.';
+comment on function flywheel.request_transition(uuid, text, text, jsonb, interval, bigint) is
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none. Returns the transition. Raises PT409 overtaken where the stream is not at that version any more.';

@@ -12,6 +12,7 @@ import {
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, event, publish } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -132,6 +133,72 @@ test("a transition carries what its user has just said, though nobody has folded
     compétences_à_valoriser: ["Python"],
     note: "à la main",
   });
+});
+
+/** A connection on which something happens whenever a transition's profile is read and nothing is written yet. */
+function interrupted(between: () => Promise<unknown>): Database {
+  return new Proxy(database, {
+    apply(target, _, args) {
+      const isRequest = String(args[0]?.raw).includes("flywheel.request_transition");
+      const query = () => Reflect.apply(target, undefined, args);
+      return isRequest ? between().then(query) : query();
+    },
+  });
+}
+
+/** So often, and then no more. */
+function times(count: number, act: (time: number) => Promise<unknown>): () => Promise<unknown> {
+  let time = 0;
+  return async () => time < count ? await act(time++) : undefined;
+}
+
+test("who is erased while a transition is asked for has nothing of before in it", async () => {
+  const user_id = crypto.randomUUID();
+  await publish(database, event(user_id, choosing));
+  await drain(database, reactors);
+  const erase = times(1, () => base.admin`select flywheel.erase_user(${user_id}, 'a test')`);
+  const said = { note: "à la main" };
+  expect((await ask(user_id, { context: said }, interrupted(erase))).context).toEqual(said);
+  const told = await base
+    .admin`select event_type from public.phoenix_events where user_id = ${user_id}`;
+  expect(told).toEqual([{ event_type: "transition_écosystème" }]);
+});
+
+test("whoever is being erased as a transition is asked for has nothing of before in it", async () => {
+  const user_id = crypto.randomUUID();
+  await publish(database, event(user_id, choosing));
+  await drain(database, reactors);
+  let asking: Promise<Transition> | undefined;
+  const said = { note: "à la main" };
+  await base.admin.begin(async (sql) => {
+    await sql`select flywheel.erase_user(${user_id}, 'a test')`;
+    asking = ask(user_id, { context: said });
+    await lockWait(base, "request_transition");
+  });
+  expect((await asking)!.context).toEqual(said);
+});
+
+test("a transition that is asked for carries what was chosen while it was, and undoes nothing", async () => {
+  const user_id = crypto.randomUUID();
+  const choose = (métier: string) =>
+    publish(database, event(user_id, { ...choosing, payload: { métier } }));
+  await choose("Coach");
+  const jobs = ["Data Scientist", "Designer UX"];
+  const { context } = await ask(
+    user_id,
+    { context: {} },
+    interrupted(times(2, (time) => choose(jobs[time]!))),
+  );
+  expect(context).toMatchObject({ métier_choisi: "Designer UX" });
+});
+
+test("whose stream never stands still is asked for no transition, and told so", async () => {
+  const user_id = crypto.randomUUID();
+  let n = 0;
+  const goOn = () => publish(database, event(user_id, { payload: { n: n++ } }));
+  const asking = ask(user_id, {}, interrupted(goOn));
+  await expect(asking).rejects.toMatchObject({ code: "PT409", detail: "overtaken" });
+  expect(await rowsOf(user_id)).toEqual([]);
 });
 
 test("a transition that is asked for is the latest, though the clock was set back since the one before", async () => {

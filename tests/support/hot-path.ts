@@ -243,7 +243,11 @@ const delivering: Act = async (sql, user) => {
   await sql`select flywheel.fail_delivery(${user_id}, ${delivery_id}, 'no answer')`;
   await sql`select flywheel.answer_delivery(${user_id}, ${delivery_id}, 'accepted', null)`;
   await sql`select flywheel.step_transition(null, ${transition_id}, 'accepted', null)`;
-  await sql`select flywheel.request_transition(${user_id}, 'aube', 'cv', '{}', '1 day')`;
+  await sql`
+    select flywheel.request_transition(
+      ${user_id}, 'aube', 'cv', '{}', '1 day', (flywheel.read_state(${user_id}) ->> 'head')::bigint
+    )
+  `;
   const before = `2999-01-01T00:00:00.000000Z_${transition_id}`;
   for (const more of [{}, { before }]) {
     const polling = { target_app: "cv", status: "requested" };
