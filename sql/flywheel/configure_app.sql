@@ -27,25 +27,34 @@ begin
   end if;
 
   -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
+  with waited_for as (
+    select d.user_id, d.delivery_id
+    from flywheel.deliveries as d
+    where d.app = configure_app.app
+      and configure_app.delivery_url is not null
+      and d.failed_at is not null
+      and case d.kind
+        when 'notification' then d.published_at is null
+        else exists (
+          select from public.phoenix_transitions as t
+          where t.user_id = d.user_id
+            and t.transition_id = d.transition_id
+            and t.status = 'requested'
+            and t.expires_at > clock_timestamp()
+        )
+      end
+    -- As an erasure has them.
+    order by d.user_id, d.delivery_id
+    for update of d
+  )
   update flywheel.deliveries as d
   set
     -- Sooner, QStash would take it for what it had already.
     available_at = greatest(clock_timestamp(), d.published_at + interval '10 minutes'),
     failed_at = null,
     failure = null
-  where d.app = configure_app.app
-    and configure_app.delivery_url is not null
-    and d.failed_at is not null
-    and case d.kind
-      when 'notification' then d.published_at is null
-      else exists (
-        select from public.phoenix_transitions as t
-        where t.user_id = d.user_id
-          and t.transition_id = d.transition_id
-          and t.status = 'requested'
-          and t.expires_at > clock_timestamp()
-      )
-    end;
+  from waited_for as w
+  where d.user_id = w.user_id and d.delivery_id = w.delivery_id;
   return signing_secret;
 end
 $$;

@@ -74,6 +74,31 @@ test("what a deliverer takes while its user is erased is withdrawn", async () =>
   expect(withdrawn.map(({ delivery_id }) => delivery_id)).toEqual(ids.toSorted());
 });
 
+test("a user is erased while an app is configured anew that failed to hear of them", async () => {
+  const { user_id, ids } = await userWithDeliveries(3);
+  const inOrder = ids.toSorted();
+  // In another order than that of their ids, in the table and in time.
+  for (const [n, delivery_id] of [...inOrder.entries()].reverse()) {
+    await base.admin`
+      update flywheel.deliveries
+      set available_at = null, failed_at = now() - ${n} * interval '1 minute'
+      where delivery_id = ${delivery_id}
+    `;
+  }
+  await base.admin`analyze flywheel.deliveries`;
+  let acting: Promise<unknown> | undefined;
+  // Somebody holds the middle one for a moment, as a callback does.
+  await base.superuser.begin(async (sql) => {
+    await sql`select from flywheel.deliveries where delivery_id = ${inOrder[1]!} for update`;
+    const erasing = database`select flywheel.erase_user(${user_id}, 'they asked for it')`.execute();
+    await lockWait(base, "erase_user");
+    acting = Promise.all([erasing, configure("cv", "http://127.0.0.1/")]);
+    acting.catch(() => {});
+    await lockWait(base, "configure_app");
+  });
+  await acting;
+});
+
 test("what has arrived is withdrawn where it was handed over twice, and may be on its way once more", async () => {
   const { user_id, ids: [once, twice] } = await userWithDeliveries(2);
   await base.admin`
