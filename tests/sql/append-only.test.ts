@@ -280,6 +280,25 @@ describe("erasing a user", () => {
     expect(await auditOf(user)).toMatchObject([{ action: "export_user" }]);
   });
 
+  test("exporting takes along what was there at one moment, whatever comes in meanwhile", async () => {
+    const user = await somebody();
+    let exporting: Promise<{ data: Record<string, unknown[]> }[]> | undefined;
+    await base.superuser.begin(async (sql) => {
+      // As slow as any of the tables may be.
+      await sql`lock table public.phoenix_events in access exclusive mode`;
+      exporting = database<{ data: Record<string, unknown[]> }[]>`
+        select flywheel.export_user(${user}) as data
+      `.execute();
+      await lockWait(base, "export_user");
+      await sql`select flywheel.publish(${JSON.stringify(event(user, { payload: { n: 1 } }))})`;
+    });
+    const [{ data } = { data: {} }] = await exporting!;
+    expect(data["public.phoenix_events"]).toHaveLength(data["flywheel.fingerprints"]!.length);
+    expect(data["flywheel.streams"]).toMatchObject([
+      { version: data["public.phoenix_events"]!.length },
+    ]);
+  });
+
   test("exporting gives the rows in the order of their keys, whatever types their columns have", async () => {
     const user = crypto.randomUUID();
     await publish(
