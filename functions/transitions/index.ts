@@ -29,8 +29,8 @@ const { database } = services;
 const app = createApp("transitions");
 
 const kibibyte = 1_024;
-/** QStash quotes the app's answer, up to a mebibyte of it, in base64. */
-const callbackBytes = 2_048 * kibibyte;
+/** QStash quotes the app's answer and what it was sent, up to a mebibyte of each, in base64, and the headers of both. */
+const callbackBytes = 4_096 * kibibyte;
 
 /** Transitions that a user asks for by hand: each is delivered to an app. */
 const asking = createRateLimiter(services.redis, {

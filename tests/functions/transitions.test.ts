@@ -424,6 +424,19 @@ describe("GET transitions", () => {
   });
 });
 
+test("what QStash says of an attempt is heard though it quotes a mebibyte of each, what the app was sent and its answer", async () => {
+  const delivery = new URLSearchParams({
+    user_id: crypto.randomUUID(),
+    delivery_id: crypto.randomUUID(),
+  });
+  const quoted = btoa("x".repeat(1_048_576));
+  const answer = await call("POST", `transitions/delivery-answered?${delivery}`, {
+    as: "secret",
+    json: { status: 200, body: quoted, sourceBody: quoted },
+  });
+  expect(answer.status, answer.text).toBe(200);
+});
+
 test.each(["flywheel", "phoenix_flywheel"])(
   "nobody publishes what becomes of a transition in the flywheel's name, as %s",
   async (app_source) => {
