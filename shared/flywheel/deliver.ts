@@ -171,10 +171,12 @@ function createPublisher(env: Env, client: Client): Publish {
     return made;
   }
 
-  async function publish(lease: Lease, delivery: Delivery): Promise<void> {
+  async function publish(lease: Lease, delivery: Delivery, signal: AbortSignal): Promise<void> {
     if (delivery.secret === null) throw new Error("the app has no secret in Vault");
     const { queueName, body } = messageOf(delivery);
     await queueIsThere(queueName, lease.parallelism);
+    // Whoever was waiting for it has left it to the next one, and the user may be erased by now.
+    signal.throwIfAborted();
     const heard = new URLSearchParams({
       user_id: delivery.user_id,
       delivery_id: delivery.delivery_id,
@@ -202,7 +204,7 @@ function createPublisher(env: Env, client: Client): Publish {
 
   return async (lease, delivery) => {
     try {
-      await soon.execute(() => publish(lease, delivery));
+      await soon.execute(({ signal }) => publish(lease, delivery, signal));
       return { outcome: "published", why: "" };
     } catch (error) {
       const why = error instanceof Error ? error.message : "unknown";

@@ -7,8 +7,8 @@ as $$
   delete from flywheel.withdrawals as w where w.delivery_id = any (delivery_ids) and w.is_repetition;
 
   update flywheel.withdrawals as w
-  -- QStash may take longer to accept a delivery than the shortest lease lasts.
-  set is_repetition = true, available_at = clock_timestamp() + greatest(s.lease_time, interval '1 minute')
+  -- QStash may take longer to accept a delivery than the shortest lease lasts, and than anybody waits for it.
+  set is_repetition = true, available_at = clock_timestamp() + greatest(s.lease_time, interval '5 minutes')
   from flywheel.settings as s
   where w.delivery_id = any (delivery_ids);
 $$;

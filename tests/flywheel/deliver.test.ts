@@ -6,6 +6,7 @@ import { requestTransition, transitionRequest } from "../../shared/flywheel/tran
 import type { Database } from "../../shared/platform/database.ts";
 import { readEnv } from "../../shared/platform/env.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -35,6 +36,8 @@ interface Qstash {
   queues: Map<string, number>;
   /** The headers of each message, by its queue. */
   messages: Map<string, Headers>;
+  /** What its list of queues waits for. */
+  listed: Promise<void>;
   /** How messages for a queue are answered, where that is not with 200. */
   statuses: Map<string, 400 | 413 | 422 | 500>;
   /** Where which deliveries were to be deleted. */
@@ -50,8 +53,12 @@ function startQstash(): Qstash {
   const app = new Hono().basePath("/v2");
   app.get(
     "/queues",
-    (context) =>
-      context.json([...queues].map(([name, parallelism]) => ({ name, parallelism, lag: 0 }))),
+    async (context) => {
+      await qstash.listed;
+      return context.json(
+        [...queues].map(([name, parallelism]) => ({ name, parallelism, lag: 0 })),
+      );
+    },
   );
   app.post("/queues", async (context) => {
     const { queueName, parallelism } = await context.req.json();
@@ -73,6 +80,7 @@ function startQstash(): Qstash {
     url: `http://127.0.0.1:${server.addr.port}`,
     queues,
     messages,
+    listed: Promise.resolve(),
     statuses,
     forgotten,
     stop: () => server.shutdown(),
@@ -153,6 +161,23 @@ test.each([400, 413, 422] as const)(
 test("what QStash cannot take for now stays", async () => {
   qstash.statuses.set("phoenix_rise_transitions", 500);
   expect(await deliverTo("rise")).toMatchObject({ published_at: null, failed_at: null });
+});
+
+test("what QStash was too slow to make a queue for is not handed over behind the back of whom it was left to", async () => {
+  await configure("rise");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  qstash.statuses.delete("phoenix_rise_transitions");
+  qstash.messages.clear();
+  qstash.queues.delete("phoenix_rise_transitions");
+  qstash.listed = promise;
+  await base.admin`update flywheel.deliveries set available_at = null`;
+  const user_id = await ask("rise");
+  await deliver();
+  expect(await deliveryOf(user_id)).toMatchObject({ published_at: null, failed_at: null });
+  resolve();
+  await eventually(() => qstash.queues.has("phoenix_rise_transitions"));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(qstash.messages.has("phoenix_rise_transitions")).toBe(false);
 });
 
 test("what an app did not take is told at its new address, as long as it is waited for", async () => {
