@@ -41,15 +41,19 @@ interface Lease {
  */
 export type Deliver = (log: Log) => Promise<void>;
 
-/** How long QStash may take to accept one delivery, and how long a call goes on at most, in milliseconds. */
+/** How long QStash may take to accept one delivery. */
 const soon = timeout(5_000, TimeoutStrategy.Aggressive);
-const budgetMs = 20_000;
 
 /**
  * A deliverer for one instance of a function. At least once: a delivery is marked only after QStash has accepted it, and whoever
  * dies in between leaves it to the next one, who publishes the same content under the same id, by which QStash and the app know it.
+ *
+ * @param budgetMs how long a call goes on at most, in milliseconds: then it rings for the next
  */
-export function createDeliverer({ database, env }: Pick<Services, "database" | "env">): Deliver {
+export function createDeliverer(
+  { database, env }: Pick<Services, "database" | "env">,
+  budgetMs = 20_000,
+): Deliver {
   const client = qstashFromEnv(env);
   if (!client) return () => Promise.resolve();
   const publish = createPublisher(env, client);
@@ -113,6 +117,8 @@ async function deliverDue(
     const tried = attempts.filter(({ delivery }) => delivery.secret !== null);
     if (tried.length > 0 && tried.every(({ outcome }) => outcome === "postponed")) return;
   }
+  // There may be more. As a worker does, who leaves work behind.
+  await database`select flywheel.ring(true)`;
 }
 
 async function leaseDeliveries(database: Database): Promise<Lease | null> {

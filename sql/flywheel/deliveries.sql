@@ -15,7 +15,7 @@ create table flywheel.deliveries (
   primary key (user_id, delivery_id)
 );
 
-create index deliveries_available_at on flywheel.deliveries (available_at)
+create index deliveries_available_at on flywheel.deliveries (app, available_at)
 where available_at is not null;
 create index deliveries_pending on flywheel.deliveries (user_id, transition_id)
 where available_at is not null;

@@ -11,12 +11,17 @@ set jit = off
 set lock_timeout = '200ms'
 as $$
 declare
+  due_apps text[];
   settings flywheel.settings;
   leased json;
 begin
-  if not exists (
-    select from flywheel.deliveries as d where d.available_at <= statement_timestamp()
-  ) then
+  select array_agg(a.app) into due_apps
+  from flywheel.apps as a
+  -- One look at the index for each app: "exists" might be asked the other way round, of all that is due.
+  cross join lateral (
+    select from flywheel.deliveries as d where d.app = a.app and d.available_at <= statement_timestamp() limit 1
+  ) as d;
+  if due_apps is null then
     return null;
   end if;
   select s.* into settings from flywheel.settings as s;
@@ -24,12 +29,17 @@ begin
   begin
     with due as (
       select d.user_id, d.delivery_id, a.delivery_url
-      from flywheel.deliveries as d
-      left join flywheel.apps as a on a.app = d.app
-      where d.available_at <= statement_timestamp()
-      order by d.available_at
-      limit 25
-      for no key update of d skip locked
+      from flywheel.apps as a
+      -- As many of each: nobody waits behind what another app has piled up.
+      cross join lateral (
+        select d.user_id, d.delivery_id
+        from flywheel.deliveries as d
+        where d.app = a.app and d.available_at <= statement_timestamp()
+        order by d.available_at
+        limit greatest(25 / cardinality(due_apps), 1)
+        for no key update skip locked
+      ) as d
+      where a.app = any (due_apps)
     ),
     taken as (
       update flywheel.deliveries as d
@@ -85,4 +95,4 @@ end
 $$;
 
 comment on function flywheel.lease_deliveries() is
-  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+  'Takes deliveries that are due, as many of each app''s, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';

@@ -105,14 +105,14 @@ async function ask(target_app: string): Promise<string> {
   return user_id;
 }
 
-async function deliver(): Promise<void> {
+async function deliver(budgetMs?: number): Promise<void> {
   const env = readEnv({
     SUPABASE_URL: "http://127.0.0.1:9",
     SUPABASE_DB_URL: base.url,
     QSTASH_URL: qstash.url,
     QSTASH_TOKEN: "a token",
   });
-  await createDeliverer({ database, env })(() => {});
+  await createDeliverer({ database, env }, budgetMs)(() => {});
 }
 
 async function deliveryOf(user_id: string) {
@@ -255,6 +255,35 @@ test("a deliverer goes on beyond what apps without an address were to be told", 
   await deliver();
   expect(await deliveryOf(user)).toMatchObject({ published_at: expect.any(Date) });
   expect(await database`select from flywheel.deliveries where available_at <= now()`).toEqual([]);
+});
+
+test("what an app has piled up holds up no other app's", async () => {
+  await base.admin`update flywheel.deliveries set available_at = null`;
+  await configure("cv");
+  await configure("website");
+  await Promise.all(Array.from({ length: 30 }, () => ask("website")));
+  await ask("cv");
+  const leased = await database<{ app: string }[]>`
+    select d ->> 'app' as app from json_array_elements(flywheel.lease_deliveries() -> 'deliveries') as d
+  `;
+  const count = (app: string) => leased.filter((delivery) => delivery.app === app).length;
+  expect([count("cv"), count("website")]).toEqual([1, 12]);
+});
+
+test("a deliverer whose time is over rings for the next, and one that has left nothing does not", async () => {
+  await configure("cv");
+  const rings = async (budgetMs: number) => {
+    await base.admin`update flywheel.deliveries set available_at = null`;
+    await base.admin`update flywheel.doorbell set rung_at = '-infinity'`;
+    await ask("cv");
+    await base.admin`update flywheel.doorbell set rung_at = '-infinity'`;
+    await deliver(budgetMs);
+    const [row] = await base.admin`select rung_at > '-infinity' as rang from flywheel.doorbell`;
+    return row!.rang;
+  };
+  expect(await rings(20_000)).toBe(false);
+  qstash.listed = new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await rings(400)).toBe(true);
 });
 
 test("QStash forgets whom nobody may be told of though nothing can be delivered", async () => {
