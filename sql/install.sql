@@ -54,6 +54,7 @@
 \ir flywheel/deliveries.sql
 \ir flywheel/withdrawals.sql
 \ir flywheel/delivery_secret.sql
+\ir flywheel/tell_again_at.sql
 \ir flywheel/configure_app.sql
 \ir flywheel/enqueue_delivery.sql
 \ir flywheel/tell_transition.sql
@@ -67,6 +68,7 @@
 \ir flywheel/lease_withdrawals.sql
 \ir flywheel/mark_withdrawn.sql
 \ir flywheel/mark_published.sql
+\ir flywheel/mark_attempted.sql
 \ir flywheel/fail_delivery.sql
 \ir flywheel/answer_delivery.sql
 \ir flywheel/worker_slots.sql

@@ -36,8 +36,7 @@ export async function hearAnswer(
   { status, body }: Callback,
 ): Promise<void> {
   if (status < 200 || status > 299) {
-    const published = JSON.stringify([{ user_id, delivery_id }]);
-    await database`select flywheel.mark_published(${published}::text::jsonb)`;
+    await database`select flywheel.mark_attempted(${user_id}, ${delivery_id})`;
     return;
   }
   const decided = readAnswer(body ?? "");

@@ -37,6 +37,7 @@ grant execute on function
   flywheel.lease_withdrawals(),
   flywheel.mark_withdrawn(uuid[]),
   flywheel.mark_published(jsonb),
+  flywheel.mark_attempted(uuid, uuid),
   flywheel.fail_delivery(uuid, uuid, text),
   flywheel.answer_delivery(uuid, uuid, text, text),
   flywheel.pending_events(),

@@ -16,7 +16,8 @@ begin
 
   insert into flywheel.apps as a (app, delivery_url)
   values (configure_app.app, configure_app.delivery_url)
-  on conflict on constraint apps_pkey do update set delivery_url = excluded.delivery_url;
+  on conflict on constraint apps_pkey do update
+  set delivery_url = excluded.delivery_url, configuration = a.configuration + 1;
 
   select v.id into kept from vault.secrets as v where v.name = secret_name;
   signing_secret := coalesce(secret, flywheel.delivery_secret(app), encode(extensions.gen_random_bytes(32), 'hex'));
@@ -28,29 +29,22 @@ begin
 
   -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
   with waited_for as (
-    select d.user_id, d.delivery_id
+    select d.user_id, d.delivery_id, again.at
     from flywheel.deliveries as d
+    cross join lateral flywheel.tell_again_at(d) as again (at)
     where d.app = configure_app.app
       and configure_app.delivery_url is not null
       and d.failed_at is not null
-      and case d.kind
-        when 'notification' then d.published_at is null
-        else exists (
-          select from public.phoenix_transitions as t
-          where t.user_id = d.user_id
-            and t.transition_id = d.transition_id
-            and t.status = 'requested'
-            and t.expires_at > clock_timestamp()
-        )
-      end
+      and again.at is not null
     -- As an erasure has them.
     order by d.user_id, d.delivery_id
     for update of d
   )
   update flywheel.deliveries as d
   set
-    -- Sooner, QStash would take it for what it had already.
-    available_at = greatest(clock_timestamp(), d.published_at + interval '10 minutes'),
+    available_at = w.at,
+    -- What is heard now of the attempts before says nothing of the next.
+    published_at = null,
     failed_at = null,
     failure = null
   from waited_for as w
@@ -60,4 +54,4 @@ end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
+  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, and so are those that were handed over before and fail later; notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';

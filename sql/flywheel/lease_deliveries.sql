@@ -12,6 +12,7 @@ set lock_timeout = '200ms'
 as $$
 declare
   due_apps text[];
+  silent_apps text[];
   settings flywheel.settings;
   leased json;
 begin
@@ -27,8 +28,17 @@ begin
   select s.* into settings from flywheel.settings as s;
 
   begin
+    -- Theirs is given up below, where they still have no address then: whoever gives them one waits meanwhile, or is not waited for.
+    select array_agg(a.app) into silent_apps
+    from (
+      select s.app from flywheel.apps as s
+      where s.app = any (due_apps) and s.delivery_url is null
+      order by s.app
+      for share skip locked
+    ) as a;
+
     with due as (
-      select d.user_id, d.delivery_id, a.delivery_url
+      select d.user_id, d.delivery_id, a.delivery_url, a.configuration
       from flywheel.apps as a
       -- As many of each: nobody waits behind what another app has piled up.
       cross join lateral (
@@ -39,12 +49,13 @@ begin
         limit greatest(25 / cardinality(due_apps), 1)
         for no key update skip locked
       ) as d
-      where a.app = any (due_apps)
+      where a.app = any (due_apps) and (a.delivery_url is not null or a.app = any (silent_apps))
     ),
     taken as (
       update flywheel.deliveries as d
       set
         attempts = d.attempts + 1,
+        configuration = due.configuration,
         available_at = clock_timestamp() + settings.lease_time
       from due
       where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is not null

@@ -267,6 +267,107 @@ describe("an app without an address", () => {
   });
 });
 
+describe("an app that is configured anew is told what", () => {
+  /** A transition's delivery to letters, as a deliverer hands it over and QStash takes it. */
+  async function handedOver() {
+    await configure("letters", "http://127.0.0.1/");
+    const user_id = crypto.randomUUID();
+    await ask(user_id, { target_app: "letters" });
+    const [row] = await base.admin<{ delivery_id: string }[]>`
+      select delivery_id from flywheel.deliveries where user_id = ${user_id}
+    `;
+    const about = { user_id, delivery_id: row!.delivery_id };
+    expect(await leaseDeliveries()).toContain(about.delivery_id);
+    await database`select flywheel.mark_published(${JSON.stringify([about])}::text::jsonb)`;
+    return about;
+  }
+
+  /** Whether it is due, and is to be in about so many minutes. */
+  async function dueIn({ user_id }: { user_id: string }) {
+    const [row] = await base.admin`
+      select failed_at, round(extract(epoch from available_at - clock_timestamp()) / 60)::int as minutes
+      from flywheel.deliveries
+      where user_id = ${user_id}
+    `;
+    return row;
+  }
+
+  test("QStash was still trying as it was handed over, and gives up later", async () => {
+    const about = await handedOver();
+    await configure("letters", "http://127.0.0.1/right");
+    await hearFailure(database, about, { status: 404 });
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+  });
+
+  test("QStash gives up while it is being configured", async () => {
+    const about = await handedOver();
+    let failing: Promise<void> | undefined;
+    await base.admin.begin(async (sql) => {
+      await sql`select flywheel.configure_app('letters', 'http://127.0.0.1/right')`;
+      failing = hearFailure(database, about, { status: 404 });
+      await lockWait(base, "fail_delivery");
+    });
+    await failing;
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+  });
+
+  test("failed before, whatever is heard later of the attempts before", async () => {
+    const about = await handedOver();
+    await hearFailure(database, about, { status: 502 });
+    await configure("letters", "http://127.0.0.1/right");
+    await hearAnswer(database, about, { status: 502 });
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+    await hearFailure(database, about, { status: 502 });
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+  });
+
+  test("a deliverer was just giving up because it had no address", async () => {
+    await configure("letters", "http://127.0.0.1/");
+    const user_id = crypto.randomUUID();
+    await ask(user_id, { target_app: "letters" });
+    await configure("letters", null);
+    let configuring: Promise<string> | undefined;
+    await base.superuser.begin(async (sql) => {
+      await sql`select flywheel.lease_deliveries()`;
+      configuring = configure("letters", "http://127.0.0.1/");
+      await lockWait(base, "configure_app");
+    });
+    await configuring;
+    expect(await dueIn({ user_id })).toEqual({ failed_at: null, minutes: 0 });
+  });
+
+  test("is due while it is being configured", async () => {
+    await configure("letters", "http://127.0.0.1/");
+    const user_id = crypto.randomUUID();
+    await ask(user_id, { target_app: "letters" });
+    await configure("letters", null);
+    await base.admin.begin(async (sql) => {
+      await sql`select flywheel.configure_app('letters', 'http://127.0.0.1/')`;
+      expect(await leaseDeliveries() ?? []).toEqual([]);
+    });
+    expect(await dueIn({ user_id })).toEqual({ failed_at: null, minutes: 0 });
+  });
+
+  test("failed, but not what fails anew as it is configured now, or nobody waits for", async () => {
+    const [again, over] = [await handedOver(), await handedOver()];
+    await base.admin`
+      update public.phoenix_transitions
+      set requested_at = now() - interval '2 days', expires_at = now() - interval '1 day'
+      where user_id = ${over.user_id}
+    `;
+    await hearFailure(database, again, { status: 404 });
+    await hearFailure(database, over, { status: 404 });
+    const failed = { failed_at: expect.any(Date), minutes: null };
+    expect(await dueIn(again)).toEqual({ failed_at: null, minutes: 10 });
+    expect(await dueIn(over)).toEqual(failed);
+    await base
+      .admin`update flywheel.deliveries set available_at = now() where delivery_id = ${again.delivery_id}`;
+    await leaseDeliveries();
+    await hearFailure(database, again, { status: 404 });
+    expect(await dueIn(again)).toEqual(failed);
+  });
+});
+
 describe("an app's secret", () => {
   test("is kept until another is given", async () => {
     const first = await configure("website", "http://127.0.0.1/");

@@ -1,0 +1,20 @@
+create function flywheel.mark_attempted(owner uuid, delivery uuid)
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update flywheel.deliveries as d
+  set
+    published_at = clock_timestamp(),
+    available_at = clock_timestamp() + s.delivery_patience
+  from flywheel.settings as s
+  where d.user_id = owner
+    and d.delivery_id = delivery
+    and d.available_at is not null
+    -- What is to be told anew is not put off by an attempt of before, and what is just being handed over is marked by whoever does.
+    and d.published_at is not null
+$$;
+
+comment on function flywheel.mark_attempted(uuid, uuid) is
+  'QStash has tried to deliver this, and will try again: it is looked at again only where QStash stays silent for settings.delivery_patience from now on.';
