@@ -1,6 +1,7 @@
 create table flywheel.apps (
   app text primary key check (app ~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' and length(app) <= 50),
-  delivery_url text check (delivery_url ~ '^https?://[^\s]+$'),
+  -- No user:password@ before the host.
+  delivery_url text check (delivery_url ~ '^https?://[^\s/?#\\@]+([/?#][^\s]*)?$'),
   configuration integer not null default 0
 );
 

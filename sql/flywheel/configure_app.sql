@@ -5,19 +5,37 @@ security definer
 set search_path = ''
 as $$
 declare
-  secret_name text := 'phoenix_delivery_secret_' || app;
+  secret_name text;
   kept uuid;
   signing_secret text;
+  violated text;
 begin
+  app := regexp_replace(app, '^phoenix_', '');
+  secret_name := 'phoenix_delivery_secret_' || app;
   if length(secret) < 32 then
     raise exception using
       errcode = 'PT400', message = 'A secret has at least 32 characters.', detail = 'weak_secret';
   end if;
 
-  insert into flywheel.apps as a (app, delivery_url)
-  values (configure_app.app, configure_app.delivery_url)
-  on conflict on constraint apps_pkey do update
-  set delivery_url = excluded.delivery_url, configuration = a.configuration + 1;
+  begin
+    insert into flywheel.apps as a (app, delivery_url)
+    values (configure_app.app, configure_app.delivery_url)
+    on conflict on constraint apps_pkey do update
+    set delivery_url = excluded.delivery_url, configuration = a.configuration + 1;
+  exception
+    when check_violation or not_null_violation then
+      get stacked diagnostics violated = constraint_name;
+      if violated = 'apps_delivery_url_check' then
+        raise exception using
+          errcode = 'PT400',
+          message = 'An address begins with http:// or https:// and holds neither spaces nor user:password@.',
+          detail = 'invalid_delivery_url';
+      end if;
+      raise exception using
+        errcode = 'PT400',
+        message = 'An app is a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most.',
+        detail = 'invalid_app';
+  end;
 
   select v.id into kept from vault.secrets as v where v.name = secret_name;
   signing_secret := coalesce(secret, flywheel.delivery_secret(app), encode(extensions.gen_random_bytes(32), 'hex'));
@@ -54,4 +72,4 @@ end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, and so are those that were handed over before and fail later; notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
+  'Says where an app (with or without phoenix_) wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, and so are those that were handed over before and fail later; notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read. Raises PT400 weak_secret, invalid_app or invalid_delivery_url.';

@@ -385,3 +385,50 @@ describe("an app's secret", () => {
     expect(await configure("website", null, "x".repeat(32))).toHaveLength(32);
   });
 });
+
+describe("an app's name and address:", () => {
+  test("phoenix_ before the name is no part of it", async () => {
+    const secret = await configure("phoenix_rise", "http://127.0.0.1/prefixed");
+    expect(await configure("rise", "http://127.0.0.1/prefixed")).toBe(secret);
+    const apps = await base.admin`
+      select app from flywheel.apps where delivery_url = 'http://127.0.0.1/prefixed'
+    `;
+    expect(apps).toEqual([{ app: "rise" }]);
+  });
+
+  test.each(["Rise", "", "phoenix_", "r".repeat(51), null])(
+    "%j is no name",
+    async (app) => {
+      await expect(configure(app as string, null)).rejects.toMatchObject({
+        code: "PT400",
+        detail: "invalid_app",
+      });
+    },
+  );
+
+  test.each([
+    "ftp://rise.example/",
+    "rise.example",
+    "https://",
+    "https://rise.example/a b",
+    "https://hook:key@rise.example/phoenix",
+    "https://hook@rise.example",
+    "https://hook:a\\b@rise.example",
+  ])("%j is no address", async (url) => {
+    await expect(configure("rise", url)).rejects.toMatchObject({
+      code: "PT400",
+      detail: "invalid_delivery_url",
+    });
+  });
+
+  test.each([
+    "https://rise.example",
+    "http://127.0.0.1:9/",
+    "http://[::1]:9?to=rise",
+    "https://rise.example/@phoenix?to=a@b#c",
+  ])("%j is one", async (url) => {
+    await configure("rise", url);
+    const [row] = await base.admin`select delivery_url from flywheel.apps where app = 'rise'`;
+    expect(row).toEqual({ delivery_url: url });
+  });
+});
