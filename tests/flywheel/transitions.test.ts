@@ -235,6 +235,25 @@ test.each(["accepted", "rejected"] as const)(
   },
 );
 
+test("of two jobs chosen in one publication the last is handed over", async () => {
+  const user_id = crypto.randomUUID();
+  const jobs = ["Coach", "Data Scientist"];
+  await publish(
+    database,
+    jobs.map((métier) => event(user_id, { ...choosing, payload: { métier } })),
+  );
+  await drain(database, reactors);
+  const handedOver = await base.admin`
+    select context ->> 'métier_choisi' as job, status, reason from public.phoenix_transitions
+    where user_id = ${user_id} and target_app = 'cv'
+    order by status
+  `;
+  expect(handedOver).toEqual([
+    { job: "Coach", status: "expired", reason: "superseded" },
+    { job: "Data Scientist", status: "requested", reason: null },
+  ]);
+});
+
 test("two users whose events have the same event_id have transitions of their own", async () => {
   const users = [crypto.randomUUID(), crypto.randomUUID()];
   const event_id = crypto.randomUUID();

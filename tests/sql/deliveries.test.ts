@@ -321,6 +321,31 @@ describe("an app that is configured anew is told what", () => {
     expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
   });
 
+  test("failed before, as long as somebody waits for it, and of a notification only what QStash did not take", async () => {
+    const [waiting, over] = [await handedOver(), await handedOver()];
+    for (const about of [waiting, over]) await hearFailure(database, about, { status: 502 });
+    await base.admin`
+      update public.phoenix_transitions
+      set requested_at = now() - interval '2 days', expires_at = now() - interval '1 day'
+      where user_id = ${over.user_id}
+    `;
+    const { user_id, ids: [had, refused] } = await userWithDeliveries(2);
+    await base.admin`
+      update flywheel.deliveries
+      set
+        app = 'letters', available_at = null, failed_at = now(),
+        published_at = case delivery_id when ${had!} then now() end
+      where user_id = ${user_id}
+    `;
+    await configure("letters", "http://127.0.0.1/right");
+    expect(await dueIn(waiting)).toEqual({ failed_at: null, minutes: 10 });
+    expect(await dueIn(over)).toEqual({ failed_at: expect.any(Date), minutes: null });
+    const due = await base.admin`
+      select delivery_id from flywheel.deliveries where user_id = ${user_id} and available_at is not null
+    `;
+    expect(due).toEqual([{ delivery_id: refused }]);
+  });
+
   test("a deliverer was just giving up because it had no address", async () => {
     await configure("letters", "http://127.0.0.1/");
     const user_id = crypto.randomUUID();
