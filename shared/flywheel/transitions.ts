@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type App, apps, slugOf } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
+import { profileTypes } from "../domain/reactors/profile.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs } from "../domain/settings.ts";
 import { transitionStatuses } from "../domain/transition.ts";
@@ -85,7 +86,7 @@ export type Transition = Record<string, unknown> & { transition_id: string };
  * open is asking once.
  *
  * @returns the transition
- * @throws PostgresError PT409 where the user's stream never stood still between what it says and what is asked for
+ * @throws PostgresError PT409 where the user said something new of themselves each time, between what was read and what was asked for
  */
 export async function requestTransition(
   database: Database,
@@ -120,7 +121,8 @@ async function requestOnce(
       ${target_app},
       ${JSON.stringify(context)}::text::jsonb,
       make_interval(secs => ${lifetimeMs / 1000}),
-      ${head}
+      ${head},
+      ${profileTypes}
     )
   `;
   return row!;

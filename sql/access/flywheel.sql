@@ -30,7 +30,7 @@ grant execute on function
   flywheel.settings_changed_at(),
   flywheel.refold(uuid),
   flywheel.global_context(),
-  flywheel.request_transition(uuid, text, text, jsonb, interval, bigint),
+  flywheel.request_transition(uuid, text, text, jsonb, interval, bigint, text[]),
   flywheel.step_transition(uuid, uuid, text, text),
   flywheel.configure_app(text, text, text),
   flywheel.lease_deliveries(),

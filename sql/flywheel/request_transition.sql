@@ -4,7 +4,8 @@ create function flywheel.request_transition(
   target_app text,
   context jsonb,
   lifetime interval,
-  known_head bigint
+  known_head bigint,
+  telling text[]
 )
 returns public.phoenix_transitions
 language plpgsql
@@ -18,8 +19,12 @@ begin
   if known_head = 0 then
     insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
   end if;
-  perform from flywheel.streams as s where s.user_id = owner and s.version = known_head for no key update;
-  if not found then
+  perform from flywheel.streams as s where s.user_id = owner and s.version >= known_head for no key update;
+  if not found or exists (
+    select from public.phoenix_events as e
+    where e.user_id = owner and e.version > known_head and e.event_type = any (telling)
+  )
+  then
     raise exception using
       errcode = 'PT409',
       message = 'Something was published or erased while this was asked for. Ask again.',
@@ -60,5 +65,5 @@ begin
 end
 $$;
 
-comment on function flywheel.request_transition(uuid, text, text, jsonb, interval, bigint) is
-  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none. Returns the transition. Raises PT409 overtaken where the stream is not at that version any more.';
+comment on function flywheel.request_transition(uuid, text, text, jsonb, interval, bigint, text[]) is
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none; telling: which types of events would tell it more. Returns the transition. Raises PT409 overtaken where there is one since, or the stream is not that one any more.';

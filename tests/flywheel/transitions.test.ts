@@ -192,13 +192,24 @@ test("a transition that is asked for carries what was chosen while it was, and u
   expect(context).toMatchObject({ métier_choisi: "Designer UX" });
 });
 
-test("whose stream never stands still is asked for no transition, and told so", async () => {
+test("who chooses again and again is asked for no transition, and told so", async () => {
   const user_id = crypto.randomUUID();
   let n = 0;
-  const goOn = () => publish(database, event(user_id, { payload: { n: n++ } }));
+  const goOn = () =>
+    publish(database, event(user_id, { ...choosing, payload: { métier: `Coach ${n++}` } }));
   const asking = ask(user_id, {}, interrupted(goOn));
   await expect(asking).rejects.toMatchObject({ code: "PT409", detail: "overtaken" });
   expect(await rowsOf(user_id)).toEqual([]);
+});
+
+test("a transition is asked for at once, whatever is published meanwhile that says nothing of its user", async () => {
+  const user_id = crypto.randomUUID();
+  let n = 0;
+  const goOn = () => publish(database, event(user_id, { payload: { n: n++ } }));
+  await goOn();
+  const { transition_id } = await ask(user_id, {}, interrupted(goOn));
+  expect(n).toBe(2);
+  expect(await rowsOf(user_id)).toEqual([{ transition_id, status: "requested" }]);
 });
 
 test("a transition that is asked for is the latest, though the clock was set back since the one before", async () => {

@@ -246,7 +246,8 @@ const delivering: Act = async (sql, user) => {
   await sql`select flywheel.step_transition(null, ${transition_id}, 'accepted', null)`;
   await sql`
     select flywheel.request_transition(
-      ${user_id}, 'aube', 'cv', '{}', '1 day', (flywheel.read_state(${user_id}) ->> 'head')::bigint
+      ${user_id}, 'aube', 'cv', '{}', '1 day', (flywheel.read_state(${user_id}) ->> 'head')::bigint,
+      array['métier_choisi']
     )
   `;
   const before = `2999-01-01T00:00:00.000000Z_${transition_id}`;
