@@ -163,6 +163,16 @@ test("a publication rings though the clock was set back since the bell rang", as
   expect(await rings(), "and not twice").toBe(1);
 });
 
+test("a publication fails for no bell that cannot ring", async () => {
+  await base.superuser`alter view vault.decrypted_secrets rename to decrypted_secrets_away`;
+  try {
+    expect(await publish(database, event(crypto.randomUUID()))).toMatchObject({ accepted: 1 });
+  } finally {
+    await base.superuser`alter view vault.decrypted_secrets_away rename to decrypted_secrets`;
+  }
+  expect(await rings()).toBe(0);
+});
+
 describe("a worker that leaves", () => {
   test("rings where its own commit left work, and the next one does it", async () => {
     const user = await published("hand over");

@@ -35,6 +35,19 @@ describe("A lease, which has to fit into one function's memory,", () => {
     expect(leased).toBe(100);
   });
 
+  test("takes ever fewer events of a backlog that workers die over", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, Array.from({ length: 100 }, (_, n) => event(user, { payload: { n } })));
+    const sizes: number[] = [];
+    for (let worker = 0; worker < 4; worker++) {
+      const leased = await lease(database, shapeOf([counting]));
+      sizes.push(readStream(leased!.streams[0]!).events.length);
+      await pass(base.admin, "1 minute");
+    }
+    expect(sizes).toEqual([100, 12, 1, 1]);
+    await drain(database, [counting]);
+  });
+
   test("takes few large events at once, and the others after them", async () => {
     const large = () => ({ text: randomBytes(4_500).toString("base64") });
     const { leased, story } = await leasedOf(Array.from({ length: 9 }, large));

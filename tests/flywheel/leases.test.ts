@@ -145,6 +145,18 @@ describe("a late commit", () => {
     foldedOnce(await storyOf(base.admin, kept), 2);
   });
 
+  test("that fails puts nobody off whom somebody else has", async () => {
+    const user = await userWithEvents(1);
+    const late = (await lease(database, shape))!;
+    await pass(base.admin, "60 seconds");
+    await lease(database, shape);
+    const taken = () =>
+      base.admin`select attempts, available_at from flywheel.streams where user_id = ${user}`;
+    const before = await taken();
+    await database`select flywheel.postpone(${late.token}, ${late.users})`;
+    expect(await taken()).toEqual(before);
+  });
+
   test("is refused after a replay was asked for meanwhile", async () => {
     const user = await userWithEvents(3);
     const late = (await lease(database, shape))!;
@@ -283,6 +295,13 @@ describe("leases", () => {
       await database`select flywheel.leave(${slot.token}, 0)`;
     }
   });
+});
+
+test("a worker that stays keeps no slot but its own", async () => {
+  await base.admin`update flywheel.settings set max_workers = 2`;
+  const enter = async () => (await database`select flywheel.enter() as slot`)[0]!.slot;
+  await database`select flywheel.stay(${(await enter()).token})`;
+  expect(await enter()).not.toBeNull();
 });
 
 describe("queue-status", () => {

@@ -11,6 +11,7 @@ import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { drain, event, pass, publish } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -84,6 +85,14 @@ describe("the row of a nudge and the log tell the same story:", () => {
     }]);
     const pending = await pendingNudges(database, user);
     expect(pending.map(({ nudge_type }) => nudge_type)).toEqual(["ecosystem_to_rise"]);
+  });
+
+  test("cancelled by the commit that makes it", async () => {
+    const user = crypto.randomUUID();
+    await publish(database, [event(user, letter), event(user, upload)]);
+    await drain(database, reactors);
+    expect(await nudgesOf(user, "letters_to_cv")).toMatchObject([{ status: "cancelled" }]);
+    expect(await toldOf(user)).toMatchObject([{ event_type: "nudge.cancelled" }]);
   });
 
   test("shown, clicked and converted", async () => {
@@ -281,6 +290,19 @@ test("process-queue does not count a held-out nudge among those it made", async 
   await set({ holdout: 1 });
   await publish(database, event(crypto.randomUUID(), letter));
   expect(await drain(database, reactors)).toMatchObject({ processed: 1, nudges: 0 });
+});
+
+test("a step of a nudge that has to wait for its user's stream holds nothing meanwhile", async () => {
+  const user = await writer();
+  const [{ nudge_id } = {}] = await pendingNudges(database, user);
+  let marking: Promise<unknown> | undefined;
+  await base.admin.begin(async (sql) => {
+    await sql`select from flywheel.streams where user_id = ${user} for no key update`;
+    marking = markNudge(database, user, nudge_id, "shown");
+    await lockWait(base, "mark_nudge");
+    await sql`select from public.phoenix_nudges_sent where user_id = ${user} for update nowait`;
+  });
+  expect(await marking).toMatchObject({ status: "shown" });
 });
 
 test("a replay writes and tells nothing a second time, whatever the settings are by then", async () => {

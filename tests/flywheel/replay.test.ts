@@ -219,6 +219,18 @@ describe("a replay of many users", () => {
     expect(oldest_pending_seconds).toBeLessThan(3600);
   });
 
+  test("keeps its users waiting since it began, however many pieces they are folded in", async () => {
+    const [user] = await folded(1, 3);
+    await base.admin`update flywheel.settings set lease_events = 1`;
+    await ask({ user_id: user! });
+    const waiting = () =>
+      base.admin`select pending_since from flywheel.streams where user_id = ${user!}`;
+    const began = await waiting();
+    const shape = shapeOfWork([counting]);
+    await work(database, [counting], shape, (await lease(database, shape))!);
+    expect(await waiting()).toEqual(began);
+  });
+
   test("can be stopped: nobody more is set back, and who was is folded to the end", async () => {
     const users = await folded(20, 2);
     await base.admin`update flywheel.settings set replay_users = 5`;
@@ -263,7 +275,8 @@ describe("a replay of many users", () => {
     for (const user of users.filter((each) => each !== last)) {
       expect(await storyOf(base.admin, user)).toMatchObject({ processed: 1 });
     }
-    expect(await progress()).toMatchObject({ status: "finished" });
+    const { status, users: reached, users_total } = await progress();
+    expect({ status, reached }).toEqual({ status: "finished", reached: users_total });
     expect(await lastOf()).toBeNull();
   });
 

@@ -297,6 +297,19 @@ test("a transition whose time is over can be neither accepted nor asked for as t
   ]);
 });
 
+test("of two steps at the same time that exclude each other one is taken", async () => {
+  const user_id = crypto.randomUUID();
+  const { transition_id } = await ask(user_id);
+  let rejecting: Promise<unknown> | undefined;
+  await base.admin.begin(async (sql) => {
+    await sql`select flywheel.step_transition(${user_id}, ${transition_id}, 'accepted')`;
+    rejecting = expect(stepTransition(database, user_id, transition_id, "rejected", undefined))
+      .rejects.toMatchObject({ code: "PT409", detail: "illegal_step" });
+    await lockWait(base, "step_transition");
+  });
+  await rejecting;
+});
+
 test("transitions of the same time are listed page by page, each once", async () => {
   const asked = await Promise.all(
     Array.from({ length: 5 }, () => ask(crypto.randomUUID(), { target_app: "website" })),

@@ -208,6 +208,19 @@ describe("what becomes of a delivery:", () => {
     expect(await outboxOf(about.user_id)).toMatchObject([{ is_due: true, delivered_at: null }]);
   });
 
+  test("an answer that has to wait for its user's stream holds nothing meanwhile", async () => {
+    const about = await delivery();
+    let answering: Promise<unknown> | undefined;
+    await base.admin.begin(async (sql) => {
+      await sql`select from flywheel.streams where user_id = ${about.user_id} for no key update`;
+      answering = hearAnswer(database, about, { status: 200 });
+      await lockWait(base, "answer_delivery");
+      await sql`select from flywheel.deliveries where user_id = ${about.user_id} for update nowait`;
+    });
+    await answering;
+    expect(await outboxOf(about.user_id)).toMatchObject([{ delivered_at: expect.any(Date) }]);
+  });
+
   test("once delivered it stays so, whatever is heard of it later", async () => {
     const about = await delivery();
     await hearAnswer(database, about, { status: 200 });
