@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
-import { queueStatus } from "../../shared/flywheel/queue.ts";
+import { pendingEvents, queueStatus } from "../../shared/flywheel/queue.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -191,6 +191,9 @@ describe("a long fold", () => {
       while (!done) {
         others += (await drain(rival, reactors)).users;
         others += (await lease(rival, shape))?.streams.length ?? 0;
+        const [row] = await rival`select flywheel.enter() as slot`;
+        // A slot is given back when all is folded, and not before.
+        if (row!.slot) others += await pendingEvents(rival);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     })();

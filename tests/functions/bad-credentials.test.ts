@@ -164,6 +164,7 @@ describe("A webhook is refused with 401", () => {
     "as QStash, with another key": () => qstash({ key: "sig_another" }),
     "as QStash, for another address": () => qstash({ url: `${stack.env.FUNCTIONS_URL}/nudges` }),
     "as QStash, for an address like it": () => qstash({ url: `${url()}/more` }),
+    "as QStash, for the address with a query": () => qstash({ url: `${url()}?delivery_id=a` }),
     "as QStash, for no address": () => qstash({ claims: { sub: "" } }),
     "as QStash, for another body": () => qstash({ body: "{}" }),
     "as QStash, too late": () => qstash({ claims: { exp: now() - 60, nbf: now() - 360 } }),

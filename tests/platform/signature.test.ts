@@ -41,6 +41,19 @@ test("a signature dated ahead is refused a second time for as long as it counts"
   expect(await ring(other)).toBe(200);
 });
 
+test("where no secret is set nobody is the doorbell, least of all who signs with none", async () => {
+  const env = readEnv({ SUPABASE_DB_URL: "postgres://nowhere" });
+  const app = createApp("bell");
+  app.post(
+    "/",
+    async (context) =>
+      context.json(await secretOrSigned(context, { env, once: createOnce(undefined) })),
+  );
+  const headers = { "x-phoenix-signature": doorbellSignature("", "{}") };
+  const { status } = await app.request("/bell", { method: "POST", body: "{}", headers });
+  expect(status).toBe(401);
+});
+
 describe("nobody is listened to before it is known who they are:", () => {
   const env = readEnv({
     SUPABASE_DB_URL: "postgres://nowhere",
