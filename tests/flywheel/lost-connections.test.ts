@@ -48,6 +48,27 @@ test(
   60_000,
 );
 
+test("once a connection is lost, what comes next has none of those beside it", async () => {
+  const database = base.connect();
+  const ask = async () => {
+    const [row] = await database`select pg_backend_pid() as pid, pg_sleep(0.3)`;
+    return row!.pid as number;
+  };
+  const [lost, beside] = await Promise.all([ask(), ask()]);
+  const asked = Promise.allSettled([ask(), ask()]);
+  await eventually(async () => {
+    const [row] = await base.superuser`
+      select pg_terminate_backend(pid) from pg_stat_activity where pid = ${lost} and state = 'active'
+    `;
+    return row;
+  });
+  const outcomes = (await asked).map((each) =>
+    each.status === "fulfilled" ? each.value : each.reason.code
+  );
+  expect(new Set(outcomes)).toEqual(new Set(["CONNECTION_CLOSED", beside]));
+  expect(await ask()).not.toBe(beside);
+});
+
 test("a connection that is refused costs those that are there nothing", async () => {
   const role = `limited_${crypto.randomUUID().replaceAll("-", "")}`;
   await base.superuser.unsafe(
