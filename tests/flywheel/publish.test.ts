@@ -93,6 +93,24 @@ test("of larger ones the first goes by itself, and the others together", async (
   expect(others).not.toContain(first);
 });
 
+test("large ones go by themselves, each of them", async () => {
+  const users = newUsers(4);
+  const payload = { text: "x".repeat(20_000) };
+  await publishAll(users.map((user) => ({ body: event(user, { payload }) })), base.connect());
+  const xmins = (await Promise.all(users.map(logOf))).map(([stored]) => stored!.xmin);
+  expect(new Set(xmins).size).toBe(4);
+});
+
+test("who expects a version leaves the others together", async () => {
+  const users = newUsers(3);
+  const [expecting, ...others] = users.map((user) => ({ body: event(user) }));
+  const body = { events: [expecting!.body], expected_version: 0 };
+  await publishAll([{ body }, ...others], base.connect());
+  const xmins = (await Promise.all(users.map(logOf))).map(([stored]) => stored!.xmin);
+  expect(new Set(xmins.slice(1)).size).toBe(1);
+  expect(xmins.slice(1)).not.toContain(xmins[0]);
+});
+
 test("those that come while others are under way travel together once these are over", async () => {
   const [locked, ...users] = newUsers(6) as [string, ...string[]];
   const send = sendLarger(base.connectOnce());
@@ -153,12 +171,14 @@ describe.each([
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
       await lockWait(base, "publish");
-      expect((await send(other)).accepted).toBe(1);
+      const sent = send(other);
+      stuck.push(send(locked));
+      expect((await sent).accepted).toBe(1);
       await sql`delete from flywheel.streams where user_id = ${locked}`;
     });
     const told = await Promise.allSettled(stuck);
     expect(told.filter(({ status }) => status === "fulfilled")).toHaveLength(
-      "expected_version" in more ? 1 : 6,
+      "expected_version" in more ? 1 : 7,
     );
   });
 });
