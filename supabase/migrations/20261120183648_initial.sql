@@ -1927,41 +1927,46 @@ security definer
 set search_path = ''
 as $$
 declare
-  personal regclass;
-  contents text;
-  contents_by_table text[] := '{}';
+  contents_by_table text;
+  exported text;
 begin
-  for personal in select t from flywheel.personal_tables() as t
-  loop
-    execute format(
-      'select coalesce(json_agg(p order by %s), ''[]'') from %s as p where p.user_id = $1',
-      -- Not every type has an order; those of a key have.
-      coalesce(
-        (
-          select string_agg(format('p.%I', a.attname), ', ' order by k.place)
-          from pg_catalog.pg_index as i
-          cross join unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
-          join pg_catalog.pg_attribute as a
-            on a.attrelid = i.indrelid and a.attnum = k.attnum
-          where i.indrelid = personal and i.indisprimary
+  select
+    string_agg(
+      format(
+        'to_json(%L::text), '':'', (select coalesce(json_agg(p order by %s), ''[]'') from %s as p where p.user_id = $1)',
+        t.personal,
+        -- Not every type has an order; those of a key have.
+        coalesce(
+          (
+            select string_agg(format('p.%I', a.attname), ', ' order by k.place)
+            from pg_catalog.pg_index as i
+            cross join unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
+            join pg_catalog.pg_attribute as a
+              on a.attrelid = i.indrelid and a.attnum = k.attnum
+            where i.indrelid = t.personal and i.indisprimary
+          ),
+          'p.user_id'
         ),
-        'p.user_id'
+        t.personal
       ),
-      personal
+      ', '','', '
+      order by t.place
     )
-    into contents
-    using export_user.user_id;
-    contents_by_table := contents_by_table || concat(to_json(personal::text), ':', contents);
-  end loop;
+  into contents_by_table
+  from flywheel.personal_tables() with ordinality as t (personal, place);
+
+  -- In one statement, which sees one moment. As text, which may be four times as large as jsonb.
+  execute format('select concat(''{'', %s, ''}'')', contents_by_table)
+  into exported
+  using export_user.user_id;
 
   perform flywheel.record_audit('export_user', export_user.user_id, '{}');
-  -- As text, which may be four times as large as jsonb.
-  return concat('{', array_to_string(contents_by_table, ','), '}');
+  return exported;
 end
 $$;
 
 comment on function flywheel.export_user(uuid) is
-  'The right to take one''s data along: every row of a user, { table: [ rows, in the order of their primary key ] }. Leaves an audit entry.';
+  'The right to take one''s data along: every row of a user at one moment, { table: [ rows, in the order of their primary key ] }. Leaves an audit entry.';
 
 -- flywheel/doorbell.sql
 create table flywheel.doorbell (
@@ -2304,7 +2309,9 @@ comment on column public.phoenix_transitions.correlation_id is
 -- flywheel/apps.sql
 create table flywheel.apps (
   app text primary key check (app ~ '^[a-z][a-z0-9]*([_-][a-z0-9]+)*$' and length(app) <= 50),
-  delivery_url text check (delivery_url ~ '^https?://[^\s]+$')
+  -- No user:password@ before the host.
+  delivery_url text check (delivery_url ~ '^https?://[^\s/?#\\@]+([/?#][^\s]*)?$'),
+  configuration integer not null default 0
 );
 
 alter table flywheel.apps enable row level security;
@@ -2313,6 +2320,7 @@ comment on table flywheel.apps is
   'Where the apps want to be told of transitions; flywheel.configure_app() writes it. An app that is not here, or has no address, polls.';
 comment on column flywheel.apps.app is 'The app, without the phoenix_ prefix.';
 comment on column flywheel.apps.delivery_url is 'The address that deliveries are posted to, or null.';
+comment on column flywheel.apps.configuration is 'How often it was configured anew.';
 
 -- flywheel/deliveries.sql
 create table flywheel.deliveries (
@@ -2325,6 +2333,7 @@ create table flywheel.deliveries (
   created_at timestamptz not null,
   available_at timestamptz,
   attempts integer not null default 0,
+  configuration integer,
   published_at timestamptz,
   delivered_at timestamptz,
   failed_at timestamptz,
@@ -2332,7 +2341,7 @@ create table flywheel.deliveries (
   primary key (user_id, delivery_id)
 );
 
-create index deliveries_available_at on flywheel.deliveries (available_at)
+create index deliveries_available_at on flywheel.deliveries (app, available_at)
 where available_at is not null;
 create index deliveries_pending on flywheel.deliveries (user_id, transition_id)
 where available_at is not null;
@@ -2354,7 +2363,9 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.published_at is 'When QStash was last known to have it.';
+comment on column flywheel.deliveries.configuration is 'flywheel.apps.configuration as a deliverer last took it.';
+comment on column flywheel.deliveries.published_at is
+  'When QStash was last known to have it. Null: not yet, or not since the app was configured anew.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
 comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
 comment on column flywheel.deliveries.failure is 'Why it failed.';
@@ -2400,6 +2411,32 @@ $$;
 comment on function flywheel.delivery_secret(text) is
   'What signs deliveries to an app, from Vault. Null where there is none, or none that can be decrypted.';
 
+-- flywheel/tell_again_at.sql
+create function flywheel.tell_again_at(delivery flywheel.deliveries)
+returns timestamptz
+language sql
+set search_path = ''
+as $$
+  select case
+    when delivery.published_at is null then coalesce(delivery.available_at, clock_timestamp())
+    -- Sooner, QStash would take it for what it had already.
+    else greatest(clock_timestamp(), delivery.published_at + interval '10 minutes')
+  end
+  where case delivery.kind
+    when 'notification' then delivery.published_at is null
+    else exists (
+      select from public.phoenix_transitions as t
+      where t.user_id = delivery.user_id
+        and t.transition_id = delivery.transition_id
+        and t.status = 'requested'
+        and t.expires_at > clock_timestamp()
+    )
+  end
+$$;
+
+comment on function flywheel.tell_again_at(flywheel.deliveries) is
+  'When an app that was configured anew can be told what failed before. Null where nobody waits for it: a transition that is not open any more, or a notification that QStash had.';
+
 -- flywheel/configure_app.sql
 create function flywheel.configure_app(app text, delivery_url text, secret text default null)
 returns text
@@ -2408,18 +2445,37 @@ security definer
 set search_path = ''
 as $$
 declare
-  secret_name text := 'phoenix_delivery_secret_' || app;
+  secret_name text;
   kept uuid;
   signing_secret text;
+  violated text;
 begin
+  app := regexp_replace(app, '^phoenix_', '');
+  secret_name := 'phoenix_delivery_secret_' || app;
   if length(secret) < 32 then
     raise exception using
       errcode = 'PT400', message = 'A secret has at least 32 characters.', detail = 'weak_secret';
   end if;
 
-  insert into flywheel.apps as a (app, delivery_url)
-  values (configure_app.app, configure_app.delivery_url)
-  on conflict on constraint apps_pkey do update set delivery_url = excluded.delivery_url;
+  begin
+    insert into flywheel.apps as a (app, delivery_url)
+    values (configure_app.app, configure_app.delivery_url)
+    on conflict on constraint apps_pkey do update
+    set delivery_url = excluded.delivery_url, configuration = a.configuration + 1;
+  exception
+    when check_violation or not_null_violation then
+      get stacked diagnostics violated = constraint_name;
+      if violated = 'apps_delivery_url_check' then
+        raise exception using
+          errcode = 'PT400',
+          message = 'An address begins with http:// or https:// and holds neither spaces nor user:password@.',
+          detail = 'invalid_delivery_url';
+      end if;
+      raise exception using
+        errcode = 'PT400',
+        message = 'An app is a slug: lower-case letters and digits, parts joined by - or _, 50 characters at most.',
+        detail = 'invalid_app';
+  end;
 
   select v.id into kept from vault.secrets as v where v.name = secret_name;
   signing_secret := coalesce(secret, flywheel.delivery_secret(app), encode(extensions.gen_random_bytes(32), 'hex'));
@@ -2430,31 +2486,33 @@ begin
   end if;
 
   -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
+  with waited_for as (
+    select d.user_id, d.delivery_id, again.at
+    from flywheel.deliveries as d
+    cross join lateral flywheel.tell_again_at(d) as again (at)
+    where d.app = configure_app.app
+      and configure_app.delivery_url is not null
+      and d.failed_at is not null
+      and again.at is not null
+    -- As an erasure has them.
+    order by d.user_id, d.delivery_id
+    for update of d
+  )
   update flywheel.deliveries as d
   set
-    -- Sooner, QStash would take it for what it had already.
-    available_at = greatest(clock_timestamp(), d.published_at + interval '10 minutes'),
+    available_at = w.at,
+    -- What is heard now of the attempts before says nothing of the next.
+    published_at = null,
     failed_at = null,
     failure = null
-  where d.app = configure_app.app
-    and configure_app.delivery_url is not null
-    and d.failed_at is not null
-    and case d.kind
-      when 'notification' then d.published_at is null
-      else exists (
-        select from public.phoenix_transitions as t
-        where t.user_id = d.user_id
-          and t.transition_id = d.transition_id
-          and t.status = 'requested'
-          and t.expires_at > clock_timestamp()
-      )
-    end;
+  from waited_for as w
+  where d.user_id = w.user_id and d.delivery_id = w.delivery_id;
   return signing_secret;
 end
 $$;
 
 comment on function flywheel.configure_app(text, text, text) is
-  'Says where an app wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read.';
+  'Says where an app (with or without phoenix_) wants its deliveries posted (null: it polls), in force from the next one on; where there is one, those that failed are tried again, and so are those that were handed over before and fail later; notifications only where QStash refused them. Returns the secret that signs them, for the app''s developer: the one given, or the one kept in Vault as phoenix_delivery_secret_<app>, or a new one where there is none that can be read. Raises PT400 weak_secret, invalid_app or invalid_delivery_url.';
 
 -- flywheel/enqueue_delivery.sql
 create function flywheel.enqueue_delivery(
@@ -2671,7 +2729,9 @@ create function flywheel.request_transition(
   source_app text,
   target_app text,
   context jsonb,
-  lifetime interval
+  lifetime interval,
+  known_head bigint,
+  telling text[]
 )
 returns public.phoenix_transitions
 language plpgsql
@@ -2681,8 +2741,21 @@ as $$
 declare
   requested public.phoenix_transitions;
 begin
-  insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
-  perform from flywheel.streams as s where s.user_id = owner for no key update;
+  -- Who had a stream and has none has been erased since: nothing of theirs begins it anew.
+  if known_head = 0 then
+    insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
+  end if;
+  perform from flywheel.streams as s where s.user_id = owner and s.version >= known_head for no key update;
+  if not found or exists (
+    select from public.phoenix_events as e
+    where e.user_id = owner and e.version > known_head and e.event_type = any (telling)
+  )
+  then
+    raise exception using
+      errcode = 'PT409',
+      message = 'Something was published or erased while this was asked for. Ask again.',
+      detail = 'overtaken';
+  end if;
 
   select t.* into requested
   from public.phoenix_transitions as t
@@ -2718,8 +2791,8 @@ begin
 end
 $$;
 
-comment on function flywheel.request_transition(uuid, text, text, jsonb, interval) is
-  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. Returns the transition.';
+comment on function flywheel.request_transition(uuid, text, text, jsonb, interval, bigint, text[]) is
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none; telling: which types of events would tell it more. Returns the transition. Raises PT409 overtaken where there is one since, or the stream is not that one any more.';
 
 -- flywheel/step_transition.sql
 create function flywheel.step_transition(
@@ -2789,30 +2862,51 @@ set jit = off
 set lock_timeout = '200ms'
 as $$
 declare
+  due_apps text[];
+  silent_apps text[];
   settings flywheel.settings;
   leased json;
 begin
-  if not exists (
-    select from flywheel.deliveries as d where d.available_at <= statement_timestamp()
-  ) then
+  select array_agg(a.app) into due_apps
+  from flywheel.apps as a
+  -- One look at the index for each app: "exists" might be asked the other way round, of all that is due.
+  cross join lateral (
+    select from flywheel.deliveries as d where d.app = a.app and d.available_at <= statement_timestamp() limit 1
+  ) as d;
+  if due_apps is null then
     return null;
   end if;
   select s.* into settings from flywheel.settings as s;
 
   begin
+    -- Theirs is given up below, where they still have no address then: whoever gives them one waits meanwhile, or is not waited for.
+    select array_agg(a.app) into silent_apps
+    from (
+      select s.app from flywheel.apps as s
+      where s.app = any (due_apps) and s.delivery_url is null
+      order by s.app
+      for share skip locked
+    ) as a;
+
     with due as (
-      select d.user_id, d.delivery_id, a.delivery_url
-      from flywheel.deliveries as d
-      left join flywheel.apps as a on a.app = d.app
-      where d.available_at <= statement_timestamp()
-      order by d.available_at
-      limit 25
-      for no key update of d skip locked
+      select d.user_id, d.delivery_id, a.delivery_url, a.configuration
+      from flywheel.apps as a
+      -- As many of each: nobody waits behind what another app has piled up.
+      cross join lateral (
+        select d.user_id, d.delivery_id
+        from flywheel.deliveries as d
+        where d.app = a.app and d.available_at <= statement_timestamp()
+        order by d.available_at
+        limit greatest(25 / cardinality(due_apps), 1)
+        for no key update skip locked
+      ) as d
+      where a.app = any (due_apps) and (a.delivery_url is not null or a.app = any (silent_apps))
     ),
     taken as (
       update flywheel.deliveries as d
       set
         attempts = d.attempts + 1,
+        configuration = due.configuration,
         available_at = clock_timestamp() + settings.lease_time
       from due
       where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is not null
@@ -2863,7 +2957,7 @@ end
 $$;
 
 comment on function flywheel.lease_deliveries() is
-  'Takes deliveries that are due, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+  'Takes deliveries that are due, as many of each app''s, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
 
 -- flywheel/lease_withdrawals.sql
 create function flywheel.lease_withdrawals()
@@ -2903,8 +2997,8 @@ as $$
   delete from flywheel.withdrawals as w where w.delivery_id = any (delivery_ids) and w.is_repetition;
 
   update flywheel.withdrawals as w
-  -- QStash may take longer to accept a delivery than the shortest lease lasts.
-  set is_repetition = true, available_at = clock_timestamp() + greatest(s.lease_time, interval '1 minute')
+  -- QStash may take longer to accept a delivery than the shortest lease lasts, and than anybody waits for it.
+  set is_repetition = true, available_at = clock_timestamp() + greatest(s.lease_time, interval '5 minutes')
   from flywheel.settings as s
   where w.delivery_id = any (delivery_ids);
 $$;
@@ -2951,20 +3045,65 @@ $$;
 comment on function flywheel.mark_published(jsonb) is
   'Remembers that QStash has these: [ { user_id, delivery_id } ]. They are looked at again only where it stays silent for settings.delivery_patience.';
 
--- flywheel/fail_delivery.sql
-create function flywheel.fail_delivery(owner uuid, delivery uuid, why text)
+-- flywheel/mark_attempted.sql
+create function flywheel.mark_attempted(owner uuid, delivery uuid)
 returns void
 language sql
 security definer
 set search_path = ''
 as $$
   update flywheel.deliveries as d
-  set failed_at = clock_timestamp(), failure = left(why, 500), available_at = null
-  where d.user_id = owner and d.delivery_id = delivery and d.delivered_at is null
+  set
+    published_at = clock_timestamp(),
+    available_at = clock_timestamp() + s.delivery_patience
+  from flywheel.settings as s
+  where d.user_id = owner
+    and d.delivery_id = delivery
+    and d.available_at is not null
+    -- What is to be told anew is not put off by an attempt of before, and what is just being handed over is marked by whoever does.
+    and d.published_at is not null
+$$;
+
+comment on function flywheel.mark_attempted(uuid, uuid) is
+  'QStash has tried to deliver this, and will try again: it is looked at again only where QStash stays silent for settings.delivery_patience from now on.';
+
+-- flywheel/fail_delivery.sql
+create function flywheel.fail_delivery(owner uuid, delivery uuid, why text)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  again_at timestamptz;
+begin
+  -- The app first, as whoever configures it has it: what fails meanwhile is not left by both.
+  perform from flywheel.apps as a
+  where a.app = (select d.app from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery)
+  for share;
+  perform from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery for no key update;
+
+  -- What failed as the app was configured before says nothing of how it is now.
+  select flywheel.tell_again_at(d) into again_at
+  from flywheel.deliveries as d
+  join flywheel.apps as a on a.app = d.app
+  where d.user_id = owner
+    and d.delivery_id = delivery
+    and a.delivery_url is not null
+    and a.configuration <> d.configuration;
+
+  update flywheel.deliveries as d
+  set
+    available_at = again_at,
+    published_at = case when again_at is null then d.published_at end,
+    failed_at = case when again_at is null then clock_timestamp() end,
+    failure = case when again_at is null then left(why, 500) end
+  where d.user_id = owner and d.delivery_id = delivery and d.delivered_at is null;
+end
 $$;
 
 comment on function flywheel.fail_delivery(uuid, uuid, text) is
-  'Marks a delivery that QStash has given up, or refused. Its transition stays open: the app may still poll.';
+  'Marks a delivery that QStash has given up, or refused; where its app has been configured anew since it was handed over, it is due again as long as somebody waits for it. Its transition stays open: the app may still poll.';
 
 -- flywheel/answer_delivery.sql
 create function flywheel.answer_delivery(owner uuid, delivery uuid, answer text, why text)
@@ -6193,13 +6332,14 @@ grant execute on function
   flywheel.settings_changed_at(),
   flywheel.refold(uuid),
   flywheel.global_context(),
-  flywheel.request_transition(uuid, text, text, jsonb, interval),
+  flywheel.request_transition(uuid, text, text, jsonb, interval, bigint, text[]),
   flywheel.step_transition(uuid, uuid, text, text),
   flywheel.configure_app(text, text, text),
   flywheel.lease_deliveries(),
   flywheel.lease_withdrawals(),
   flywheel.mark_withdrawn(uuid[]),
   flywheel.mark_published(jsonb),
+  flywheel.mark_attempted(uuid, uuid),
   flywheel.fail_delivery(uuid, uuid, text),
   flywheel.answer_delivery(uuid, uuid, text, text),
   flywheel.pending_events(),

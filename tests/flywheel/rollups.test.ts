@@ -497,6 +497,40 @@ test("a year of a user who does much in it is counted without being read again f
   expect(spillReads(plans)).toBeLessThan(4000);
 });
 
+test("durations that go before they are merged leave nothing to be merged", async () => {
+  await publishUnchecked(
+    ["exploration_commencée", "valeurs_explorées"].map((event_type, place) =>
+      eventOf(userOf(0), {
+        event_type,
+        timestamp: new Date(now - day + place * 60_000).toISOString(),
+      })
+    ),
+  );
+  await take({ kind: "work on one lease" });
+  await take({ kind: "erase", user: 0 });
+  await mergeAll();
+  expect(await database`select * from flywheel.durations`).toEqual([]);
+});
+
+test("of what happened at one moment that counts last which was told last, and it took no time", async () => {
+  const timestamp = new Date(now - day).toISOString();
+  const chosen = (métier: string) => ({ event_type: "métier_choisi", payload: { métier } });
+  await publishUnchecked(
+    [{ event_type: "exploration_commencée" }, chosen("Coach"), chosen("Boulanger")]
+      .map((fields) => eventOf(userOf(0), { ...fields, timestamp })),
+  );
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+  const counted = await database`
+    select figure, key, count::int, total::int from flywheel.current_rollups
+    where figure in ('exploration_time', 'job') order by figure
+  `;
+  expect([...counted]).toEqual([
+    { figure: "exploration_time", key: "", count: 1, total: 0 },
+    { figure: "job", key: "Boulanger", count: 1, total: 0 },
+  ]);
+});
+
 test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
   const user = crypto.randomUUID();
   await publish(database, eventOf(user));
@@ -644,6 +678,10 @@ test("a user of more apps and types than are remembered is counted as the log sa
     select count(distinct app_source)::int as apps from flywheel.current_rollups where app_source <> ''
   `;
   expect(apps).toBe(101);
+  // The flywheel is no such app, however late it comes.
+  await tell(base.admin, [eventOf(user, { timestamp: new Date(today).toISOString() })]);
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
   await database`select flywheel.reprocess(${user})`;
   await drain(database, [nudges]);
   await publish(database, many(400, 0));

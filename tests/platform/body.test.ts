@@ -27,6 +27,12 @@ test.each([
   });
 });
 
+test("a body may be as large as is said, and no larger", async () => {
+  const { value } = await read(`"${"x".repeat(mebibyte - 2)}"`);
+  expect(value).toHaveLength(mebibyte - 2);
+  await expect(read(`"${"x".repeat(mebibyte - 1)}"`)).rejects.toMatchObject({ status: 413 });
+});
+
 describe("a mebibyte takes a few times its size to be read, full of", () => {
   const key = "Ж".repeat(190);
   const room = mebibyte - 1_000;

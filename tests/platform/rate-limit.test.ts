@@ -49,6 +49,14 @@ describe("a rate limit counted in memory", () => {
     expect((await limiter("someone")).remaining).toBe(9);
   });
 
+  test("takes nothing from anybody when the clock is set back", async () => {
+    const limiter = limiterOf(2, minute);
+    now = 10 * minute;
+    await limiter("someone");
+    now = 0;
+    expect(await limiter("someone")).toMatchObject({ allowed: true, remaining: 0 });
+  });
+
   test("forgets who attempted longest ago where it has no more room", async () => {
     const limiter = limiterOf(1, minute, 2);
     for (const who of ["a", "b", "c"]) await limiter(who);

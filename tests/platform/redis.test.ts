@@ -1,3 +1,4 @@
+import type { Redis } from "@upstash/redis";
 import type { Log } from "../../shared/platform/log.ts";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { askRedis, redisFromEnv, type RedisOptions } from "../../shared/platform/redis.ts";
@@ -85,6 +86,20 @@ describe("a Redis that fails", () => {
       "warn: Redis is left alone for now",
       "warn: Redis is left alone for now",
       "info: Redis is back",
+    ]);
+  });
+
+  test("is told of no more while it is left alone", async () => {
+    const log = vi.fn<Log>();
+    const redis = serve(failing[1]![1]).connect({ failuresToBreak: 2, log });
+    for (let i = 0; i < 9; i++) {
+      const ask = (redis: Redis) => redis.incr("key");
+      await askRedis({ redis, ask, fallback: () => 0, what: "count", log });
+    }
+    expect(log.mock.calls.map(([, message]) => message)).toEqual([
+      "Redis failed to count",
+      "Redis is left alone for now",
+      "Redis failed to count",
     ]);
   });
 
