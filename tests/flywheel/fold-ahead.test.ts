@@ -180,3 +180,17 @@ test("publishers and workers at once: each user hears the log as it stands, in o
   }
   expect(await base.admin`select * from flywheel.verify_rollups()`).toEqual([]);
 });
+
+test("what fails at what it told itself has its attempts, as at any event", async () => {
+  const failing: Reactor<Heard> = {
+    ...teller,
+    react(...told) {
+      if (told[1].app_source === "flywheel") throw new Error("it hurt");
+      return teller.react(...told);
+    },
+  };
+  const user = crypto.randomUUID();
+  await publish(database, event(user));
+  await drain(database, [failing]);
+  expect(await storyOf(base.admin, user)).toMatchObject({ version: 2, processed: 1, attempts: 1 });
+});
