@@ -180,6 +180,19 @@ test("what QStash was too slow to make a queue for is not handed over behind the
   expect(qstash.messages.has("phoenix_rise_transitions")).toBe(false);
 });
 
+test("while QStash is away it is offered what one lease takes, and no more", async () => {
+  qstash.statuses.set("phoenix_rise_transitions", 500);
+  await configure("rise");
+  const users = await Promise.all(Array.from({ length: 60 }, () => ask("rise")));
+  await deliver();
+  const offered = await base.admin`
+    select from flywheel.deliveries where user_id in ${base.admin(users)} and attempts > 0
+  `;
+  expect(offered).toHaveLength(25);
+  qstash.statuses.delete("phoenix_rise_transitions");
+  await deliver();
+});
+
 test("what an app did not take is told at its new address, as long as it is waited for", async () => {
   await configure("website");
   const [waiting, late] = [await ask("website"), await ask("website")];

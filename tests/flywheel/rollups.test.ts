@@ -531,6 +531,28 @@ test("of what happened at one moment that counts last which was told last, and i
   ]);
 });
 
+test("who is in the app on the thirtieth day after they took its transition has returned", async () => {
+  const at = (days: number) => new Date(now - days * day).toISOString();
+  await tell(
+    base.admin,
+    // What nobody asked for is not taken.
+    [["a", "requested"], ["a", "accepted"], ["b", "accepted"]].map(([transition_id, status]) =>
+      eventOf(userOf(0), {
+        event_type: "transition_écosystème",
+        payload: { transition_id, status, target_app: "cv" },
+        timestamp: at(40),
+      })
+    ),
+  );
+  await publishUnchecked([eventOf(userOf(0), { app_source: "cv", timestamp: at(10) })]);
+  await drain(database, [nudges]);
+  expect(await wrong()).toEqual([]);
+  const counted = await database`
+    select key, count::int from flywheel.current_rollups where figure = 'transition_return' order by key
+  `;
+  expect([...counted]).toEqual([{ key: "returned", count: 1 }, { key: "taken", count: 1 }]);
+});
+
 test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
   const user = crypto.randomUUID();
   await publish(database, eventOf(user));
