@@ -3300,9 +3300,9 @@ declare
   owner uuid;
   stream text;
   leased uuid[] := '{}';
-  characters bigint := 0;
+  bytes bigint := 0;
   -- What fits into the memory of one function's instance, several times as it is read.
-  most_characters constant bigint := 32 * 1024 * 1024;
+  most_bytes constant bigint := 32 * 1024 * 1024;
 begin
   select s.* into settings from flywheel.settings as s;
 
@@ -3450,8 +3450,8 @@ begin
     where s.user_id = any (users)
   loop
     -- Whoever cannot even read it dies before the lease is theirs, and nothing tells that from one who never came.
-    characters := characters + length(stream);
-    exit when characters > most_characters and cardinality(leased) > 0;
+    bytes := bytes + octet_length(stream);
+    exit when bytes > most_bytes and cardinality(leased) > 0;
     leased := leased || owner;
     return next stream;
   end loop;
@@ -3474,7 +3474,7 @@ end
 $$;
 
 comment on function flywheel.lease(text) is
-  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time: fewer where their backlogs are more than 32 Mi characters. shape: the versions of the caller''s reactors; where a state has another, the user''s events come from the first, and attempts begin anew. Returns nothing where no stream is due, or JSON texts: for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }, and last { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }.';
+  'Takes up to settings.lease_users users whose stream is due, for settings.lease_time: fewer where their backlogs are more than 32 MiB. shape: the versions of the caller''s reactors; where a state has another, the user''s events come from the first, and attempts begin anew. Returns nothing where no stream is due, or JSON texts: for each user { user_id, attempts, version, behind, is_uncounted: whether not all up to that version is counted, state, events: [ [ version, event_id, event_type, app_source, timestamp (seconds), received_at (seconds), payload, and where it is not false, true, null: was set aside, is counted for the first time, correlation_id ] ] }, and last { token, leased_at (microseconds), max_attempts, users: [ ids ], settings_changed_at: flywheel.settings_changed_at() }.';
 
 -- flywheel/extend.sql
 create function flywheel.extend(token uuid, users uuid[])
