@@ -102,8 +102,8 @@ export async function requestTransition(
   }
 }
 
-/** What a user does meanwhile comes seldom more than once. */
-const mostAttempts = 5;
+/** What a user does meanwhile comes seldom more than once, but where many publish for one user it does. */
+const mostAttempts = 50;
 
 async function requestOnce(
   database: Database,
