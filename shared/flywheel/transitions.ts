@@ -1,3 +1,4 @@
+import { handleWhen, retry } from "cockatiel";
 import { z } from "zod";
 import { type App, apps, slugOf } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
@@ -88,22 +89,18 @@ export type Transition = Record<string, unknown> & { transition_id: string };
  * @returns the transition
  * @throws PostgresError PT409 where the user said something new of themselves each time, between what was read and what was asked for
  */
-export async function requestTransition(
+export function requestTransition(
   database: Database,
   userId: string,
   request: TransitionRequest,
 ): Promise<Transition> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return await requestOnce(database, userId, request);
-    } catch (error) {
-      if (attempt === mostAttempts || refusalOf(error)?.code !== "overtaken") throw error;
-    }
-  }
+  return whenOvertaken.execute(() => requestOnce(database, userId, request));
 }
 
-/** What a user does meanwhile comes seldom more than once, but where many publish for one user it does. */
-const mostAttempts = 50;
+/** Reads again and asks again. That is seldom needed more than once, but where many publish for one user it is. */
+const whenOvertaken = retry(handleWhen((error) => refusalOf(error)?.code === "overtaken"), {
+  maxAttempts: 50,
+});
 
 async function requestOnce(
   database: Database,

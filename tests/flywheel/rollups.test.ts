@@ -6,15 +6,9 @@ import { lease } from "../../shared/flywheel/lease.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import {
-  drain,
-  type Event,
-  event as eventOf,
-  publish,
-  publishText,
-  tell,
-} from "../support/flywheel.ts";
-import { fullReads, spillReads, watch } from "../support/plans.ts";
+import { drain, type Event, event as eventOf, publish, tell } from "../support/flywheel.ts";
+import { fullReads, watch } from "../support/plans.ts";
+import { mergeAll, publishUnchecked, userOf, wrong } from "../support/rollups.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -87,10 +81,6 @@ const event: fc.Arbitrary<Event> = fc.constantFrom(...types).chain((event_type) 
   }))
 );
 
-function userOf(index: number): string {
-  return `00000000-0000-4000-8000-00000000000${index}`;
-}
-
 type Step =
   | { kind: "publish"; events: Event[] }
   | { kind: "work"; workers: number }
@@ -130,16 +120,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "lose a lease" as const }) },
 );
 
-/** As rpc('publish_events') does: nobody has looked at the payloads. */
-async function publishUnchecked(events: readonly Event[]): Promise<void> {
-  if (events.length === 0) return;
-  await database`select flywheel.publish(${JSON.stringify({ events })})`;
-}
-
 async function take(step: Step): Promise<void> {
   switch (step.kind) {
     case "publish":
-      await publishUnchecked(step.events.filter(({ app_source }) => app_source !== "flywheel"));
+      await publishUnchecked(
+        database,
+        step.events.filter(({ app_source }) => app_source !== "flywheel"),
+      );
       await tell(base.admin, step.events.filter(({ app_source }) => app_source === "flywheel"));
       return;
     case "work":
@@ -172,18 +159,6 @@ async function take(step: Step): Promise<void> {
   }
 }
 
-/** What the rollups and the activity lack to equal the log. */
-async function wrong() {
-  return [
-    ...await database`select * from flywheel.verify_rollups()`,
-    ...await database`select * from flywheel.verify_activity()`,
-  ];
-}
-
-async function mergeAll(): Promise<void> {
-  while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
-}
-
 test(
   "the rollups equal the log after any publications, late ones, replays, erasures and lost leases",
   async () => {
@@ -192,10 +167,10 @@ test(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
         for (const step of steps) {
           await take(step);
-          expect(await wrong()).toEqual([]);
+          expect(await wrong(database)).toEqual([]);
         }
         await take({ kind: "work", workers: 2 });
-        expect(await wrong()).toEqual([]);
+        expect(await wrong(database)).toEqual([]);
         const [counted] = await database`
         select
           (select count(*) from public.phoenix_events)::int as events,
@@ -203,7 +178,7 @@ test(
       `;
         expect(counted!.counted).toBe(counted!.events);
         for (const user of [0, 1, 2, 3]) await take({ kind: "erase", user });
-        await mergeAll();
+        await mergeAll(database);
         expect(await database`select * from flywheel.rollups`, "not even a name is left").toEqual(
           [],
         );
@@ -216,18 +191,21 @@ test(
 );
 
 test("a commit that is refused for some users counts the others", async () => {
-  await publishUnchecked([0, 1, 2].map((user) => ({
-    user_id: userOf(user),
-    event_type: "cv.generated",
-    app_source: "cv",
-    payload: {},
-  })));
+  await publishUnchecked(
+    database,
+    [0, 1, 2].map((user) => ({
+      user_id: userOf(user),
+      event_type: "cv.generated",
+      app_source: "cv",
+      payload: {},
+    })),
+  );
   const leased = await lease(database, "nudges@1");
   expect(leased!.streams.length).toBe(3);
   await base.admin`update flywheel.streams set lease_token = null where user_id = ${userOf(1)}`;
   const { committed } = await work(database, [nudges], "nudges@1", leased!);
   expect(committed.users.sort()).toEqual([userOf(0), userOf(2)]);
-  expect(await wrong()).toEqual([]);
+  expect(await wrong(database)).toEqual([]);
   const [counted] = await database`
     select sum(count)::int as events, sum(users)::int as users from flywheel.current_rollups where figure = 'event'
   `;
@@ -235,7 +213,11 @@ test("a commit that is refused for some users counts the others", async () => {
 });
 
 test("what commits without having counted is counted from the log", async () => {
-  await publishUnchecked([{ user_id: userOf(0), event_type: "cv.generated", app_source: "cv" }]);
+  await publishUnchecked(database, [{
+    user_id: userOf(0),
+    event_type: "cv.generated",
+    app_source: "cv",
+  }]);
   const leased = await lease(database, "other");
   await database`
     select flywheel.commit(
@@ -267,7 +249,9 @@ test("the rollups equal the log at every moment while publishers, workers and me
   );
   let isPublishing = true;
   const publisher = async () => {
-    for (let batch = batches.pop(); batch; batch = batches.pop()) await publishUnchecked(batch);
+    for (let batch = batches.pop(); batch; batch = batches.pop()) {
+      await publishUnchecked(database, batch);
+    }
   };
   const whilePublishing = async (act: () => Promise<unknown>) => {
     do await act(); while (isPublishing);
@@ -277,10 +261,10 @@ test("the rollups equal the log at every moment while publishers, workers and me
     Promise.all([publisher(), publisher()]).then(() => isPublishing = false),
     ...[1, 2, 3].map(() => whilePublishing(() => drain(base.connect(), [nudges]))),
     whilePublishing(() => database`select flywheel.merge_rollups()`),
-    whilePublishing(async () => moments.push(await wrong())),
+    whilePublishing(async () => moments.push(await wrong(database))),
   ]);
   await drain(database, [nudges]);
-  moments.push(await wrong());
+  moments.push(await wrong(database));
   expect(moments.flat()).toEqual([]);
   expect(moments.length).toBeGreaterThan(2);
   const [counted] = await database`
@@ -299,7 +283,7 @@ describe("late events", () => {
   const workOnce = async () => {
     const leased = await lease(database, shape);
     if (leased) await work(database, [nudges], shape, leased);
-    expect(await wrong()).toEqual([]);
+    expect(await wrong(database)).toEqual([]);
     const [row] = await base.admin<{ counted: number; processed: number }[]>`
       select counted_version::int as counted, processed_version::int as processed from flywheel.streams
     `;
@@ -380,6 +364,7 @@ describe("late events", () => {
 test("who is refused costs the others no counting from the log, and each is committed once", async () => {
   const users = [0, 1, 2].map(userOf);
   await publishUnchecked(
+    database,
     users.map((user_id) => ({
       user_id,
       event_type: "cv.generated",
@@ -389,6 +374,7 @@ test("who is refused costs the others no counting from the log, and each is comm
   );
   await drain(database, [nudges]);
   await publishUnchecked(
+    database,
     users.map((user_id) => ({
       user_id,
       event_type: "cv.generated",
@@ -405,7 +391,7 @@ test("who is refused costs the others no counting from the log, and each is comm
     .admin`alter function flywheel.missing(uuid[], bigint[], bigint[]) rename to count_users`;
   expect(committed.users.toSorted()).toEqual([users[0], users[2]]);
   expect(outcomes.map(({ user_id }) => user_id).toSorted()).toEqual(users);
-  expect(await wrong()).toEqual([]);
+  expect(await wrong(database)).toEqual([]);
 });
 
 test("one more duration is merged without those of the week's other users being written anew", async () => {
@@ -425,7 +411,7 @@ test("one more duration is merged without those of the week's other users being 
     `;
   // Two in each second of a day's every minute.
   await increment(Array.from({ length: 2880 }, (_, index) => Math.floor(index / 2) * 60));
-  await mergeAll();
+  await mergeAll(database);
   const before = await durations();
   expect(before.length).toBe(1440);
 
@@ -454,7 +440,7 @@ test("durations that are lost, too many or of the wrong length are found and men
     ]),
   );
   await drain(database, [nudges]);
-  await mergeAll();
+  await mergeAll(database);
   const durations = async () => [
     ...await base.admin`select * from flywheel.durations order by key, span`,
   ];
@@ -466,39 +452,24 @@ test("durations that are lost, too many or of the wrong length are found and men
 
   await base
     .admin`update flywheel.durations set seconds = '{60, 61, 63}' where key = 'valeurs_explorées'`;
-  expect(await wrong()).toMatchObject([{ remembered: "{62}", forgotten: "{63}" }]);
+  expect(await wrong(database)).toMatchObject([{ remembered: "{62}", forgotten: "{63}" }]);
   await base.admin`update flywheel.durations set times = '{5}' where key = 'compétences_révélées'`;
   await base.admin`select flywheel.rebuild_rollups()`;
   expect(await durations()).toEqual(before);
 
   await base.admin`truncate flywheel.durations`;
-  expect((await wrong()).map(({ count, remembered }) => `${count} ${remembered}`).sort()).toEqual([
-    "0 {3600,3600,3600}",
-    "0 {60,61,62}",
-  ]);
+  expect((await wrong(database)).map(({ count, remembered }) => `${count} ${remembered}`).sort())
+    .toEqual([
+      "0 {3600,3600,3600}",
+      "0 {60,61,62}",
+    ]);
   await base.admin`select flywheel.rebuild_rollups()`;
   expect(await durations()).toEqual(before);
 });
 
-test("a year of a user who does much in it is counted without being read again for each of its events", async () => {
-  const user = crypto.randomUUID();
-  await base.superuser`
-    insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
-    select
-      ${user}, n, gen_random_uuid(), 'cv.generated', (array['aube', 'cv', 'letters'])[1 + n % 3], '{}',
-      now() - interval '1 hour' * n, sha256(n::text::bytea)
-    from generate_series(1, 4000) as n
-  `;
-  await using watched = await watch(base.superuserUrl);
-  await watched.sql`set work_mem = '64kB'`;
-  const plans = await watched.explained((sql) =>
-    sql`select flywheel.figures(array[${user}::uuid], '{4000}')`
-  );
-  expect(spillReads(plans)).toBeLessThan(4000);
-});
-
 test("durations that go before they are merged leave nothing to be merged", async () => {
   await publishUnchecked(
+    database,
     ["exploration_commencée", "valeurs_explorées"].map((event_type, place) =>
       eventOf(userOf(0), {
         event_type,
@@ -508,292 +479,8 @@ test("durations that go before they are merged leave nothing to be merged", asyn
   );
   await take({ kind: "work on one lease" });
   await take({ kind: "erase", user: 0 });
-  await mergeAll();
+  await mergeAll(database);
   expect(await database`select * from flywheel.durations`).toEqual([]);
-});
-
-test("of what happened at one moment that counts last which was told last, and it took no time", async () => {
-  const timestamp = new Date(now - day).toISOString();
-  const chosen = (métier: string) => ({ event_type: "métier_choisi", payload: { métier } });
-  await publishUnchecked(
-    [{ event_type: "exploration_commencée" }, chosen("Coach"), chosen("Boulanger")]
-      .map((fields) => eventOf(userOf(0), { ...fields, timestamp })),
-  );
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  const counted = await database`
-    select figure, key, count::int, total::int from flywheel.current_rollups
-    where figure in ('exploration_time', 'job') order by figure
-  `;
-  expect([...counted]).toEqual([
-    { figure: "exploration_time", key: "", count: 1, total: 0 },
-    { figure: "job", key: "Boulanger", count: 1, total: 0 },
-  ]);
-});
-
-test("who is in the app on the thirtieth day after they took its transition has returned", async () => {
-  const at = (days: number) => new Date(now - days * day).toISOString();
-  await tell(
-    base.admin,
-    // What nobody asked for is not taken.
-    [["a", "requested"], ["a", "accepted"], ["b", "accepted"]].map(([transition_id, status]) =>
-      eventOf(userOf(0), {
-        event_type: "transition_écosystème",
-        payload: { transition_id, status, target_app: "cv" },
-        timestamp: at(40),
-      })
-    ),
-  );
-  await publishUnchecked([eventOf(userOf(0), { app_source: "cv", timestamp: at(10) })]);
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  const counted = await database`
-    select key, count::int from flywheel.current_rollups where figure = 'transition_return' order by key
-  `;
-  expect([...counted]).toEqual([{ key: "returned", count: 1 }, { key: "taken", count: 1 }]);
-});
-
-test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
-  const user = crypto.randomUUID();
-  await publish(database, eventOf(user));
-  await base.superuser`
-    insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
-    select
-      ${user}, n, gen_random_uuid(), 'test.t' || n, 'aube', '{}', now() - interval '1 day' * (1 + n / 200),
-      sha256(n::text::bytea)
-    from generate_series(2, 15000) as n
-  `;
-  await base.admin`
-    update flywheel.streams set version = 15000, processed_version = 15000, counted_version = 15000, available_at = null
-  `;
-  await base.admin`select flywheel.rebuild_rollups()`;
-  expect(await wrong()).toEqual([]);
-  await base.admin`select flywheel.erase_user(${user}, 'asked for')`;
-  const pieces = await base.admin`
-    select json_array_length(increments::json) as cells from flywheel.rollup_increments
-  `;
-  expect(Math.max(...pieces.map(({ cells }) => cells))).toBeLessThanOrEqual(10_000);
-  expect(pieces.reduce((sum, { cells }) => sum + cells, 0)).toBeGreaterThan(15_000);
-  await mergeAll();
-  expect(await database`select * from flywheel.rollups`).toEqual([]);
-});
-
-test.each(["1e-350", "-1e-350", "2.47031e-324", "1e-310", "1e-5"])(
-  "an amount of %s is counted as it reads, and stands in nobody's way",
-  async (amount) => {
-    const user = crypto.randomUUID();
-    const paid = (text: string) =>
-      publishText(
-        database,
-        `{"user_id":"${user}","event_type":"subscription.activated","app_source":"aube","payload":{"amount_eur":${text}}}`,
-      );
-    await publish(database, eventOf(user, { app_source: "aube" }));
-    expect((await paid(amount)).accepted).toBe(1);
-    await drain(database, [nudges]);
-    expect(await wrong()).toEqual([]);
-    await database`select flywheel.erase_user(${user}, 'a test')`;
-    expect(await database`select from public.phoenix_events where user_id = ${user}`).toEqual([]);
-    expect(await wrong()).toEqual([]);
-  },
-);
-
-test("what says nothing in a payload is as blank to the database as to JavaScript", async () => {
-  const blank = await base.admin`
-    select n from generate_series(1, 65535) as n
-    where n not between 55296 and 57343 and not flywheel.says(to_jsonb(chr(n)))
-  `;
-  const points = Array.from({ length: 65_535 }, (_, index) => index + 1);
-  expect(blank.map(({ n }) => n)).toEqual(
-    points.filter((point) => String.fromCharCode(point).trim() === ""),
-  );
-  const [said] = await base.admin`
-    select array_agg(flywheel.says(value) order by n) as values
-    from jsonb_array_elements('["", " \\t", " a ", null, 0, false, [], {}]') with ordinality as a (value, n)
-  `;
-  expect(said!.values).toEqual([false, false, true, false, true, true, true, true]);
-});
-
-test("what was paid before the first day of 1970 is counted on its day", async () => {
-  const user = crypto.randomUUID();
-  const more = {
-    app_source: "cv",
-    event_type: "subscription.activated",
-    payload: { amount_eur: 5 },
-  };
-  await publish(
-    database,
-    eventOf(user, { app_source: "cv", timestamp: "1970-01-01T10:00:00.000Z" }),
-  );
-  await drain(database, [nudges]);
-  await publish(database, eventOf(user, { ...more, timestamp: "1969-12-01T10:00:00.000Z" }));
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-});
-
-test("what was paid longer than any period before its user came back is left out, early, late and anew", async () => {
-  const user = crypto.randomUUID();
-  const at = (days: number) => new Date(now - days * day).toISOString();
-  const used = (app_source: string, days: number) =>
-    eventOf(user, { app_source, event_type: "page.vue", timestamp: at(days) });
-  const paid = (days: number) =>
-    eventOf(user, {
-      app_source: "website",
-      event_type: "subscription.activated",
-      payload: { amount_eur: 5 },
-      timestamp: at(days),
-    });
-  const revenue = async (...events: Event[]) => {
-    for (const each of events) {
-      await publish(database, each);
-      await drain(database, [nudges]);
-      expect(await wrong()).toEqual([]);
-    }
-    const rows = await database`
-      select ((now() at time zone 'UTC')::date - day)::int as days, key, count::int from flywheel.current_rollups
-      where figure = 'revenue' order by key, day`;
-    return rows.map(({ days, key, count }) => `${key}: ${count} ${days} days ago`);
-  };
-  const first = [used("cv", 900), paid(800), paid(450), paid(400)];
-  expect(await revenue(...first)).toEqual(["1: 2 900 days ago"]);
-  const found = ["1: 1 450 days ago", "1: 1 400 days ago"];
-  expect(await revenue(used("cv", 100))).toEqual(found);
-  expect(await revenue(used("letters", 34))).toEqual([...found, "2: 1 400 days ago"]);
-  const late = ["1: 1 800 days ago", ...found];
-  expect(await revenue(used("cv", 790))).toEqual([...late, "2: 1 400 days ago"]);
-  await database`select flywheel.reprocess(${user})`;
-  expect(await revenue(paid(1))).toEqual([
-    ...late,
-    "1: 1 34 days ago",
-    "2: 1 400 days ago",
-    "2: 1 100 days ago",
-  ]);
-  await database`select flywheel.erase_user(${user}, 'asked for')`;
-  await mergeAll();
-  expect(await database`select * from flywheel.rollups`).toEqual([]);
-});
-
-test("a user of more apps and types than are remembered is counted as the log says, early, late and anew", async () => {
-  const user = crypto.randomUUID();
-  const today = Math.floor(now / day) * day;
-  const many = (first: number, daysAgo: number) =>
-    Array.from({ length: 130 }, (_, index) =>
-      eventOf(user, {
-        app_source: `app-${first + index}`,
-        event_type: `test.happened_${first + index}`,
-        timestamp: new Date(today - daysAgo * day + index).toISOString(),
-      }));
-  for (
-    const events of [
-      many(0, 5),
-      many(100, 5),
-      many(200, 4),
-      many(0, 4),
-      [eventOf(user, { app_source: "letters", event_type: "letter.generated" })],
-      many(300, 6),
-    ]
-  ) {
-    await publish(database, events);
-    await drain(database, [nudges]);
-    expect(await wrong()).toEqual([]);
-  }
-  const [{ apps } = {}] = await database`
-    select count(distinct app_source)::int as apps from flywheel.current_rollups where app_source <> ''
-  `;
-  expect(apps).toBe(101);
-  // The flywheel is no such app, however late it comes.
-  await tell(base.admin, [eventOf(user, { timestamp: new Date(today).toISOString() })]);
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  await database`select flywheel.reprocess(${user})`;
-  await drain(database, [nudges]);
-  await publish(database, many(400, 0));
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-});
-
-test("one user's types beyond what a day has are one, early, late and anew: nobody makes the rollups long", async () => {
-  const user = crypto.randomUUID();
-  const today = Math.floor(now / day) * day;
-  const types = (first: number, count: number, at: number) =>
-    Array.from({ length: count }, (_, index) =>
-      eventOf(user, {
-        app_source: "cv",
-        event_type: `test.happened_${first + index}`,
-        timestamp: new Date(today - day + at + index).toISOString(),
-      }));
-  const counted = () =>
-    database`
-      select
-        figure, key, sum(count)::int as count, sum(users)::int as users, sum(total)::bigint::int as total
-      from flywheel.current_rollups
-      where figure in ('event', 'first_event') and (key = 'other' or key like 'test.happened_0')
-      group by figure, key
-      having sum(count) <> 0
-      order by figure, key
-    `;
-  const names = async () => {
-    const [row] = await database`
-      select count(*)::int as names
-      from (
-        select from flywheel.current_rollups where figure = 'event' group by day, app_source, key having sum(count) > 0
-      ) as n
-    `;
-    return row!.names;
-  };
-
-  await publish(database, types(0, 400, 1000));
-  await publish(database, types(0, 400, 2000));
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  expect(await names()).toBe(201);
-  expect(await counted()).toEqual([
-    { figure: "event", key: "other", count: 400, users: 0, total: 400_000 },
-    { figure: "event", key: "test.happened_0", count: 2, users: 1, total: 601_000 },
-    { figure: "first_event", key: "test.happened_0", count: 1, users: 0, total: 0 },
-  ]);
-
-  // What came first and is told last is beyond the others of its day, and the first that the user did.
-  await publish(database, types(400, 1, 500));
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  expect(await names()).toBe(201);
-  expect(await counted()).toEqual([
-    { figure: "event", key: "other", count: 401, users: 0, total: 400_000 },
-    { figure: "event", key: "test.happened_0", count: 2, users: 1, total: 1_101_000 },
-    { figure: "first_event", key: "other", count: 1, users: 0, total: 0 },
-  ]);
-
-  await database`select flywheel.reprocess(${user})`;
-  await drain(database, [nudges]);
-  await publish(database, types(0, 1, 3000));
-  await publish(database, types(500, 10, 4000));
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  expect(await names()).toBe(201);
-
-  await database`select flywheel.erase_user(${user}, 'a test')`;
-  while ((await database`select flywheel.merge_rollups() as merged`)[0]!.merged > 0);
-  expect(await database`select * from flywheel.rollups`).toEqual([]);
-});
-
-test("nor does one user's transitions to apps of any name", async () => {
-  const user = crypto.randomUUID();
-  await publish(
-    database,
-    Array.from({ length: 50 }, (_, index) =>
-      eventOf(user, {
-        app_source: "aube",
-        event_type: "transition_écosystème",
-        payload: { target_app: `app-${index}`, status: "accepted" },
-        timestamp: new Date(Math.floor(now / day) * day - day + index).toISOString(),
-      })),
-  );
-  await drain(database, [nudges]);
-  expect(await wrong()).toEqual([]);
-  const taken = await database`
-    select app_source, sum(count)::int as count from flywheel.current_rollups where figure = 'transition' group by app_source
-  `;
-  expect(taken).toEqual([{ app_source: "", count: 50 }]);
 });
 
 test("a worker that is never idle merges more than its commits leave behind", async () => {
