@@ -15,6 +15,7 @@ declare
   reserved bigint;
   appended_at timestamptz;
   has_aliases boolean;
+  is_known boolean := false;
 begin
   list := events::jsonb;
   sent := jsonb_array_length(list);
@@ -43,9 +44,14 @@ begin
     return false;
   end if;
 
-  if has_aliases and flywheel.knows_alias(
-    owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
-  ) then
+  -- By itself: as part of a condition it would be a query, even where there are no aliases.
+  if has_aliases then
+    is_known := flywheel.knows_alias(
+      owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
+    );
+  end if;
+
+  if is_known then
     -- Not for this way.
     null;
   elsif sent = 1 then

@@ -1502,6 +1502,7 @@ declare
   reserved bigint;
   appended_at timestamptz;
   has_aliases boolean;
+  is_known boolean := false;
 begin
   list := events::jsonb;
   sent := jsonb_array_length(list);
@@ -1530,9 +1531,14 @@ begin
     return false;
   end if;
 
-  if has_aliases and flywheel.knows_alias(
-    owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
-  ) then
+  -- By itself: as part of a condition it would be a query, even where there are no aliases.
+  if has_aliases then
+    is_known := flywheel.knows_alias(
+      owner, array(select (e.event ->> 1)::uuid from jsonb_array_elements(list) as e (event))
+    );
+  end if;
+
+  if is_known then
     -- Not for this way.
     null;
   elsif sent = 1 then
@@ -2072,27 +2078,29 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform flywheel.ring();
+  -- Beyond the longest ring_interval it was remembered before the clock was set back. At Infinity this is null, and nobody rings.
+  if nullif(
+    coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric - extract(epoch from clock_timestamp()),
+    'Infinity'
+  ) not between 0 and 10 then
+    perform flywheel.ring();
+  end if;
   return null;
 end
 $$;
 
-comment on function flywheel.ring_on_append() is 'Rings the doorbell when events were appended.';
+comment on function flywheel.ring_on_append() is
+  'Rings the doorbell when events were appended. Until flywheel.quiet_until, in seconds since 1970, there is no need: flywheel.ring() sets it where the bell rang lately, and flywheel.commit() for itself, since a worker that appends is about to look for more.';
 
+-- It asks by itself whether to ring: a condition of the trigger's would be read from the catalog, parsed and planned anew for each
+-- statement, which takes longer than to append an event does.
 create trigger ring_on_append
 after insert on public.phoenix_events
 for each statement
-when (
-  -- Beyond the longest ring_interval it was remembered before the clock was set back. At Infinity this is null, and nobody rings.
-  nullif(
-    coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric - extract(epoch from clock_timestamp()),
-    'Infinity'
-  ) not between 0 and 10
-)
 execute function flywheel.ring_on_append();
 
 comment on trigger ring_on_append on public.phoenix_events is
-  'The database webhook: once a statement, whatever the number of events. Until flywheel.quiet_until, in seconds since 1970, there is no need: flywheel.ring() sets it where the bell rang lately, and flywheel.commit() for itself, since a worker that appends is about to look for more.';
+  'The database webhook: once a statement, whatever the number of events.';
 
 -- flywheel/tell.sql
 create function flywheel.tell(
