@@ -8,9 +8,10 @@ create function flywheel.enqueue_delivery(
   decided_at timestamptz
 )
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into flywheel.deliveries (
     user_id, delivery_id, app, kind, transition_id, message, created_at, available_at
   )
@@ -30,7 +31,8 @@ as $$
     decided_at,
     decided_at
   from flywheel.apps as a
-  where a.app = enqueue_delivery.app and a.delivery_url is not null
+  where a.app = enqueue_delivery.app and a.delivery_url is not null;
+end
 $$;
 
 comment on function flywheel.enqueue_delivery(public.phoenix_transitions, text, text, text, text, jsonb, timestamptz) is

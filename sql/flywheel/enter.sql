@@ -1,9 +1,12 @@
 create function flywheel.enter()
 returns json
-language sql
+language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  entered json;
+begin
   insert into flywheel.worker_slots (slot)
   select n.slot
   from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
@@ -30,6 +33,10 @@ as $$
     'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
     'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
   )
+  into entered;
+
+  return entered;
+end
 $$;
 
 comment on function flywheel.enter() is

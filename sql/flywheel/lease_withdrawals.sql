@@ -1,9 +1,13 @@
 create function flywheel.lease_withdrawals()
 returns setof uuid
-language sql
+language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
+begin
+  return query
   with due as (
     select w.delivery_id
     from flywheel.withdrawals as w
@@ -19,7 +23,8 @@ as $$
     where w.delivery_id = due.delivery_id
     returning w.delivery_id
   )
-  select t.delivery_id from taken as t
+  select t.delivery_id from taken as t;
+end
 $$;
 
 comment on function flywheel.lease_withdrawals() is

@@ -1,6 +1,6 @@
 create function flywheel.pending_events()
 returns bigint
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
@@ -9,7 +9,9 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 as $$
-  select coalesce(sum(b.version - b.processed_version), 0)::bigint from flywheel.backlog as b
+begin
+  return (select coalesce(sum(b.version - b.processed_version), 0) from flywheel.backlog as b);
+end
 $$;
 
 comment on function flywheel.pending_events() is

@@ -1,23 +1,29 @@
 create function flywheel.read_state(owner uuid)
 returns json
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
-  select json_build_object(
-    'shape', st.shape,
-    'state', coalesce(st.state, '{}'),
-    'version', s.processed_version,
-    'head', s.version,
-    -- What was folded before is being folded again.
-    'is_behind', s.processed_version < s.counted_version,
-    'settings_changed_at', flywheel.settings_changed_at()
-  )
-  from flywheel.streams as s
-  left join flywheel.states as st
-    on st.user_id = s.user_id
-  where s.user_id = owner
+begin
+  return (
+    select json_build_object(
+      'shape', st.shape,
+      'state', coalesce(st.state, '{}'),
+      'version', s.processed_version,
+      'head', s.version,
+      -- What was folded before is being folded again.
+      'is_behind', s.processed_version < s.counted_version,
+      'settings_changed_at', flywheel.settings_changed_at()
+    )
+    from flywheel.streams as s
+    left join flywheel.states as st
+      on st.user_id = s.user_id
+    where s.user_id = owner
+  );
+end
 $$;
 
 comment on function flywheel.read_state(uuid) is

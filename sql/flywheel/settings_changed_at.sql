@@ -1,14 +1,20 @@
 create function flywheel.settings_changed_at()
 returns double precision
-language sql
+language plpgsql
 stable
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
-  select case
-    when isfinite(max(c.changed_at)) then (extract(epoch from max(c.changed_at)) * 1000000)::double precision
-    else 0
-  end
-  from flywheel.settings_changes as c
+begin
+  return (
+    select case
+      when isfinite(max(c.changed_at)) then (extract(epoch from max(c.changed_at)) * 1000000)::double precision
+      else 0
+    end
+    from flywheel.settings_changes as c
+  );
+end
 $$;
 
 comment on function flywheel.settings_changed_at() is

@@ -8,16 +8,18 @@ create function flywheel.tell(
   identity text
 )
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select from flywheel.append_event(
+begin
+  perform from flywheel.append_event(
     row(
       owner, gen_random_uuid(), false, event_type, 'flywheel', payload, '{}', correlation_id, causation_id, null, told_at,
       sha256(convert_to(identity, 'UTF8')), '{}'
     ),
     '0'
-  )
+  );
+end
 $$;
 
 comment on function flywheel.tell(uuid, text, jsonb, text, text, timestamptz, text) is

@@ -1,9 +1,10 @@
 create function flywheel.tell_transition(about public.phoenix_transitions, told_at timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select flywheel.tell(
+begin
+  perform flywheel.tell(
     about.user_id,
     'transition_écosystème',
     jsonb_strip_nulls(jsonb_build_object(
@@ -24,7 +25,8 @@ as $$
     about.correlation_id,
     told_at,
     about.transition_id || about.status
-  )
+  );
+end
 $$;
 
 comment on function flywheel.tell_transition(public.phoenix_transitions, timestamptz) is

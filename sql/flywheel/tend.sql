@@ -1,14 +1,16 @@
 create function flywheel.tend()
 returns boolean
-language sql
+language plpgsql
 security definer
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when flywheel.merge_rollups() > 0 then true
     when flywheel.rewind() > 0 then true
     else flywheel.prune() > 0
-  end
+  end;
+end
 $$;
 
 comment on function flywheel.tend() is

@@ -167,15 +167,21 @@ comment on function flywheel.settings_history() is
 -- flywheel/settings_changed_at.sql
 create function flywheel.settings_changed_at()
 returns double precision
-language sql
+language plpgsql
 stable
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
-  select case
-    when isfinite(max(c.changed_at)) then (extract(epoch from max(c.changed_at)) * 1000000)::double precision
-    else 0
-  end
-  from flywheel.settings_changes as c
+begin
+  return (
+    select case
+      when isfinite(max(c.changed_at)) then (extract(epoch from max(c.changed_at)) * 1000000)::double precision
+      else 0
+    end
+    from flywheel.settings_changes as c
+  );
+end
 $$;
 
 comment on function flywheel.settings_changed_at() is
@@ -2113,16 +2119,18 @@ create function flywheel.tell(
   identity text
 )
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select from flywheel.append_event(
+begin
+  perform from flywheel.append_event(
     row(
       owner, gen_random_uuid(), false, event_type, 'flywheel', payload, '{}', correlation_id, causation_id, null, told_at,
       sha256(convert_to(identity, 'UTF8')), '{}'
     ),
     '0'
-  )
+  );
+end
 $$;
 
 comment on function flywheel.tell(uuid, text, jsonb, text, text, timestamptz, text) is
@@ -2533,9 +2541,10 @@ create function flywheel.enqueue_delivery(
   decided_at timestamptz
 )
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into flywheel.deliveries (
     user_id, delivery_id, app, kind, transition_id, message, created_at, available_at
   )
@@ -2555,7 +2564,8 @@ as $$
     decided_at,
     decided_at
   from flywheel.apps as a
-  where a.app = enqueue_delivery.app and a.delivery_url is not null
+  where a.app = enqueue_delivery.app and a.delivery_url is not null;
+end
 $$;
 
 comment on function flywheel.enqueue_delivery(public.phoenix_transitions, text, text, text, text, jsonb, timestamptz) is
@@ -2564,10 +2574,11 @@ comment on function flywheel.enqueue_delivery(public.phoenix_transitions, text, 
 -- flywheel/tell_transition.sql
 create function flywheel.tell_transition(about public.phoenix_transitions, told_at timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select flywheel.tell(
+begin
+  perform flywheel.tell(
     about.user_id,
     'transition_écosystème',
     jsonb_strip_nulls(jsonb_build_object(
@@ -2588,7 +2599,8 @@ as $$
     about.correlation_id,
     told_at,
     about.transition_id || about.status
-  )
+  );
+end
 $$;
 
 comment on function flywheel.tell_transition(public.phoenix_transitions, timestamptz) is
@@ -2597,17 +2609,21 @@ comment on function flywheel.tell_transition(public.phoenix_transitions, timesta
 -- flywheel/step_allowed.sql
 create function flywheel.step_allowed(status text, step text)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
-return case step
-  when 'notified' then status = 'requested'
-  when 'accepted' then status in ('requested', 'notified')
-  when 'rejected' then status in ('requested', 'notified')
-  when 'expired' then status in ('requested', 'notified')
-  when 'completed' then status = 'accepted'
-  else false
-end;
+as $$
+begin
+  return case step
+    when 'notified' then status = 'requested'
+    when 'accepted' then status in ('requested', 'notified')
+    when 'rejected' then status in ('requested', 'notified')
+    when 'expired' then status in ('requested', 'notified')
+    when 'completed' then status = 'accepted'
+    else false
+  end;
+end
+$$;
 
 comment on function flywheel.step_allowed(text, text) is
   'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; whoever polls accepts what nobody was notified of; until it is accepted a transition can be rejected or expire.';
@@ -2615,13 +2631,17 @@ comment on function flywheel.step_allowed(text, text) is
 -- flywheel/status_at.sql
 create function flywheel.status_at(transition public.phoenix_transitions, moment timestamptz)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
-return case
-  when flywheel.step_allowed((transition).status, 'expired') and (transition).expires_at <= moment then 'expired'
-  else (transition).status
-end;
+as $$
+begin
+  return case
+    when flywheel.step_allowed((transition).status, 'expired') and (transition).expires_at <= moment then 'expired'
+    else (transition).status
+  end;
+end
+$$;
 
 comment on function flywheel.status_at(public.phoenix_transitions, timestamptz) is
   'Where a transition stands at a moment: one whose time is over has expired, though no worker has come to say so yet.';
@@ -2970,10 +2990,14 @@ comment on function flywheel.lease_deliveries() is
 -- flywheel/lease_withdrawals.sql
 create function flywheel.lease_withdrawals()
 returns setof uuid
-language sql
+language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
+begin
+  return query
   with due as (
     select w.delivery_id
     from flywheel.withdrawals as w
@@ -2989,7 +3013,8 @@ as $$
     where w.delivery_id = due.delivery_id
     returning w.delivery_id
   )
-  select t.delivery_id from taken as t
+  select t.delivery_id from taken as t;
+end
 $$;
 
 comment on function flywheel.lease_withdrawals() is
@@ -3231,10 +3256,13 @@ comment on column flywheel.replays.stopped_at is 'When it was stopped; users set
 -- flywheel/enter.sql
 create function flywheel.enter()
 returns json
-language sql
+language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  entered json;
+begin
   insert into flywheel.worker_slots (slot)
   select n.slot
   from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
@@ -3261,6 +3289,10 @@ as $$
     'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
     'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
   )
+  into entered;
+
+  return entered;
+end
 $$;
 
 comment on function flywheel.enter() is
@@ -3269,14 +3301,16 @@ comment on function flywheel.enter() is
 -- flywheel/stay.sql
 create function flywheel.stay(token uuid)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = ''
 as $$
+begin
   update flywheel.worker_slots as w
   set expires_at = clock_timestamp() + s.lease_time
   from flywheel.settings as s
-  where w.token = stay.token
+  where w.token = stay.token;
+end
 $$;
 
 comment on function flywheel.stay(uuid) is
@@ -4599,6 +4633,7 @@ returns integer
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -5067,7 +5102,7 @@ comment on view flywheel.backlog is
 -- flywheel/pending_events.sql
 create function flywheel.pending_events()
 returns bigint
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
@@ -5076,7 +5111,9 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 as $$
-  select coalesce(sum(b.version - b.processed_version), 0)::bigint from flywheel.backlog as b
+begin
+  return (select coalesce(sum(b.version - b.processed_version), 0) from flywheel.backlog as b);
+end
 $$;
 
 comment on function flywheel.pending_events() is
@@ -5477,15 +5514,17 @@ comment on function flywheel.prune() is
 -- flywheel/tend.sql
 create function flywheel.tend()
 returns boolean
-language sql
+language plpgsql
 security definer
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when flywheel.merge_rollups() > 0 then true
     when flywheel.rewind() > 0 then true
     else flywheel.prune() > 0
-  end
+  end;
+end
 $$;
 
 comment on function flywheel.tend() is
@@ -5494,24 +5533,30 @@ comment on function flywheel.tend() is
 -- flywheel/read_state.sql
 create function flywheel.read_state(owner uuid)
 returns json
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
-  select json_build_object(
-    'shape', st.shape,
-    'state', coalesce(st.state, '{}'),
-    'version', s.processed_version,
-    'head', s.version,
-    -- What was folded before is being folded again.
-    'is_behind', s.processed_version < s.counted_version,
-    'settings_changed_at', flywheel.settings_changed_at()
-  )
-  from flywheel.streams as s
-  left join flywheel.states as st
-    on st.user_id = s.user_id
-  where s.user_id = owner
+begin
+  return (
+    select json_build_object(
+      'shape', st.shape,
+      'state', coalesce(st.state, '{}'),
+      'version', s.processed_version,
+      'head', s.version,
+      -- What was folded before is being folded again.
+      'is_behind', s.processed_version < s.counted_version,
+      'settings_changed_at', flywheel.settings_changed_at()
+    )
+    from flywheel.streams as s
+    left join flywheel.states as st
+      on st.user_id = s.user_id
+    where s.user_id = owner
+  );
+end
 $$;
 
 comment on function flywheel.read_state(uuid) is
