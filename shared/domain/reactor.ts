@@ -34,7 +34,7 @@ export interface Reaction<State> {
 export interface Reactor<State = unknown> {
   /** The key of its state; never reused for another meaning. */
   readonly name: string;
-  /** The version of its state's shape. A change folds every user anew from the first event. */
+  /** Raised with each change of its state's shape or of its rules: every user is then folded anew from the first event. */
   readonly version: number;
   readonly initial: State;
   /** Folds an event. "Now" is `event.received_at`. */

@@ -38,9 +38,9 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.configuration is 'flywheel.apps.configuration as a deliverer last took it.';
+comment on column flywheel.deliveries.configuration is 'The value of flywheel.apps.configuration when a deliverer last took it.';
 comment on column flywheel.deliveries.published_at is
   'When QStash was last known to have it. Null: not yet, or not since the app was configured anew.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
-comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
+comment on column flywheel.deliveries.failed_at is 'When QStash gave up or refused it, or when it came due while its app had no address. Null again once it is delivered after all, or due again because the app was configured anew.';
 comment on column flywheel.deliveries.failure is 'Why it failed.';

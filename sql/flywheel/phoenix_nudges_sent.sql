@@ -66,7 +66,7 @@ comment on column public.phoenix_nudges_sent.shown_at is 'When the user first sa
 comment on column public.phoenix_nudges_sent.clicked_at is 'When the user followed it.';
 comment on column public.phoenix_nudges_sent.dismissed_at is 'When the user put it away.';
 comment on column public.phoenix_nudges_sent.converted_at is
-  'When the user did what it led to: after a click, within settings.reactor_settings.nudges.conversion_days; of the holdout, after the decision.';
+  'When the store received the event by which the user did what it led to: within settings.reactor_settings.nudges.conversion_days of the click; in the holdout, of the decision.';
 comment on column public.phoenix_nudges_sent.cancelled_at is 'When it became pointless before it was seen.';
 comment on column public.phoenix_nudges_sent.expired_at is 'When its time was over before it was followed.';
 comment on column public.phoenix_nudges_sent.expires_at is 'When it is no longer shown.';

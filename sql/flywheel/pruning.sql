@@ -7,6 +7,6 @@ insert into flywheel.pruning default values;
 
 alter table flywheel.pruning enable row level security;
 
-comment on table flywheel.pruning is 'When old fingerprints were last pruned, so that they are once in a while.';
+comment on table flywheel.pruning is 'When the last old fingerprint was pruned, so that pruning then rests for a while.';
 comment on column flywheel.pruning.only_row is 'Keeps the table to one row.';
 comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.';

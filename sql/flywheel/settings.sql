@@ -41,14 +41,14 @@ comment on column flywheel.settings.dedup_window is
   'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
 comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
 comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
-comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent, and half of those with its numbers written out. POST events reads no more than the 1 MiB that is the most here.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent; with its numbers written out it may have twice as many. POST events reads 1 MiB at most, which is the most allowed here.';
 comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
-  'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
+  'How long a lease lasts: of a user''s backlog, of a worker''s slot, of a delivery. A worker at work renews the first two in time; one that dies costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
-  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 1024 at least, since it may be as long as a publication. All that a worker takes is bounded by flywheel.lease() itself.';
+  'Bytes of large payloads of one user, as they are stored, that a worker takes at once; the event that goes beyond them comes too. A compressed payload counts as at least 1024, since it may be as long as a publication. flywheel.lease() itself bounds what a worker takes of all users together.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';
@@ -62,7 +62,7 @@ comment on column flywheel.settings.linger is
 comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
-  'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
+  'Users that a replay sets back at once. The next follow when these are folded and nothing else is due.';
 comment on column flywheel.settings.reactor_settings is
   'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
 comment on column flywheel.settings.delivery_retries is
@@ -71,6 +71,6 @@ comment on column flywheel.settings.delivery_retry_delay is
   'The wait before a retry, as QStash''s expression in milliseconds. As it stands it is QStash''s own: 12 s, 2 min 28 s, 30 min, ….';
 comment on column flywheel.settings.delivery_timeout is 'How long an app may take to answer a delivery.';
 comment on column flywheel.settings.delivery_parallelism is
-  'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';
+  'How many deliveries QStash makes at a time from a queue that the deliverer created. One that fails holds its place until its retries end: with 1, one bad delivery holds up all others.';
 comment on column flywheel.settings.delivery_patience is
   'How long QStash may be silent about a delivery before it is published again, under the same id. Longer than the longest wait between two of its attempts.';

@@ -34,11 +34,11 @@ comment on column flywheel.streams.counted_version is
   'The last version that the rollups count: the highest checkpoint ever reached, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
-comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or when who is not wholly counted is to be counted, whichever comes first.';
+comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';
 comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
 comment on column flywheel.streams.latest_at is
-  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
-comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
+  'The latest time that a publisher, or flywheel.tell(), gave to an event: what is published with a later one cannot be in the log yet, unless under a known event_id. Null where none was given.';
+comment on column flywheel.streams.latest_before is 'latest_at before the last publication, by which that tells whether it is later. Means nothing until the user''s second publication.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
-comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
-comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where not, nothing is looked up there.';
+comment on column flywheel.streams.attempts is 'How often the first event of this backlog, or the timer that is due, has been leased without a commit beyond it: a lease in force counts.';
+comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where it has none, an event that is later than all others need not be looked up there.';

@@ -45,8 +45,8 @@ const HEALTHY_AFTER_MS = 10_000;
 const LINES_KEPT = 20;
 
 /**
- * Keeps one process running. A process that ends without having been asked to is started again, at once and then after
- * pauses that double up to 5 s.
+ * Keeps one process running. A process that ends without having been asked to is started again, after pauses that double from
+ * 0.1 s to 5 s.
  */
 export class Service implements ServiceHandle {
   #wanted = false;
