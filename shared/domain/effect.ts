@@ -17,7 +17,7 @@ const origin = {
 };
 
 /** A nudge towards another app. */
-export const nudgeEffect = z.object({
+const nudgeEffect = z.object({
   kind: z.literal("nudge"),
   ...origin,
   nudge_type: z.enum(nudgeTypes),
@@ -34,14 +34,14 @@ export const nudgeEffect = z.object({
 });
 
 /** What became of a nudge, where it is the fold that knows. */
-export const nudgeChangeEffect = z.object({
+const nudgeChangeEffect = z.object({
   kind: z.literal("nudge_change"),
   nudge_id: z.guid(),
   change: z.enum(["converted", "expired", "cancelled"]),
 });
 
 /** An event that the flywheel itself appends to the user's stream. */
-export const eventEffect = z.object({
+const eventEffect = z.object({
   kind: z.literal("event"),
   ...origin,
   event_type: eventName,
@@ -52,7 +52,7 @@ export const eventEffect = z.object({
 });
 
 /** A user is handed over to another app. Its id is the transition's. */
-export const transitionEffect = z.object({
+const transitionEffect = z.object({
   kind: z.literal("transition"),
   source_app: text,
   target_app: text,
@@ -62,7 +62,7 @@ export const transitionEffect = z.object({
 });
 
 /** A transition's time is over: it expires unless somebody has answered it. */
-export const expiryEffect = z.object({
+const expiryEffect = z.object({
   kind: z.literal("expiry"),
   transition_id: z.guid(),
 });

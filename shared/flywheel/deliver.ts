@@ -27,8 +27,10 @@ interface Delivery {
   secret: string | null;
 }
 
-interface Lease {
+/** What `flywheel.lease_deliveries()` answers. */
+interface LeasedDeliveries {
   retries: number;
+  /** QStash's expression of a wait in milliseconds. */
   retry_delay: string;
   timeout_seconds: number;
   parallelism: number;
@@ -36,19 +38,20 @@ interface Lease {
 }
 
 /**
- * Hands what is due in the outbox over to QStash. Never rejects: what it leaves is due again when its lease ends. Called while it is at
- * work, it looks once more at the end.
+ * Hands what is due in the outbox over to QStash. Never rejects: what it leaves is due again when its lease ends. A call while it is
+ * at work makes it look once more at the end.
  */
 export type Deliver = (log: Log) => Promise<void>;
 
-/** How long QStash may take to accept one delivery. */
+/** How long QStash may take to accept one delivery, or to forget those of one lease. */
 const soon = timeout(5_000, TimeoutStrategy.Aggressive);
 
 /**
- * A deliverer for one instance of a function. At least once: a delivery is marked only after QStash has accepted it, and whoever
- * dies in between leaves it to the next one, who publishes the same content under the same id, by which QStash and the app know it.
+ * A deliverer for one instance of a function. At least once: a delivery is marked only after QStash has accepted it. If its
+ * deliverer dies in between, the next one publishes the same content under the same id, by which QStash and the app know it.
  *
  * @param budgetMs how long a call goes on at most, in milliseconds: then it rings for the next
+ * @returns a deliverer that does nothing where QStash is not set up
  */
 export function createDeliverer(
   { database, env }: Pick<Services, "database" | "env">,
@@ -56,7 +59,7 @@ export function createDeliverer(
 ): Deliver {
   const client = qstashFromEnv(env);
   if (!client) return () => Promise.resolve();
-  const publish = createPublisher(env, client);
+  const publish = createQStashPublisher(env, client);
   let running: Promise<void> | undefined;
   let isAsked = false;
 
@@ -64,7 +67,7 @@ export function createDeliverer(
     const until = performance.now() + budgetMs;
     while (isAsked && performance.now() < until) {
       isAsked = false;
-      // Neither waits for the other where the other fails.
+      // Where one fails, the other is done all the same.
       for (
         const work of [
           () => withdrawDue(database, client, until),
@@ -89,7 +92,7 @@ export function createDeliverer(
 
 async function deliverDue(
   database: Database,
-  publish: Publish,
+  publish: PublishDelivery,
   until: number,
   log: Log,
 ): Promise<void> {
@@ -113,16 +116,16 @@ async function deliverDue(
         await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, ${why})`;
       }
     }
-    // QStash is away: more would fare no better.
+    // QStash is away: further deliveries would fare no better.
     const tried = attempts.filter(({ delivery }) => delivery.secret !== null);
     if (tried.length > 0 && tried.every(({ outcome }) => outcome === "postponed")) return;
   }
-  // There may be more. As a worker does, who leaves work behind.
+  // There may be more: it rings, as a worker does that leaves work behind.
   await database`select flywheel.ring(true)`;
 }
 
-async function leaseDeliveries(database: Database): Promise<Lease | null> {
-  const [row] = await database<{ lease_deliveries: Lease | null }[]>`
+async function leaseDeliveries(database: Database): Promise<LeasedDeliveries | null> {
+  const [row] = await database<{ lease_deliveries: LeasedDeliveries | null }[]>`
     select flywheel.lease_deliveries()
   `;
   return row?.lease_deliveries ?? null;
@@ -155,33 +158,37 @@ interface Attempt {
   why: string;
 }
 
-type Publish = (lease: Lease, delivery: Delivery) => Promise<Attempt>;
+type PublishDelivery = (lease: LeasedDeliveries, delivery: Delivery) => Promise<Attempt>;
 
-function createPublisher(env: Env, client: Client): Publish {
+function createQStashPublisher(env: Env, client: Client): PublishDelivery {
   const ready = new Map<string, Promise<void>>();
 
   /** Makes a queue that is not there yet; what its operator has set in QStash stays. */
   async function makeQueue(queueName: string, parallelism: number): Promise<void> {
     const queue = client.queue({ queueName });
-    // To ask for one that is not there is an error, of which the client prints a line of its own.
+    // Not asked for by name: where there is none, that is an error, of which the client prints a line of its own.
     const queues = await queue.list();
     if (!queues.some(({ name }) => name === queueName)) await queue.upsert({ parallelism });
   }
 
   function queueIsThere(queueName: string, parallelism: number): Promise<void> {
     const made = ready.get(queueName) ?? makeQueue(queueName, parallelism).catch(() => {
-      // The first message makes it too, if narrower.
+      // The first message makes the queue as well, with less parallelism.
       ready.delete(queueName);
     });
     ready.set(queueName, made);
     return made;
   }
 
-  async function publish(lease: Lease, delivery: Delivery, signal: AbortSignal): Promise<void> {
+  async function publish(
+    lease: LeasedDeliveries,
+    delivery: Delivery,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (delivery.secret === null) throw new Error("the app has no secret in Vault");
     const { queueName, body } = messageOf(delivery);
     await queueIsThere(queueName, lease.parallelism);
-    // Whoever was waiting for it has left it to the next one, and the user may be erased by now.
+    // After the timeout the delivery is left to the next deliverer, and its user may be erased by now.
     signal.throwIfAborted();
     const heard = new URLSearchParams({
       user_id: delivery.user_id,

@@ -247,25 +247,13 @@ function failed(
     attempt: "early",
   });
   const [first] = events;
-  if (!first || attempts < lease.max_attempts) {
-    return {
-      user_id,
-      version,
-      folded: { ...folded, failure: reason },
-      events,
-      ahead: 0,
-      is_uncounted,
+  const outcome = !first || attempts < lease.max_attempts
+    ? { version, folded: { ...folded, failure: reason } }
+    : {
+      version: first.version,
+      folded: { ...folded, setAside: [{ version: first.version, error: reason }] },
     };
-  }
-  const setAside = [{ version: first.version, error: reason }];
-  return {
-    user_id,
-    version: first.version,
-    folded: { ...folded, setAside },
-    events,
-    ahead: 0,
-    is_uncounted,
-  };
+  return { user_id, ...outcome, events, ahead: 0, is_uncounted };
 }
 
 /** Until when timers have come due, milliseconds since 1970. */

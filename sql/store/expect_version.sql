@@ -36,8 +36,8 @@ begin
         when verdicts[i.place].status = 'rejected' then 'event_id stands for an event with another content'
       end as reason
     from unnest(incoming) with ordinality as i (
-      user_id, event_id, has_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", event_hash, issues, place
+      user_id, event_id, is_id_given, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, place
     )
   ) as r
   where r.reason is not null

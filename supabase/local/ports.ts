@@ -10,9 +10,9 @@ const HIGHEST = 32_000;
 /**
  * Whether a server could listen on this port of the loopback interface now.
  *
- * @throws what the operating system says, where nobody's listening is what stands in the way
+ * @throws the operating system's error, where something else than another listener stands in the way
  */
-export function isPortFree(port: number): boolean {
+function isPortFree(port: number): boolean {
   try {
     Deno.listen({ hostname: HOST, port }).close();
     return true;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isObject } from "../is-object.ts";
 import { accountEvents } from "./account.ts";
 import { aubeEvents } from "./aube.ts";
 import { cvEvents } from "./cv.ts";
@@ -37,15 +38,9 @@ export const eventTypes = Object.keys(schemas) as readonly EventType[];
 // A Map, because an object would also know types such as `constructor`.
 const schemaOf: ReadonlyMap<string, z.ZodType> = new Map(Object.entries(schemas));
 
-/** The catalogue's name for an event type however its accents are typed, if it has one. */
-export function eventTypeOf(type: string): EventType | undefined {
-  const name = normaliseText(type);
-  return schemaOf.has(name) ? name as EventType : undefined;
-}
-
-/** Whether the catalogue describes this event type. */
+/** Whether the catalogue describes this event type, however its accents are typed. */
 export function isCatalogued(type: string): boolean {
-  return eventTypeOf(type) !== undefined;
+  return schemaOf.has(normaliseText(type));
 }
 
 /**
@@ -61,7 +56,7 @@ export function checkPayload<Type extends EventType>(
 ): PayloadCheck<PayloadOf<Type>>;
 export function checkPayload(eventType: string, payload: unknown): PayloadCheck;
 export function checkPayload(eventType: string, payload: unknown): PayloadCheck {
-  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
+  if (!isObject(payload)) {
     return refused([{ field: "payload", message: "must be an object" }]);
   }
   const normalised = normaliseJson(payload) as Record<string, unknown> | undefined;
