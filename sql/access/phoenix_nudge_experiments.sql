@@ -1,7 +1,7 @@
 revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
 grant select on public.phoenix_nudge_experiments to authenticated, service_role, phoenix_analyst;
 
--- A view of its caller's rights needs them for what it calls, too.
+-- A view with its caller's rights needs them on the functions that it calls, too.
 grant execute on function
   flywheel.nudge_experiments(timestamptz),
   flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint)

@@ -1,4 +1,4 @@
--- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
+-- A view with its caller's rights needs them on the tables behind it; row-level security says whose rows they are.
 grant select on
   flywheel.rollups,
   flywheel.rollup_increments,
@@ -7,7 +7,7 @@ grant select on
   flywheel.event_rollups
 to authenticated, phoenix_analyst;
 
--- Nobody's own: authenticated has no policy and sees none.
+-- No rollup is a user's own: authenticated has no policy, and sees no row.
 create policy "Analysts read the rollups" on flywheel.rollups
 for select to phoenix_analyst
 using (true);

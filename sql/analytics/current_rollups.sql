@@ -8,4 +8,4 @@ select p.figure, p.day, p.app_source, p.key, p.count, p.users, p.total
 from flywheel.pending_rollups as p;
 
 comment on view flywheel.current_rollups is
-  'The rollups up to the last commit. The same figure may stand in several rows, one of them negative: whoever reads adds them up.';
+  'The rollups up to the last commit. The same figure may stand in several rows, one of them negative: readers add them up.';

@@ -7,4 +7,4 @@ from flywheel.current_rollups as r
 where r.figure in ('event', 'first_event');
 
 comment on view flywheel.event_rollups is
-  'Of the current rollups those whose key is a type of events. No condition of a query is looked at for any other row.';
+  'Of the current rollups those whose key is a type of events. A query''s own conditions are not evaluated on any other row.';

@@ -12,9 +12,9 @@ returns table (
 language sql
 stable
 set search_path = ''
--- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
+-- The planner cannot know how many events there will be, and a nested loop would be quadratic in them.
 set enable_nestloop = off
--- Whoever calls may plan without these, for a few rows by their keys.
+-- Callers may have switched these off, to look up a few rows by their keys.
 set enable_hashjoin = on
 set enable_material = on
 set jit = off

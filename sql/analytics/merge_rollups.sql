@@ -13,7 +13,7 @@ as $$
 declare
   ids bigint[];
 begin
-  -- One at a time; whoever comes meanwhile has something better to do.
+  -- One at a time; a worker that comes meanwhile has something better to do.
   if not pg_try_advisory_xact_lock(hashtextextended('flywheel.merge_rollups', 0)) then
     return 0;
   end if;
@@ -23,7 +23,7 @@ begin
     return 0;
   end if;
 
-  -- Of what nobody did any more nothing is left, least of all what an erased user said.
+  -- A row that comes to nothing is deleted, above all where its key is what an erased user said.
   merge into flywheel.rollups as r
   using (
     select
@@ -75,7 +75,7 @@ begin
   ) as c
   on d.figure = c.figure and d.day = c.day and d.app_source = c.app_source and d.key = c.key and d.span = c.span
   when matched and c.seconds is null then delete
-  -- Whoever was counted anew mostly took as long as before.
+  -- A user who was counted anew mostly has the same durations as before.
   when matched and (c.seconds, c.times) is distinct from (d.seconds, d.times) then
     update set seconds = c.seconds, times = c.times
   when not matched and c.seconds is not null then

@@ -13,7 +13,7 @@ returns table (
 language sql
 stable
 set search_path = ''
--- Bound now, so that whoever may not enter schema flywheel can call it all the same.
+-- Names are bound when it is made, so that callers without usage of schema flywheel can run it all the same.
 begin atomic
   with arm as (
     select
@@ -44,4 +44,4 @@ begin atomic
 end;
 
 comment on function flywheel.nudge_experiments(timestamptz) is
-  'What each wording of each nudge brings, of the nudges sent since a time: public.phoenix_nudge_experiments says what its columns mean. A caller sees their own rights'' rows.';
+  'What each wording of each nudge brings, of the nudges sent since a time: public.phoenix_nudge_experiments says what its columns mean. A caller sees the rows that their own rights allow.';

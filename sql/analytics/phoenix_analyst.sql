@@ -9,5 +9,5 @@ $$;
 
 grant usage on schema public to phoenix_analyst;
 
--- Who makes a role may give it to others, but not take it on, and so could not read with an analyst's rights.
+-- The maker of a role may grant it to others, but not assume it, and so could not read with an analyst's rights.
 grant phoenix_analyst to current_user with inherit false, set true;

@@ -22,7 +22,7 @@ from flywheel.event_rollups as r
 group by r.day, r.app_source, r.key
 having sum(r.count) filter (where r.figure = 'event') > 0
 union all
--- Whoever is signed in sees no rollup but their own events, and the same figures of those.
+-- A signed-in user sees no rollups, but their own events: the same figures, counted from those.
 select
   (j."timestamp" at time zone 'UTC')::date,
   j.app_source,

@@ -15,4 +15,4 @@ as $$
 $$;
 
 comment on function flywheel.recent_time() is
-  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without one that could be allowed. Whether the rest of the settings is allowed only the reactors can tell.';
+  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, or 30 days where that is missing or out of range. Whether the rest of the settings is allowed only the reactors can tell.';

@@ -25,4 +25,4 @@ end
 $$;
 
 comment on function flywheel.write_increments(text, uuid[], bigint[], bigint[], boolean[]) is
-  'Writes what a commit adds to the rollups: the increments that the worker worked out, and what the log says of users of whom they hold nothing, between what was counted of each and what is counted now. increments: null where the worker has worked out none. late: of whom they hold nothing, because events came in another order than they happened.';
+  'Writes what a commit adds to the rollups: the increments that the worker worked out and, for users whom these leave out, what the log says between what was counted of each before and what is counted now. increments: null where the worker has worked out none. late: whether they leave a user out, because events came in another order than they happened.';

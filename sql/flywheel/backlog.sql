@@ -9,4 +9,4 @@ where s.version > s.processed_version
   );
 
 comment on view flywheel.backlog is
-  'Streams whose last events are not folded. They are due by the end of a lease or of a wait, which flywheel.shorten_waits() holds to the settings as they are; those beyond are many, and wait for a timer alone.';
+  'Streams with events that are not folded. Each is due within a lease time or the longest wait from now, to which flywheel.shorten_waits() holds them; the many that are due later wait for a timer alone, and need not be read.';

@@ -56,8 +56,8 @@ begin
       s.counted_version,
       s.count_at,
       coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current,
-      -- To count from the log takes its time. At the end of a short stream it is done at once; else, that all of it costs little beside
-      -- the folding, a while after the first that came late.
+      -- To count from the log takes its time. At the end of a short stream it is done at once; otherwise a while after the first late
+      -- event, so that all of it costs little beside the folding.
       r.late and s.count_at > clock_timestamp() and (r.version < s.version or r.version > 2000) as is_postponed
     from (
       select f.*
@@ -70,7 +70,7 @@ begin
       select
         l.version,
         l.counted_version,
-        -- Whoever is not wholly counted is woken for that.
+        -- A user who is not wholly counted yet is woken for that at wake_at.
         case
           when l.counted_version < l.processed_version then l.wake_at
           else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
@@ -88,7 +88,7 @@ begin
     set lease_token = null, available_at = committed_at
     where s.user_id = any (overtaken);
   end if;
-  -- The increments are sums over everybody who was folded: without somebody they do not hold.
+  -- The increments are sums over all users who were folded: they do not hold if one is left out.
   if committed is null or increments is not null and cardinality(committed) < jsonb_array_length(results) then
     return json_build_object(
       'users', '[]'::json,
@@ -123,7 +123,7 @@ begin
       else s.attempts
     end,
     pending_since = case
-      -- What a replay set back has waited since then, however long ago it was received.
+      -- What a replay set back has waited since the replay, however long ago it was received.
       when r.version < s.counted_version then coalesce(s.pending_since, committed_at)
       when r.version < r.head then coalesce(next.received_at, committed_at)
     end,
@@ -184,4 +184,4 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects; where there are increments, which hold of all together, nothing is written for anybody then, and who still is the token''s comes back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. If there are increments, which are sums over all users, nothing is then written for anybody, and the users whose lease still is the token''s come back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but are the user''s first effects of kind event } ]. A user for whom something was folded ahead, and who has published meanwhile, is refused whole as well. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';

@@ -61,7 +61,7 @@ begin
   update flywheel.deliveries as d
   set
     available_at = w.at,
-    -- What is heard now of the attempts before says nothing of the next.
+    -- A late callback about an earlier attempt says nothing about the next one.
     published_at = null,
     failed_at = null,
     failure = null

@@ -7,13 +7,13 @@ as $$
 declare
   again_at timestamptz;
 begin
-  -- The app first, as whoever configures it has it: what fails meanwhile is not left by both.
+  -- The app first, as flywheel.configure_app() locks it: otherwise a delivery that fails meanwhile might be made due again by neither.
   perform from flywheel.apps as a
   where a.app = (select d.app from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery)
   for share;
   perform from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery for no key update;
 
-  -- What failed as the app was configured before says nothing of how it is now.
+  -- A failure under an earlier configuration of the app says nothing about the present one.
   select flywheel.tell_again_at(d) into again_at
   from flywheel.deliveries as d
   join flywheel.apps as a on a.app = d.app

@@ -38,7 +38,7 @@ begin
         select
           s.user_id,
           s.available_at,
-          -- A token that is still there was not given back: whoever held it has died, or could not commit, perhaps for this user.
+          -- A token that is still there was not given back: its holder has died, or could not commit, perhaps because of this user.
           s.lease_token is not null as was_lost
         from flywheel.streams as s
         where s.available_at <= statement_timestamp()
@@ -46,7 +46,7 @@ begin
         limit settings.lease_users
         for no key update skip locked
       ),
-      -- Who was, comes alone from then on: whoever kills takes nobody along.
+      -- From then on such a user is leased alone: one whose events kill a worker takes nobody along.
       apart as (
         select
           d.user_id,
@@ -72,7 +72,7 @@ begin
       exit;
     exception
       -- "skip locked" waits all the same where an update ends in the moment of looking and the row's new version is locked. Here
-      -- streams are not locked in the order of users, so whoever waits gives way to those who publish.
+      -- streams are not locked in the order of users, so it is the lease that gives way, not a publication.
       when lock_not_available then
         null;
     end;
@@ -82,7 +82,7 @@ begin
     return;
   end if;
 
-  -- Other reactors' attempts were at another event than the first, with which these begin.
+  -- A state of other reactors goes. These begin with the first event, so the attempts so far were at another one.
   if retried is not null then
     with forgotten as (
       delete from flywheel.states as st
@@ -150,8 +150,8 @@ begin
       from (
         select
           n.*,
-          -- What is small is bounded by its number; what is large is measured as it is kept, which costs nothing. How long it is
-          -- where it is compressed, nobody knows.
+          -- Small payloads are bounded by their number; large ones are measured as they are stored, which costs nothing. How long a
+          -- compressed one is cannot be told without unpacking it.
           sum(
             case
               when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 1024)
@@ -172,7 +172,8 @@ begin
     ) as e on true
     where s.user_id = any (users)
   loop
-    -- Whoever cannot even read it dies before the lease is theirs, and nothing tells that from one who never came.
+    -- A worker for which this is too much to read dies before the lease is committed, and nothing tells that from one that never
+    -- came: so a lease is bounded.
     bytes := bytes + octet_length(stream);
     exit when bytes > most_bytes and cardinality(leased) > 0;
     leased := leased || owner;
@@ -180,7 +181,7 @@ begin
   end loop;
 
   if cardinality(leased) < cardinality(users) then
-    -- None of them was lost: whoever was came alone.
+    -- None of them had a lease that was lost: such a user comes alone.
     update flywheel.streams as s
     set lease_token = null, attempts = s.attempts - 1, available_at = leased_at
     where s.user_id = any (users) and s.user_id <> all (leased);

@@ -28,7 +28,8 @@ begin
   select s.* into settings from flywheel.settings as s;
 
   begin
-    -- Theirs is given up below, where they still have no address then: whoever gives them one waits meanwhile, or is not waited for.
+    -- Apps without an address, whose deliveries are given up below. The lock keeps flywheel.configure_app() from giving them one
+    -- meanwhile; an app that it is just configuring is skipped.
     select array_agg(a.app) into silent_apps
     from (
       select s.app from flywheel.apps as s
@@ -40,7 +41,7 @@ begin
     with due as (
       select d.user_id, d.delivery_id, a.delivery_url, a.configuration
       from flywheel.apps as a
-      -- As many of each: nobody waits behind what another app has piled up.
+      -- The same number for each app, so that none waits behind what another has piled up.
       cross join lateral (
         select d.user_id, d.delivery_id
         from flywheel.deliveries as d
@@ -61,7 +62,7 @@ begin
       where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is not null
       returning d.*, due.delivery_url
     ),
-    -- Nobody is to come upon it again: flywheel.configure_app() has it tried again once there is an address.
+    -- Not looked at again until flywheel.configure_app() gives the app an address.
     given_up as (
       update flywheel.deliveries as d
       set available_at = null, failed_at = clock_timestamp(), failure = 'the app has no address'
@@ -106,4 +107,4 @@ end
 $$;
 
 comment on function flywheel.lease_deliveries() is
-  'Takes deliveries that are due, as many of each app''s, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+  'Takes deliveries that are due, the same number for each app, for settings.lease_time: the caller publishes them, and if it dies, another deliverer does when the lease ends. Those of an app without an address are marked as failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';

@@ -18,8 +18,8 @@ begin
     processed_total = w.processed_total + leave.processed
   where w.token = leave.token;
 
-  -- What somebody holds the next worker could not take either: to ring for it would be to ring on and on. Who publishes rings, and the
-  -- sweep comes.
+  -- What somebody has locked the next worker could not take either: to ring for it would be to ring on and on. A publication rings by
+  -- itself, and the sweep comes.
   begin
     perform from flywheel.streams as s
     where s.available_at <= statement_timestamp()
@@ -32,17 +32,17 @@ begin
       for no key update skip locked;
     end if;
     is_left := found;
-    -- Lets go of it at once: it was only to see, and other workers look as well.
+    -- Lets go of the lock at once: this was only a look, and other workers look as well.
     raise exception using errcode = 'PF000';
   exception
     when sqlstate 'PF000' then
       null;
-    -- As in flywheel.lease(), whoever looks may have to wait. A ring too many does no harm.
+    -- As in flywheel.lease(), the look may have to wait. A ring too many does no harm.
     when lock_not_available then
       is_left := true;
   end;
 
-  -- Whoever leaves work behind rings for the next worker: who was rung just now may have found no slot free.
+  -- Regardless of the interval: a worker that was rung just now may have found no slot free.
   return is_left and flywheel.ring(regardless => true);
 end
 $$;

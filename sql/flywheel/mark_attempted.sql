@@ -12,7 +12,8 @@ as $$
   where d.user_id = owner
     and d.delivery_id = delivery
     and d.available_at is not null
-    -- What is to be told anew is not put off by an attempt of before, and what is just being handed over is marked by whoever does.
+    -- Where it is null, the delivery is to be told anew, which an earlier attempt does not put off, or is just being handed over, and
+    -- its deliverer marks it.
     and d.published_at is not null
 $$;
 

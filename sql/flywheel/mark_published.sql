@@ -9,7 +9,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
-  -- The streams first, as everywhere: whoever holds several deliveries of a user holds the stream.
+  -- The streams first, as everywhere: whatever locks several deliveries of a user has locked the stream.
   select
   from (
     select distinct p.user_id
@@ -29,7 +29,7 @@ as $$
     jsonb_to_recordset(published) as p (user_id uuid, delivery_id uuid)
   where d.user_id = p.user_id
     and d.delivery_id = p.delivery_id
-    -- Its end may have been heard of before its beginning.
+    -- Null where its outcome was heard of first.
     and d.available_at is not null;
 $$;
 

@@ -14,4 +14,4 @@ as $$
 $$;
 
 comment on function flywheel.mark_withdrawn(uuid[]) is
-  'Remembers that QStash has forgotten these deliveries: once more when no deliverer can be at them any more, and then they are forgotten here too.';
+  'Remembers that QStash has forgotten these deliveries. It is to forget them once more when no deliverer can still be handing them over; after that they are deleted here, too.';

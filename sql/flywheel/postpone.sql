@@ -14,7 +14,7 @@ as $$
   )
   update flywheel.streams as s
   set
-    -- So that one more is left before the last.
+    -- So that at least one more attempt is left before the last.
     attempts = least(s.attempts, o.max_attempts - 2),
     available_at = clock_timestamp() + flywheel.backoff(s.attempts)
   from held as h, flywheel.settings as o

@@ -6,7 +6,7 @@ set search_path = ''
 as $$
   -- Only where nobody is at it and nothing is waited for but a timer: a lease or a backlog brings the worker anyway.
   update flywheel.streams as s
-  -- As a timer that has come due: what is published meanwhile, and turns out to be known, gives back to timers what it found.
+  -- As a timer that has come due: a publication that turns out to be a duplicate sets available_at back to wake_at.
   set available_at = n.moment, wake_at = n.moment
   from (select clock_timestamp() as moment) as n
   where s.user_id = owner

@@ -5,7 +5,8 @@ security definer
 set search_path = ''
 as $$
 begin
-  -- Behind every lease that has not seen the change, and before every other: what they read was received before it, or after.
+  -- Waits for every lease that has not seen the change, and holds up every other: what the first read was received before it, what
+  -- the others read, after.
   perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   insert into flywheel.settings_changes (changed_at, reactor_settings)
   -- Later than every other, even where the clock was set back: the last change is the one that stays.

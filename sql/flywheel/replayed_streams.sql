@@ -14,7 +14,7 @@ as $$
     and s.version > 0
     and (
       (replay).since is null
-      -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.
+      -- received_at grows with the version: the last event tells. Looked up one by one: without the offset a plan may read the log.
       or exists (
         select from public.phoenix_events as e
         where e.user_id = s.user_id and e.version = s.version and e.received_at >= (replay).since

@@ -12,7 +12,7 @@ declare
   replay flywheel.replays;
 begin
   if only_user is not null then
-    -- The stream first, as everywhere: of whom an erasure has left nothing, nothing is noted.
+    -- The stream first, as everywhere. A user who was erased has none, and nothing is noted of them.
     perform from flywheel.streams as s where s.user_id = only_user for no key update;
     if not found then
       return json_build_object('users', 0, 'events', 0);

@@ -15,7 +15,7 @@ as $$
 declare
   requested public.phoenix_transitions;
 begin
-  -- Who had a stream and has none has been erased since: nothing of theirs begins it anew.
+  -- A user who had a stream and has none has been erased since: theirs is not begun anew.
   if known_head = 0 then
     insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
   end if;
@@ -53,7 +53,7 @@ begin
   requested.requested_at := greatest(
     clock_timestamp(),
     (
-      -- Added to each: to find the greatest itself, a plan may read everybody's from the end.
+      -- Added to each, within max(): for the maximum of the column itself a plan may read everybody's from the end.
       select max(t.requested_at + interval '1 microsecond') from public.phoenix_transitions as t where t.user_id = owner
     )
   );
@@ -66,4 +66,4 @@ end
 $$;
 
 comment on function flywheel.request_transition(uuid, text, text, jsonb, interval, bigint, text[]) is
-  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none; telling: which types of events would tell it more. Returns the transition. Raises PT409 overtaken where there is one since, or the stream is not that one any more.';
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none; telling: which types of events would tell it more. Returns the transition. Raises PT409 overtaken where such an event was appended since, or the user was erased.';

@@ -29,7 +29,7 @@ begin
   chosen := array(select c.user_id from flywheel.replayed_streams(replay, settings.replay_users) as c);
 
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  -- Whoever is being erased is gone then.
+  -- A user who is being erased is gone by then.
   locked := array(
     select s.user_id from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update
   );

@@ -14,15 +14,15 @@ begin
   -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
   select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
   from flywheel.doorbell as d, flywheel.settings as s
-  -- Where the clock was set back, a ring of later than now was long ago.
+  -- A ring later than now is from before the clock was set back, and does not count.
   where d.rung_at <= clock_timestamp();
   if quiet_until > extract(epoch from clock_timestamp()) and not regardless then
     perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
   end if;
 
-  -- Whoever finds somebody at the bell leaves the ring to them: nobody waits at the door. The row alone would not do: where a newer
-  -- version of it is locked, Postgres waits for that in spite of "skip locked".
+  -- If somebody else is ringing, the ring is left to them: nobody waits. The row alone would not do: where a newer version of it is
+  -- locked, Postgres waits for that in spite of "skip locked".
   if not pg_try_advisory_xact_lock(hashtextextended('flywheel.ring', 0)) then
     return false;
   end if;

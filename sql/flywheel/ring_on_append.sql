@@ -4,7 +4,8 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  -- Beyond the longest ring_interval it was remembered before the clock was set back. At Infinity this is null, and nobody rings.
+  -- A time further ahead than the longest ring_interval is from before the clock was set back, and does not count. Infinity becomes
+  -- null here, and nobody rings.
   if nullif(
     coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric - extract(epoch from clock_timestamp()),
     'Infinity'

@@ -30,7 +30,7 @@ end
 $$;
 
 comment on function flywheel.shorten_waits() is
-  'Has no backlog wait longer than a lease or a wait may last by the settings as they are now: flywheel.backlog looks no further. A worker whose lease that shortens has as long as one that begins now, at least.';
+  'Keeps every backlog from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now.';
 
 create trigger shorten_waits
 after update of lease_time, backoff_max on flywheel.settings

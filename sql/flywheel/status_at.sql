@@ -13,4 +13,4 @@ end
 $$;
 
 comment on function flywheel.status_at(public.phoenix_transitions, timestamptz) is
-  'Where a transition stands at a moment: one whose time is over has expired, though no worker has come to say so yet.';
+  'Where a transition stands at a moment: one whose time is over has expired, even if no worker has said so yet.';

@@ -17,4 +17,4 @@ end
 $$;
 
 comment on function flywheel.step_allowed(text, text) is
-  'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; whoever polls accepts what nobody was notified of; until it is accepted a transition can be rejected or expire.';
+  'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; an app that polls accepts without having been notified; until it is accepted a transition can be rejected or expire.';

@@ -11,6 +11,6 @@ alter table flywheel.withdrawals enable row level security;
 comment on table flywheel.withdrawals is
   'Deliveries of users who were erased, which QStash may still carry and is to forget. Nothing here says whose they were.';
 comment on column flywheel.withdrawals.delivery_id is 'The delivery''s id, by which QStash finds its message.';
-comment on column flywheel.withdrawals.available_at is 'When a deliverer should have it forgotten, or again where one that took it has died.';
+comment on column flywheel.withdrawals.available_at is 'When a deliverer should have QStash forget it: now, or the end of a lease, or of the wait before the repetition.';
 comment on column flywheel.withdrawals.is_repetition is
-  'Whether it was forgotten once: a deliverer that was handing it over at the time of the erasure may have done so later.';
+  'Whether QStash has forgotten it once: a deliverer that was handing it over at the time of the erasure may have done so only afterwards.';

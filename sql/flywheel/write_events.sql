@@ -30,8 +30,8 @@ begin
         and not exists (
           select from public.phoenix_events as k where k.user_id = e.user_id and k.event_id = e.effect_id
         )
-        -- A nudge that was never written has no story to tell, and one that was seen, or ended otherwise, before it was taken back has
-        -- another. Looked up one by one: without the offset all nudges are read.
+        -- Nothing is told of a nudge that was never written, nor that one was cancelled which was seen, or ended otherwise, before.
+        -- Looked up one by one: without the offset all nudges are read.
         and (
           not e.payload ? 'nudge_id'
           or exists (
@@ -79,4 +79,4 @@ end
 $$;
 
 comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
-  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, none that a nudge''s row does not tell as well, and with its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and none that a nudge''s row contradicts. Each has its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';

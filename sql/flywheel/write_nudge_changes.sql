@@ -8,7 +8,7 @@ begin
   set
     converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
     expired_at = case when e.change = 'expired' then coalesce(n.expired_at, e.happened_at) else n.expired_at end,
-    -- Whoever saw it before it was taken back has had it.
+    -- One that was seen before is not taken back any more.
     cancelled_at = case when e.change = 'cancelled' and n.status = 'pending' then e.happened_at else n.cancelled_at end
   from (
     select r.user_id, r.nudge_id, r.change, to_timestamp(r.at / 1000.0) as happened_at

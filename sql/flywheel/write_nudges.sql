@@ -23,8 +23,8 @@ begin
       converted_at bigint, expired_at bigint, cancelled_at bigint
     )
     where e.user_id = any (committed)
-      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it. Where it was written before, what
-      -- became of it only now is written still. Looked up one by one, as in flywheel.write_events().
+      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it. If it was written before, what
+      -- has become of it is written still. Looked up one by one, as in flywheel.write_events().
       and (
         to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
         or exists (

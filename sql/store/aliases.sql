@@ -8,7 +8,7 @@ create table flywheel.aliases (
 
 alter table flywheel.aliases enable row level security;
 
-comment on table flywheel.aliases is 'Which event_ids publishers gave to what was in the log already, under another one. Kept as long as the user''s events: an event_id is the same event however much time lies between.';
+comment on table flywheel.aliases is 'The event_ids that publishers gave to events which the log already had under another one. Kept as long as the user''s events, since an event_id stands for the same event for ever.';
 comment on column flywheel.aliases.user_id is 'Whose event.';
 comment on column flywheel.aliases.event_id is 'What the later publication called it.';
 comment on column flywheel.aliases.fingerprint is 'SHA-256 of what was published under it; flywheel.read_envelopes() says over what.';

@@ -2,7 +2,7 @@ create function flywheel.append(incoming flywheel.incoming_event[], dedup_window
 returns flywheel.verdict[]
 language plpgsql
 set search_path = ''
--- Else each batch is planned anew, for its length.
+-- Otherwise each batch would be planned anew, for its length.
 set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
@@ -40,8 +40,8 @@ begin
   end if;
 
   -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
-  -- users, so that two batches cannot deadlock. Whoever has rung the bell holds it until the end, and nobody else rings: so not
-  -- before all streams are locked.
+  -- users, so that two batches cannot deadlock. A ring holds the bell until the transaction ends, and nobody else can ring
+  -- meanwhile: so it waits until all streams are locked.
   perform set_config('flywheel.quiet_until', 'Infinity', true);
   for place in
     select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p

@@ -9,7 +9,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
--- What is switched off counts as so dear that compiling would seem to pay.
+-- What is switched off counts as so expensive that compiling would seem to pay.
 set jit = off
 as $$
 #variable_conflict use_column
@@ -72,8 +72,8 @@ begin
 
   appended_at := clock_timestamp();
 
-  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out. Where
-  -- somebody has aliases, all are looked up.
+  -- An event that is later than all that the log has of its user cannot be there yet, unless under its event_id: then the insert
+  -- below fails. Where any of the users has aliases, every event is looked up.
   is_timely := not have_aliases and (
     select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
     from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
@@ -141,8 +141,8 @@ begin
   end if;
 
   if has_surplus then
-    -- What was reserved for events that were not appended is given back: to rows that are there, and as an insert all the
-    -- same, since that finds each by its key and in no other way.
+    -- What was reserved for events that were not appended is given back. The rows are there; it is an insert all the same, since
+    -- that finds each by its key and in no other way.
     insert into flywheel.streams as s (user_id, version)
     select i.user_id, count(*)
     from (

@@ -117,4 +117,4 @@ end
 $$;
 
 comment on function flywheel.envelope_issues(jsonb, uuid[], jsonb, flywheel.settings) is
-  'The envelope''s rules, with their messages. What flywheel.read_envelopes() or shared/domain/events/plain-event.ts sees to be fine does not come here: a rule that is made stricter is made so there first. { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+  'The envelope''s rules, with their messages. Publications that flywheel.read_envelopes() or shared/domain/events/plain-event.ts finds fine do not come here: a rule that is made stricter must be made so there, too. Returns { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each, the user who publishes, or null for a secret key; null where all were sent with one. refused: { index from 0: [ { field, message } ] }, what the caller already found.';

@@ -29,7 +29,7 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
-  -- What QStash may carry of theirs it is to forget. Locked first, so that whoever is about to hand one over has said so.
+  -- QStash is to forget what it may still carry of theirs. Locked first, so that attempts counts a lease that was under way.
   perform from flywheel.deliveries as d where d.user_id = erase_user.user_id order by d.delivery_id for update;
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
@@ -64,4 +64,4 @@ end
 $$;
 
 comment on function flywheel.erase_user(uuid, text) is
-  'The right to erasure: deletes everything of a user, events included, has QStash forget what it has still to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+  'The right to erasure: deletes everything of a user, events included, has QStash forget what it still has to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';

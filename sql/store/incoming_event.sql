@@ -15,4 +15,4 @@ create type flywheel.incoming_event as (
 );
 
 comment on type flywheel.incoming_event is
-  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none, is_id_given whether it gave the event_id; issues, as field=message, mean that it is refused.';
+  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none; is_id_given says whether the publisher gave the event_id; issues, as field=message, mean that it is refused.';

@@ -11,7 +11,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
--- What is switched off counts as so dear that compiling would seem to pay.
+-- What is switched off counts as so expensive that compiling would seem to pay.
 set jit = off
 as $$
 begin
@@ -52,4 +52,4 @@ end
 $$;
 
 comment on function flywheel.judge(flywheel.incoming_event[], timestamptz) is
-  'A verdict on each of some publications, none like another, by what is in the log already, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
+  'A verdict on each of some publications, no two of which are alike, by what the log already has, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';

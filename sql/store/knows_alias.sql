@@ -14,4 +14,4 @@ as $$
 $$;
 
 comment on function flywheel.knows_alias(uuid, uuid[]) is
-  'Whether one of these event_ids is an alias of a user''s. For those of whom streams.has_aliases says that they have one: to call it for everybody would cost more than it finds.';
+  'Whether one of these event_ids is an alias of a user''s. Called only for users of whom streams.has_aliases says that they have one: to call it for everybody would cost more than it finds.';

@@ -8,4 +8,4 @@ set search_path = ''
 return octet_length(regexp_replace(written, '("(?:[^"\\]|\\.)*")|([,:]) |(0)0+', '\1\2\3', 'g'));
 
 comment on function flywheel.least_bytes(text) is
-  'How many bytes it took at least to send what jsonb writes as this: without the spaces that it puts after commas and colons, and with one of several zeros outside of texts, for which there may have been an exponent.';
+  'The fewest bytes in which a client can have sent what jsonb writes as this text: without the spaces that jsonb puts after commas and colons, and with each run of zeros outside of texts as one, since it may have been sent as an exponent.';

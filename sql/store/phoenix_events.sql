@@ -17,13 +17,13 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
--- With the beginning of the fingerprint, by which one is found among all of one time, as when a publisher knows only days.
+-- With the beginning of the fingerprint, to find one event among many of the same time, as when a publisher knows only days.
 create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp", substring(event_hash, 1, 4));
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 
--- Twenty events a user, whatever is counted: where most have told one, a plan could go by the user alone and read all that
--- somebody else has told.
+-- Says that a user has twenty events, whatever ANALYZE counts: if most users had one, a plan might go by the user alone, and read
+-- all events of a user who has many.
 alter table public.phoenix_events alter column user_id set (n_distinct = -0.05);
 
 alter table public.phoenix_events enable row level security;

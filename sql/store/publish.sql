@@ -32,7 +32,7 @@ begin
     refused,
     settings
   );
-  -- What may be taken back rings no bell: who found it busy meanwhile would have rung for nothing.
+  -- What may still be taken back rings no bell: others who found it busy meanwhile would have left the ring to one that never came.
   if expects_version then
     perform set_config('flywheel.quiet_until', 'Infinity', true);
   end if;

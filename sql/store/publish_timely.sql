@@ -55,8 +55,7 @@ begin
     -- Not for this way.
     null;
   elsif sent = 1 then
-    -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and
-    -- a way back from it.
+    -- Most publications are one event: "values" and "on conflict" start faster than a query and a savepoint.
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
@@ -112,4 +111,4 @@ end
 $$;
 
 comment on function flywheel.publish_timely(text, integer) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. largest: how many bytes the largest of their publications was sent in; null where this is one, as it was sent. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], each later than the one before, in all of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() would find nothing. largest: how many bytes the largest of their publications was sent in; null where events is one publication as it was sent. If the first is later than all that the log has of this user, and none of their event_ids is known, it appends them all and returns true. Otherwise, or where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';

@@ -17,8 +17,8 @@ begin
     select (e.event ->> 0)::uuid as user_id, (e.event ->> 5)::timestamptz as told_at, e.*
     from jsonb_array_elements(list) with ordinality as e (event, place)
   ),
-  -- In order of users, as every publication locks, so that two cannot deadlock. A new row keeps the earliest time where an
-  -- old one has it compared.
+  -- In order of users, as every publication locks, so that two cannot deadlock. latest_before carries the earliest time, for the
+  -- comparison with an old row; in a new one it stays and means nothing.
   reserved as (
     insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
     select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest

@@ -63,7 +63,7 @@ begin
         end if;
         payload := coalesce(fields.payload, fields.data, '{}');
 
-        -- What nearly every client sends is seen to be fine at one look. As soon as one is not, the rules are asked.
+        -- One look passes what nearly every client sends. At the first event that it does not pass, the rules are asked.
         exit when issues is null and (
           event - array[
             'event_type', 'app_source', 'payload', 'event_id', 'user_id', 'timestamp', 'correlation_id', 'causation_id',
@@ -137,4 +137,4 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(text, jsonb, uuid[], jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413, and PT400 for what nobody could normalise.';
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each, the user who publishes, or null for a secret key; null where all were sent with one. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413, and PT400 for what nobody could normalise.';

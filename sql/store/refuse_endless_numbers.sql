@@ -16,4 +16,4 @@ end
 $$;
 
 comment on function flywheel.refuse_endless_numbers(jsonb) is
-  'Raises PT413 body_too_large where a number of a few characters, such as 1e-9999, would be thousands when written out: before it is.';
+  'Raises PT413 body_too_large for a number of a few characters that would be hundreds or thousands of them when written out, such as 1e-9999: before anything writes it out.';
