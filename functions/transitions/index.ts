@@ -39,7 +39,7 @@ const asking = createRateLimiter(services.redis, {
   windowMs: 60_000,
 }, services);
 
-/** Whose transition a call is about: a user's own, or with a secret key whose the caller says. */
+/** Whose transition a call is about: the calling user's or, with a secret key, that of the user named, if any. */
 function ownerOf(caller: Caller, named: string | undefined): string | undefined {
   if (caller.kind === "secret") return named;
   if (named !== undefined && named.toLowerCase() !== caller.userId) {

@@ -34,7 +34,8 @@ app.get("/:user_id/dashboard", async (context) => {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * What is remembered of the user in the address, for themself or a secret key. Who has just signed up has no memory yet, but is there.
+ * What is remembered of the user in the address, for that user or a secret key. A user who has just signed up is not unknown to
+ * themself: nothing is remembered of them yet.
  *
  * @throws HttpError 403 for another user, 404 where nobody knows the user, 503 while they are folded anew
  */

@@ -26,13 +26,21 @@ export interface Dashboard {
   prochaines_actions: string[];
 }
 
-/** A user's journey, from what the reactors remember. */
+/**
+ * A user's journey, from what the reactors remember.
+ *
+ * @param now milliseconds since 1970
+ */
 export function journeyOf(states: State, now: number, settings: Settings): JourneyReport {
   const activeAt = lastTimeIn("aube", readActivity(states));
   return reportJourney(readJourney(states), activeAt, now, settings.journey);
 }
 
-/** A user's dashboard, from what the reactors remember. */
+/**
+ * A user's dashboard, from what the reactors remember.
+ *
+ * @param now milliseconds since 1970
+ */
 export function dashboardOf(
   user_id: string,
   states: State,

@@ -8,8 +8,8 @@ const text = z.string().min(1);
 const eventName = z.string().regex(/^[\p{L}\p{M}\p{N}_.-]+$/u);
 
 /**
- * What an effect goes back to, where its cause alone does not say: a timer has no event, yet something began it.
- * Otherwise the cause's own event and correlation stand.
+ * What an effect goes back to, where its cause alone does not say: a timer has no event, yet some event began it.
+ * Left out, the cause's own event and correlation stand.
  */
 const origin = {
   causation_id: text.optional(),

@@ -33,13 +33,13 @@ export interface Backlog {
   /** Until when timers have come due; undefined where more events wait behind these. */
   now: number | undefined;
   /**
-   * Which try this is at what comes first. After the last one a failing event is set aside, and the reactors that do
+   * Which attempt this is at the next event or timer. After the last one a failing event is set aside, and the reactors that do
    * not fail keep what they made of it; beyond the last one, since no worker survived it, it is not even looked at.
    */
   attempt: "early" | "last" | "beyond";
   /**
-   * Whether to look for what cannot be written in what each reactor returns, so that it fails as if it had thrown. That
-   * costs more than folding does: for a backlog whose outcome was refused.
+   * Whether to check that what each reactor returns can be written; one that returns what cannot be fails as if it had
+   * thrown. That costs more than folding does: it is for a backlog whose outcome was refused.
    */
   careful?: boolean;
 }
@@ -101,9 +101,9 @@ class Run {
   readonly timersSetAside: string[] = [];
   state: State;
   #steps = 0;
-  /** When each reactor that has timers wants to be woken, and of which of its states that is true. */
+  /** When each reactor that has timers wants to be woken, and by which of its states it said so. */
   readonly #timers: { readonly reactor: Reactor; of: unknown; at: number | undefined }[];
-  /** Whoever cannot say so of the state that it came with. */
+  /** Reactors that could not say so for the state that they came with. */
   readonly #lost = new Set<Reactor>();
 
   constructor(
@@ -217,7 +217,7 @@ class Run {
     return first;
   }
 
-  /** When a reactor wants to be woken by what it remembers: whoever says nonsense is not woken, and fails at the next event. */
+  /** When a reactor wants to be woken, by its state. One that says nonsense is not woken, and fails at the next event. */
   #timerOrNone(reactor: Reactor, state: unknown): number | undefined {
     try {
       const at = timerOf(reactor, state);

@@ -2,7 +2,7 @@
  * The latest times with one more, oldest first.
  *
  * @param times at most `most` of them, oldest first
- * @returns the very list that was given where the new time is no later than all of a full list
+ * @returns the very list that was given where that is full and the new time is no later than any of it
  */
 export function keepLatest(times: readonly number[], at: number, most: number): readonly number[] {
   if (times.length === most && at <= times[0]!) return times;

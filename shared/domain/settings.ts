@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { day } from "./duration.ts";
 
-/** Not so few that in milliseconds there are none. */
+/** A number of days that is not 0 when rounded to milliseconds. */
 const days = z.number().min(1 / day, "must be at least a millisecond").max(366);
 const minutes = z.number().positive().max(1440);
 const share = z.number().min(0).max(1);

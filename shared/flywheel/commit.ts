@@ -12,9 +12,9 @@ export interface Result {
   /** The last version folded. */
   version: number;
   folded: Folded;
-  /** What was leased, and what was folded ahead: folded up to that version. */
+  /** What was leased, and what was folded ahead; those up to `version` are folded. */
   events: readonly LeasedEvent[];
-  /** How many of the events are not in the log yet, but the first of the effects. */
+  /** How many of the events are not in the log yet, but are the first of the effects of kind `event`. */
   ahead: number;
   /** Whether something was folded before that is not counted yet. */
   is_uncounted: boolean;
@@ -29,7 +29,7 @@ export interface Committed {
   transitions: number;
 }
 
-/** Whom a commit wrote, or, where it refused somebody, who is to be committed without them: then nothing was written. */
+/** What a commit wrote. Where it refused a user it wrote nothing, and `held` says who is to be committed without them. */
 export interface Answer extends Committed {
   held: string[];
 }

@@ -27,8 +27,8 @@ const answer = z.object({
 
 /**
  * Hears of an attempt to deliver. An app that answered 2xx has been notified, and where its answer is
- * `{ "status": "accepted" | "rejected", "reason"? }` it has decided. Other attempts are QStash's business, which is not silent: it tries
- * again.
+ * `{ "status": "accepted" | "rejected", "reason"? }` it has decided. After any other attempt QStash tries again: it is only noted that
+ * QStash is not silent.
  */
 export async function hearAnswer(
   database: Database,

@@ -28,7 +28,7 @@ export interface LeasedEvent extends StoredEvent, Pick<CountedEvent, "at"> {
 /** One user's backlog, for the time of the lease. */
 export interface LeasedStream {
   user_id: string;
-  /** The how-manieth lease of what comes first this is. */
+  /** Which lease of its next event or timer this is, from 1. */
   attempts: number;
   /** The last version that `state` has folded. */
   version: number;
@@ -47,7 +47,7 @@ export interface Lease extends SettingsHistory {
   max_attempts: number;
   /** Whose streams these are. */
   users: string[];
-  /** Each for {@link readStream}, when its turn has come: what is read only then is soon forgotten, and costs little. */
+  /** Each for {@link readStream}, when its turn has come: objects that are made only then live shortly, and cost little. */
   streams: readonly string[];
 }
 
@@ -55,7 +55,12 @@ type LeaseRow = Omit<Lease, "streams" | keyof SettingsHistory> & {
   settings_changed_at: number;
 };
 
-/** Takes the users whose backlog or timer is due: @returns nothing where no stream is. */
+/**
+ * Takes the users whose backlog or timer is due.
+ *
+ * @param shape the versions of the reactors that are going to fold, as `shapeOfWork()` writes them
+ * @returns nothing where no stream is due
+ */
 export async function lease(database: Database, shape: string): Promise<Lease | undefined> {
   const rows = await database<{ lease: string }[]>`select flywheel.lease(${shape})`;
   const streams = rows.map(({ lease }) => lease);

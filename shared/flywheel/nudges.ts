@@ -5,7 +5,7 @@ import type { Database } from "../platform/database.ts";
 export const nudgeSteps = ["shown", "clicked", "dismissed"] as const;
 export type NudgeStep = (typeof nudgeSteps)[number];
 
-/** A user's nudges that have neither been seen nor expired, oldest first. One short query: apps ask for them all the time. */
+/** A user's nudges that have neither been seen nor expired, oldest first, 100 at most. One short query: apps ask for them all the time. */
 export function pendingNudges(database: Database, userId: string) {
   return database`
     select
@@ -20,7 +20,11 @@ export function pendingNudges(database: Database, userId: string) {
 /** What the address of a nudge names. */
 export const nudgeAddress = z.object({ nudge_id: z.guid() });
 
-/** Takes a step of a user's nudge: @returns the nudge, or nothing where the user has no such nudge. */
+/**
+ * Takes a step of a user's nudge; one that was taken before, or that its status does not allow, changes nothing.
+ *
+ * @returns the nudge, or nothing where the user has no such nudge
+ */
 export async function markNudge(
   database: Database,
   userId: string,

@@ -27,7 +27,9 @@ export interface ProcessOptions {
 
 /**
  * Works as one worker: leases users, folds their backlog, commits, until nothing is due or its time is over, and then rings for the
- * next. Where enough workers are at work already it does nothing: they will find what there is.
+ * next if it leaves work behind. Where enough workers are at work already it only delivers: they will find what there is.
+ *
+ * @throws what the database says where it cannot be asked, or cannot write what was folded; what was leased is put off then
  */
 export async function processQueue(
   database: Database,
@@ -56,10 +58,10 @@ interface Slot {
   lease_ms: number;
 }
 
-/** How long what commits leave behind may pile up: what they have counted costs the analysts' readers a little. */
+/** For how many milliseconds increments of the rollups may pile up before they are merged: until then they slow analysts down a little. */
 const tidyEveryMs = 1000;
 
-/** Pieces that are merged then at most: more than one worker's commits of that time, and little beside the work. */
+/** How many pieces of them are merged at once, at most: more than one worker commits in that time, and little beside the work. */
 const mostMerges = 16;
 
 type Total = Omit<Processed, "duration_ms">;
@@ -105,7 +107,7 @@ async function drain(
       // Nothing was due before the last commit, which may have left something.
       if (wasAhead) continue;
       if (idleSince === undefined && await tend(database)) continue;
-      // A ring that came too soon after another was left out: who lingers answers it.
+      // A ring too soon after another is left out: a worker that lingers makes up for it.
       idleSince ??= performance.now();
       if (performance.now() - idleSince >= slot.linger_ms) return;
       await new Promise((resolve) => setTimeout(resolve, Math.min(25, slot.linger_ms)));
@@ -152,12 +154,12 @@ function atMostEvery(ms: number, act: () => Promise<unknown>): () => Promise<voi
   };
 }
 
-/** Gives a lease another lease time. Who is no longer held is refused by the commit. */
+/** Gives a lease another lease time. Users whom it no longer holds are refused by the commit. */
 async function extendLease(database: Database, { token, users }: Lease): Promise<void> {
   await database`select flywheel.extend(${token}, ${users})`;
 }
 
-/** Says of a lease that whoever held it lives, but could not commit. What was committed is not in it any more. */
+/** Says of a lease that its worker lives, but could not commit. Users who were committed are no longer part of it. */
 async function postpone(
   database: Database,
   leased: Lease | Promise<Lease | undefined> | undefined,

@@ -33,20 +33,21 @@ export type Publish = (
 ) => Promise<Publication>;
 
 /**
- * Transactions with small publications at once: one that the database works at, and one that waits for the disk or is on its way. More
- * would have less to carry each.
+ * How many transactions with small publications there are at once: one that the database works at, and one that waits for the disk or
+ * is on its way. With more, each would carry less.
  */
 const mostAtOnce = 2;
 /**
- * Milliseconds after which a transaction waits for somebody's locked stream, most likely, and another may begin beside it. Whether it may is
- * asked as often while anything waits, so that it begins after twice that time at the latest.
+ * Milliseconds after which a transaction most likely waits for a locked stream, so that another may begin beside it. While anything
+ * waits, that is looked at as often: so the other begins after twice that time at the latest.
  */
 const patience = 100;
-/** Characters that travel together though another transaction may begin: to begin one costs more than they do. */
+/** How many characters travel together even where another transaction may begin: to begin one costs more than they do. */
 const fewText = 2_048;
-/** Characters of a body that may wait for others, and of all that travel together once no other transaction may begin. */
-const smallText = 16_384;
+/** How many characters travel together once no other transaction may begin. */
 const sharedText = 131_072;
+/** How many characters a body may have that waits for others. */
+const smallText = 16_384;
 
 /**
  * A publisher for one instance of a function. Small publications that come in the same turn of the event loop, or while others are
@@ -193,14 +194,17 @@ function readSending(
     events: isList ? events.length : 0,
     plain,
     refused: isList && !plain ? refusedPayloads(events) : {},
-    // What is refused whole, as a stream that is at another version may be, would send all others on their way again.
+    // A publication that is refused whole, as one that expects a version may be, would have all others tried again.
     mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText && !saysMore,
   };
 }
 
 /**
- * Takes the first that is for nobody who is busy and, up to so many characters, those next to it that may travel along: what is plain
- * keeps to its like. Takes none where all are for somebody who is.
+ * Takes the first publication without a busy user and, up to so many characters, those right behind it that may travel along: plain
+ * ones with plain ones. Takes none where each has a busy user.
+ *
+ * @param waiting what is taken is removed from it
+ * @param busy the ids of users whose streams are most likely locked
  */
 function takeTogether(
   waiting: Waiting[],
@@ -231,7 +235,7 @@ async function send(database: Database, together: readonly Waiting[]): Promise<v
       return;
     } catch (error) {
       if (!isAnswer(error)) return together.forEach(({ reject }) => reject(error));
-      // The database has refused them all, perhaps for what is one's own fault.
+      // The database has refused them all, perhaps because of a single one.
     }
   }
   // One after the other: what needs a closer look takes longer, and what came after it must not overtake it.

@@ -12,6 +12,7 @@ export interface QueueStatus {
   processed_total: number;
 }
 
+/** How many users and events wait, are leased or set aside, and what the workers do. */
 export async function queueStatus(database: Database): Promise<QueueStatus> {
   const [row] = await database<{ queue_status: QueueStatus }[]>`select flywheel.queue_status()`;
   return row!.queue_status;

@@ -58,6 +58,7 @@ export async function reprocess(
   return row!.reprocess;
 }
 
+/** How the last ten replays stand, and how much of them is still to be folded. */
 export async function replayProgress(database: Database): Promise<ReplayProgress> {
   const [row] = await database<{ replay_progress: ReplayProgress }[]>`
     select flywheel.replay_progress()

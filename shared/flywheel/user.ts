@@ -17,7 +17,7 @@ import type { Database } from "../platform/database.ts";
 import { pageOf } from "./page.ts";
 import { latestSettings } from "./settings-history.ts";
 
-/** What is remembered of a user; `stale` where other reactors than these folded it, or a replay does, until it has been folded anew. */
+/** What is remembered of a user; `stale` while it is to be folded anew, because other reactors than these folded it or for a replay. */
 export type Memory =
   | { kind: "fresh"; states: State; settings: Settings }
   | { kind: "stale" }
@@ -61,10 +61,10 @@ function isOf({ name, version }: Reactor, shape: string | null): boolean {
 }
 
 /**
- * A user's profile with all that has been published, whether a worker has come to it or not: who asks for a transition has often just
- * told what it is about.
+ * A user's profile with all that has been published, whether a worker has come to it or not: an app that asks for a transition has
+ * often just told what it is about.
  *
- * @returns the profile, and of how many events it is at least
+ * @returns the profile, `head`: up to which version at least it has all events, and the settings of now
  */
 export async function readLatestProfile(
   database: Database,

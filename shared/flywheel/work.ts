@@ -45,12 +45,17 @@ export interface WorkCalls {
 }
 
 /**
- * So many events at most, or those of one user, a commit has to count from the log, because some happened before what is counted already:
- * that takes its time, and meanwhile the streams of all who are committed are locked.
+ * How many events may have to be counted from the log, because some are late, before a commit takes no further users; a user with more
+ * is committed alone. Counting takes its time, and meanwhile the streams of all who are committed are locked.
  */
 const longHistory = 10_000;
 
-/** Folds a lease's streams and commits what came of it. */
+/**
+ * Folds a lease's streams and commits what came of it.
+ *
+ * @param shape the versions of the reactors, as {@link shapeOfWork} writes them
+ * @throws what the database says where that is nobody's fault; what was committed before it stays
+ */
 export async function work(
   database: Database,
   reactors: readonly Reactor[],
@@ -137,7 +142,8 @@ async function commitPart(
       ];
     }
   } catch (error) {
-    // Of a user who is alone it may be their fault, whatever the error is; of many it would have to be found out of each.
+    // Where one user is alone it may be their fault, whatever the database says; where there are several, only for an outcome that
+    // cannot be written is each tried alone.
     if (!(error instanceof Unwritable || (texts.length === 1 && isVerdict(error)))) throw error;
   }
   // Somebody's outcome cannot be written: each alone then, so that nobody else suffers for it.
@@ -149,15 +155,16 @@ async function commitPart(
   return alone;
 }
 
-/** Whether the database says that what it was told cannot be written. Whom somebody stopped, or time, says nothing of it. */
+/** Whether the database says that what it was told cannot be written. That a statement was stopped, by somebody or by time, does not. */
 function isVerdict(error: unknown): error is Error {
   return error instanceof Unwritable || (isAnswer(error) && error.code !== "57014");
 }
 
 /**
- * Folds one stream with care, then just its first event, and says of that event that it failed where even this is refused.
+ * Folds one stream with care; where that is refused, just its first event; and where that is refused as well, commits that this event
+ * has failed.
  *
- * @throws what the database says of that, too: then it is not the event that is to blame
+ * @throws what the database says where even that is refused: then it is not the event that is to blame
  */
 async function workAlone(
   database: Database,

@@ -4,11 +4,11 @@ import type { Log } from "./log.ts";
 import { parseJson } from "./parse-json.ts";
 import { askRedis } from "./redis.ts";
 
-/** Values that are dear to work out and may be a little old. */
+/** Values that are expensive to work out and may be a little old. */
 export interface Cache {
   /**
    * The value kept under a key, or what `load` returns, which is then kept for `ttlSeconds`. Callers who ask for the
-   * same key at the same time share one load; one that fails is kept for nobody.
+   * same key at the same time share one load; one that fails rejects for all of them and is not kept.
    *
    * @param load returns what JSON can hold
    */

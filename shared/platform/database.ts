@@ -12,12 +12,12 @@ export type JsonText = string;
  * Connections to Postgres as `service_role`, opened when they are needed and closed when they are not: an edge function's
  * instance lives for minutes and there may be many.
  *
- * Once one of them is lost, what comes next has new ones. Through a connection that was lost while it was about to send something the
- * client may never send anything again, and what waited for it may never be told (https://github.com/porsager/postgres/issues/1208):
- * so those before are given a few seconds for what they are at, and then closed, which tells everybody.
+ * Once one of them is lost, later queries have new ones. The client may never again send anything through a connection that was lost
+ * while it was about to send, and never settle what waits for it (https://github.com/porsager/postgres/issues/1208): so the connections
+ * of before are given a few seconds for what they are at, and then closed, which rejects whatever still waits.
  *
  * A query may take its time, as behind somebody's lock. Where one does, a connection of its own finds out whether the database is there
- * at all: where it is not, as with a host that fell silent, everybody who waits is told.
+ * at all: where it is not, as with a host that fell silent, the queries that wait with it are rejected.
  *
  * @param url `SUPABASE_DB_URL`, or a connection string of one's own
  * @param silenceMs after how long without an answer to ask, and then how long to wait for one, milliseconds
@@ -95,7 +95,7 @@ interface Query {
   reject(error: unknown): void;
 }
 
-/** Whether the database answers a new connection within a time, be it that it refuses it. */
+/** Whether the database answers a new connection within a time, even if only to refuse it. */
 async function isThere(url: string, withinMs: number): Promise<boolean> {
   let hasGreeted = false;
   const pool = openPool(url, {
@@ -107,7 +107,7 @@ async function isThere(url: string, withinMs: number): Promise<boolean> {
     await timeout(withinMs, TimeoutStrategy.Aggressive).execute(() => pool`select 1`);
     return true;
   } catch (error) {
-    // A pooler whose connections are all at work lets in, and has what is asked wait.
+    // A pooler whose connections are all at work greets a client, and has its query wait.
     return hasGreeted || error instanceof postgres.PostgresError;
   } finally {
     await pool.end({ timeout: 0 });
@@ -123,10 +123,10 @@ function openPool(
     max: 4,
     idle_timeout: 20,
     connect_timeout: 10,
-    // Whoever asks is told at once that nobody answers; whether to wait is for them to say.
+    // A caller is told at once that nobody answers, and decides by itself whether to wait.
     backoff: () => 0,
     onnotice: () => {},
-    // To ask for them is a query of the client's own, at each connection's start; where it is lost nobody can catch that.
+    // Fetching them is a query of the client's own at each connection's start: if that is lost, nobody can catch its error.
     fetch_types: false,
     types: {
       // The types json and jsonb.
@@ -158,7 +158,7 @@ export function isUnreachable(error: unknown): boolean {
   return /^(ECONN|CONNECT|CONNECTION_|ETIMEDOUT|EPIPE|08|57P|53)/.test(codeOf(error));
 }
 
-/** Whether an error says that a connection is gone which there was: one that is refused says nothing of those beside it. */
+/** Whether an error says that an open connection was lost. That a new one is refused says nothing of those beside it. */
 function isLost(error: unknown): boolean {
   return /^(ECONNRESET|ETIMEDOUT|EPIPE|CONNECTION_CLOSED|57P0[125])/.test(codeOf(error));
 }

@@ -39,7 +39,7 @@ export interface RateLimiterOptions {
 
 /**
  * Counts in Redis for all instances, and in this process where there is no Redis or while it does not answer. It fails
- * open: with Redis away each instance grants the whole limit, and whom it no longer has room to count starts anew.
+ * open: with Redis away each instance grants the whole limit, and an identifier that it no longer has room for starts anew.
  */
 export function createRateLimiter(
   redis: Redis | undefined,

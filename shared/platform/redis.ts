@@ -61,7 +61,7 @@ export async function askRedis<T>(options: {
   try {
     return await options.ask(options.redis);
   } catch (error) {
-    // An open circuit was told when it opened.
+    // That the circuit is open was logged when it opened.
     if (!(error instanceof BrokenCircuitError)) {
       options.log?.("warn", `Redis failed to ${options.what}`, { error: describeFailure(error) });
     }

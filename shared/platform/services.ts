@@ -13,7 +13,12 @@ export interface Services {
   log: Log;
 }
 
-/** Opens what a function needs, once an instance. Connections are made when they are first used. */
+/**
+ * Opens what a function needs, once an instance. Connections are made when they are first used.
+ *
+ * @param name the function's, for its log
+ * @throws Error that names a variable which is not set, ZodError where Redis' URL is not one
+ */
 export function openServices(name: string): Services {
   const env = readEnv();
   const log = createLog(name);

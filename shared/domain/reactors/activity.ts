@@ -38,7 +38,11 @@ export function lastTimeIn(app: App, activity: Activity): number | undefined {
   return activity[app]?.at(-1);
 }
 
-/** How many of an app's last times, three at most, are not before a time: what is told together has one time. */
+/**
+ * How many of an app's last times, three at most, are not before a time. At that time counts, since events told together have one time.
+ *
+ * @param since milliseconds since 1970
+ */
 export function timesSince(activity: Activity, app: App, since: number): number {
   let times = 0;
   for (const at of activity[app] ?? []) if (at >= since) times++;

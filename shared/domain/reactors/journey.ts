@@ -26,8 +26,8 @@ export interface Journey {
   /** When it began, where that was after another one: what happened before is history. Milliseconds since 1970. */
   readonly since?: number;
   /**
-   * When the first of its events happened that says its `parcours_id`, where the one before had another; the first of its steps, where
-   * that is told late. Milliseconds since 1970.
+   * When the first of its events that names its `parcours_id` happened, where the exploration before had another. Where that other one
+   * is told of late: when the first of its own steps happened. Milliseconds since 1970.
    */
   readonly named_at?: number;
   /** When the last of its events was received, milliseconds since 1970. */
@@ -73,6 +73,7 @@ export function currentStep(journey: Journey): JourneyStep | undefined {
   return journeySteps[journeySteps.indexOf(furthest) + 1];
 }
 
+/** Whether the user has left Aube with a job: chosen one, or moved on to another app. */
 export function hasChosen(journey: Journey): boolean {
   return leftAt(journey) !== undefined;
 }

@@ -27,12 +27,13 @@ export interface Outcome {
   effects: readonly Effect[];
 }
 
-/** What became of them where some were taken back, as far as is known unseen. */
+/** What became of them where some may have been taken back. */
 export interface TakenBack extends Outcome {
+  /** Those taken back: nobody has seen them, as far as is known. */
   taken: readonly OpenNudge[];
 }
 
-/** Whether the user has still to see it, or would have, were it not held out. */
+/** Whether the user has still to see it, or would have if it were not held out. */
 export function isWaiting({ shown }: OpenNudge): boolean {
   return !shown;
 }
@@ -42,7 +43,7 @@ export interface Followed {
   readonly open: readonly OpenNudge[];
   readonly taken: readonly OpenNudge[];
   readonly dismissed?: NudgeType | undefined;
-  /** It had been taken back before that was heard, or would never have been made by these rules: it was seen all the same. */
+  /** Set where it is not open: it was taken back before this was heard, or these rules would not have made it. It was seen all the same. */
   readonly seen?: { readonly type: NudgeType; readonly sent_at: number | undefined } | undefined;
 }
 
@@ -52,7 +53,7 @@ export function follow(
   event: KnownEvent,
   settings: Settings["nudges"],
 ): Followed {
-  // Whoever else claims that a nudge was clicked was not asked.
+  // Only the flywheel tells what a user did with a nudge: what an app claims counts for nothing.
   if (event.app_source !== "flywheel") return { open, taken };
   switch (event.event_type) {
     case "nudge.shown":
@@ -127,8 +128,8 @@ export function isOutdated(nudge: OpenNudge, job: string | undefined): boolean {
 }
 
 /**
- * Takes back what is outdated and nobody has seen yet. A held-out nudge stays: were it not held out, the user might have seen it, and
- * then it would.
+ * Takes back what is outdated and nobody has seen yet. A held-out nudge stays: had it not been held out, the user might have seen it,
+ * and it would have stayed.
  */
 export function takeBack(
   open: readonly OpenNudge[],
@@ -159,7 +160,7 @@ export function expire(open: readonly OpenNudge[], now: number): Outcome {
   };
 }
 
-/** A change of a nudge, and the event that tells of it: of one that is held out nobody is told, its user least. */
+/** A change of a nudge, and the event that tells of it. Of a held-out nudge nothing is told, least of all to its user. */
 function change(
   { nudge_id, nudge_type, variant, correlation_id }: OpenNudge,
   what: "converted" | "expired" | "cancelled",

@@ -26,7 +26,10 @@ interface NudgeRule {
   readonly target_app: App;
   /** Whether what just happened calls for it; absent where only a timer or another event does. */
   fits?(situation: Situation): boolean;
-  /** From when on what it leads to makes it pointless, where it has not been seen: since the choice, or since the decision; else lately. */
+  /**
+   * What the nudge leads to makes it pointless where it has not been seen: if done since the job was chosen, or since the nudge was
+   * decided on; absent: if done lately.
+   */
   readonly since?: "choice" | "decision";
   /** Whether an event is what the nudge leads to; absent where any activity in the target app is. */
   isTarget?(event: ReactorEvent): boolean;
@@ -39,7 +42,7 @@ const restful: ReadonlySet<string> = new Set([
   "journal.entry_created",
 ]);
 
-/** How long ago an app that was offline may have heard of what somebody has "just" said. */
+/** How long ago something may have been said and still count as just said, in milliseconds: an app may have been offline. */
 const justSaid = inMs(1);
 
 const rules: Readonly<Record<NudgeType, NudgeRule>> = {
@@ -125,7 +128,12 @@ export function isTargetOf(type: NudgeType, event: ReactorEvent): boolean {
   return isTarget ? isTarget(event) : appOf(event) === target_app;
 }
 
-/** Whether a nudge that nobody has seen yet is pointless with an event that it leads to: not where that was long ago, and is told of now. */
+/**
+ * Whether an event that a nudge leads to makes it pointless, where nobody has seen it yet: not where that happened long ago and is only
+ * told of now.
+ *
+ * @param sent_at when the nudge was decided on, milliseconds since 1970
+ */
 export function isPointless(
   type: NudgeType,
   sent_at: number,

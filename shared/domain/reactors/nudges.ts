@@ -27,7 +27,7 @@ import { jobKey, readProfile } from "./profile.ts";
 /** Times in milliseconds since 1970. */
 interface NudgesState {
   readonly open: readonly OpenNudge[];
-  /** What was taken back last, until that is told: the user may have seen it before the fold came to it, and then it never is. */
+  /** The nudges taken back last, until that is told. It never is of one that the user had seen before the fold came to take it back. */
   readonly taken: readonly OpenNudge[];
   /** What was decided on, within the period that is counted. */
   readonly sent: readonly Decision[];
@@ -48,7 +48,7 @@ interface Decision {
   readonly unseen?: true;
 }
 
-/** How many are remembered that were taken back, whatever comes of a long backlog. */
+/** How many nudges that were taken back are remembered, however many a long backlog brings. */
 const keptTaken = 10;
 
 /** What a nudge goes back to, and where it is best shown. */
@@ -60,7 +60,7 @@ interface Origin {
 
 interface Plan extends Origin {
   readonly at: number;
-  /** From when on it is pointless once the user does what it would lead to; without, whatever they do. */
+  /** The nudge is pointless once the user has done, since then, what it would lead to. Without it that makes no difference. */
   readonly since?: number;
 }
 
@@ -142,7 +142,7 @@ function jobKeyIn(context: Pick<Context, "states">): string | undefined {
   return job && jobKey(job);
 }
 
-/** What nobody has seen of a job that was given up counts for no cap, so that the next one can be spoken of. */
+/** Takes back what nobody has seen about a job that was given up. It counts for no cap, so that the next job can be spoken of. */
 function giveUp(
   { state, effects }: Required<Reaction<NudgesState>>,
   context: Context,
@@ -162,7 +162,7 @@ function giveUp(
   };
 }
 
-/** The state with what is still open; what is not any more, and nobody has seen, no longer counts as seen. */
+/** The state with the nudges that are still open. Of those that have ended unseen it is noted that they were not seen. */
 function end(state: NudgesState, open: NudgesState["open"]): NudgesState {
   const over = state.open.filter((nudge) => isWaiting(nudge) && !open.includes(nudge));
   const isOver = ({ type, at }: Decision) =>
@@ -181,7 +181,7 @@ function remember(state: NudgesState, taken: NudgesState["taken"]): NudgesState 
   return { ...state, taken: [...state.taken, ...taken].slice(-keptTaken) };
 }
 
-/** What was seen, and dismissed maybe, counts though it was taken back. */
+/** A nudge that was seen, and perhaps dismissed, counts though it was taken back. */
 function countSeen(
   state: NudgesState,
   { type, sent_at: at }: NonNullable<Followed["seen"]>,
@@ -197,7 +197,7 @@ function isExploring({ states }: Pick<Context, "states">): boolean {
   return currentStep(readJourney(states)) !== undefined;
 }
 
-/** Whoever explores is reminded of it once Aube has not heard from them for long, which what comes late does not change. */
+/** A user who explores is to be reminded of it once Aube has not heard from them for long. Late events do not change when that is. */
 function planReminder(
   state: NudgesState,
   { timestamp, received_at }: ReactorEvent,

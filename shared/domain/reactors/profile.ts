@@ -25,7 +25,7 @@ export interface Job {
 
 /** A job that was chosen. */
 export interface Choice extends Job {
-  /** When it was, the first time since another one where it was chosen again: milliseconds since 1970. */
+  /** When it was, milliseconds since 1970; where it was chosen several times, the first time since another one was. */
   readonly at: number;
   /** When another job was chosen last before it. */
   readonly other_at?: number;
@@ -37,7 +37,7 @@ export interface Choice extends Job {
   readonly skills_to_highlight?: readonly string[];
 }
 
-/** Whether a job passed Aube's validation, and when it was estimated, where no more is remembered of it: by the hash of its {@link jobKey}. */
+/** What is left of an older estimate: the hash of the job's {@link jobKey}, when it was estimated, and whether it passed Aube's validation. */
 type Verdict = readonly [job: number, at: number, validé: boolean];
 
 /**
@@ -71,7 +71,7 @@ export interface Profile {
   readonly anxiety_level?: number;
   /** Where a comparison with an offer showed that the user may grow. */
   readonly gaps?: readonly string[];
-  /** When each of these was said, milliseconds since 1970: what comes late of before is history. A job has its own times. */
+  /** When each of these was said, milliseconds since 1970: what was said before that and comes late is history. A job has its own times. */
   readonly said_at?: Readonly<Partial<Record<keyof Said, number>>>;
 }
 
@@ -168,7 +168,7 @@ export function isSameJob(one: string, other: string): boolean {
   return jobKey(one) === jobKey(other);
 }
 
-/** By what a job is known again: however it is written, and short, whatever was sent. */
+/** What a job is recognised by, however it is written: short, whatever was sent. */
 export function jobKey(métier: string): string {
   return Array.from(inOneLine(métier).toLowerCase()).slice(0, 80).join("");
 }
@@ -230,7 +230,7 @@ function verdictOf(job: Job): Verdict[] {
   return at === undefined || validé === undefined ? [] : [[hashOf(job), at, validé]];
 }
 
-/** The job as far as the verdict on it goes that is remembered. */
+/** The job with what the remembered verdict says of it; undefined where there is none. */
 function verdictOn(job: Job, { verdicts = [] }: Profile): Job | undefined {
   const hash = hashOf(job);
   const verdict = verdicts.find(([each]) => each === hash);
@@ -244,8 +244,9 @@ function hashOf({ métier }: Job): number {
 }
 
 /**
- * The job that the user looked at then, of which an estimate is that names none: the chosen one, or what was recommended since. Of what
- * was chosen or recommended before, only when the last was is remembered: an estimate of it is of no job that is known.
+ * The job that an estimate without a name is about: the one that the user looked at then, which is the chosen one, or what was
+ * recommended since. Of earlier choices and recommendations only the time of the last is remembered: an estimate from then is about no
+ * job that is known.
  */
 function lookedAt(
   { choix, recommandations: [best] = [], recommended_before, said_at }: Profile,
@@ -261,8 +262,8 @@ function lookedAt(
 }
 
 /**
- * The choice after one more, with what is known of the job. What comes late of a choice of another job before the last one is history,
- * and so is a choice of the same job before that other one.
+ * The choice after one more, with what is known of the job. A choice of another job that was made before the last one and comes late is
+ * history, and so is a choice of the same job before that other one.
  */
 function choose(profile: Profile, said: Choice): Choice {
   const { choix: before, recommandations = [], validations = [] } = profile;
@@ -334,7 +335,7 @@ function jobOf(said: string | undefined, rating: SaidRating, at: number): Job | 
   return { métier, ...(Object.keys(rated).length > 0 && { rating: { at, ...rated } }) };
 }
 
-/** The profile with what was said at a time; what was not said, or said empty, changes nothing, nor does what was said before. */
+/** The profile with what was said at a time. A field that is absent or empty changes nothing, nor does one that was said before the known one. */
 function merge(
   profile: Profile,
   at: number,

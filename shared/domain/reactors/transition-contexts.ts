@@ -9,7 +9,7 @@ const resistant = 0.5;
  * What an app is told about a user who is handed over to it, as the product's documents write it. It is about the job chosen last;
  * what nobody said or found out is left out.
  *
- * @param said what whoever asks for the transition says, which goes before what the flywheel knows
+ * @param said what is said by the app or user that asks for the transition: it goes before what the flywheel knows
  */
 export function contextFor(
   target: App,

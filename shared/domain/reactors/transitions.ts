@@ -26,7 +26,7 @@ interface TransitionsState {
   readonly handovers: Readonly<Partial<Record<App, Handover>>>;
 }
 
-/** Whom a chosen job is handed over to. */
+/** The apps that a chosen job is handed over to. */
 const targets: readonly App[] = ["cv", "letters", "rise"];
 
 /** A transition that is under way or done: it need not be made again for the same job. */
@@ -106,8 +106,8 @@ function hand(
 }
 
 /**
- * An app says that the user moves on: it asks for a transition to an app to which none stands, or about which it says what that app
- * has not been told.
+ * An app says that the user moves on: that asks for a transition where none to the target app stands, or where it says what that app has
+ * not been told.
  */
 function moveOn(
   state: TransitionsState,
@@ -208,7 +208,7 @@ function appOf(name: string | null | undefined): App | undefined {
   return isApp(slug) ? slug : undefined;
 }
 
-/** By what a context is known again, in whatever order its fields come. */
+/** What a context is recognised by, in whatever order its fields come. */
 function hashOf(context: TransitionContext): number {
   const sorted = JSON.stringify(
     context,

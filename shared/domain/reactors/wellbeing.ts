@@ -28,7 +28,11 @@ export function readWellbeing(states: State): Wellbeing {
   return stateOf(wellbeing, states);
 }
 
-/** Whether the user has felt low, since a time, in two of their last three entries. */
+/**
+ * Whether the user has felt low, since a time, in two of their last three entries.
+ *
+ * @param since milliseconds since 1970
+ */
 export function feelsLow(
   { moods }: Wellbeing,
   since: number,

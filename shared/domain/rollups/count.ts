@@ -33,7 +33,7 @@ export interface Counted {
  * Counts a user's next events.
  *
  * @param events in the order of their versions; of these only the new ones are added, the others are remembered anew
- * @param isBehind whether not all is counted that is remembered, because it was late
+ * @param isBehind whether events that are remembered are still to be counted from the log, because some were late
  * @returns never throws, whatever the payloads hold
  */
 export function count(

@@ -14,10 +14,10 @@ export function countedTime(micros: number): number {
   return Math.max(micros, -2_208_988_800_000_000);
 }
 
-/** Whom the flywheel publishes as: what it tells is no use that a user made of an app. */
+/** The app as which the flywheel publishes: what it tells is not a user's use of an app. */
 export const flywheelApp = "flywheel";
 
-/** What apps and types count as beyond those of a user that are counted by their names: publishers choose as many as they like. */
+/** The name under which a user's apps and types count beyond the first many, since publishers choose as many as they like. */
 export const theRest = "other";
 
 const dayMicros = 86_400_000_000;

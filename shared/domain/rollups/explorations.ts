@@ -96,7 +96,7 @@ interface Use {
   readonly chosen?: number | undefined;
 }
 
-/** Users by the last day from which a period that begins then finds them exploring, and having chosen a job. */
+/** Users by the last day on which a period may begin and still find them exploring, or having chosen a job. */
 function countUse(was: Use, is: Use, add: Add): void {
   moveUser(add, { figure: "exploring" }, dayIn(was.begun), dayIn(is.begun));
   moveUser(add, { figure: "exploration_completed" }, completedDay(was), completedDay(is));

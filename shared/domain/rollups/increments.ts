@@ -47,7 +47,7 @@ interface Sum {
   count: number;
   users: number;
   total: number;
-  /** What would make the total more than a number holds to the last digit. */
+  /** What would take the total beyond the integers that a number holds exactly. */
   totalBeyond: bigint;
   /** How often each duration is remembered more than it is forgotten. */
   seconds: Map<number, number>;

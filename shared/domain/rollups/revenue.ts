@@ -5,15 +5,16 @@ import { moveUser, type Presence } from "./presence.ts";
 /** What the user paid by day, as long as a later use of a product may still move it. */
 export type Paid = readonly (readonly [day: number, cents: number, payments: number])[];
 
-/** How long a payment waits for it: no period reaches further back, though what is stamped a little ahead of the clock be of tomorrow. */
+/** How many days a payment waits for that: no period reaches further back, even if an event stamped ahead of the clock is of tomorrow. */
 const waitDays = 367;
 
 const products: ReadonlySet<string> = new Set(["aube", "cv", "letters", "rise"]);
 
 /**
- * Users of one product and of several, and what they paid: by the last day from which a period that begins then finds them as such.
- * A period finds a user of two products if it begins by the last day of the one that they used less lately.
- * What they paid waits where it is found until they use them again; what has waited for longer than any period is found nowhere.
+ * Users of one product and of several, and what they paid: by the last day on which a period may begin and still find them as such.
+ * A period finds a user of two products if it begins by the last day of the one that they used less recently.
+ * A payment counts on that day if it was made later, and moves on as they use their products again, at most to its own day. One that
+ * has waited for longer than any period reaches no longer counts.
  */
 export function countRevenue(
   paid: Paid,

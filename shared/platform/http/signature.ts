@@ -15,8 +15,8 @@ import { HttpError } from "./error.ts";
 const tolerance = 300;
 
 /**
- * Lets in who has a secret key, or who has signed the request: QStash (`upstash-signature`), for this very address, or the database's
- * doorbell (`x-phoenix-signature`), which names none.
+ * Lets in a caller with a secret key, or a signed request: by QStash (`upstash-signature`), for this very address, or by the database's
+ * doorbell (`x-phoenix-signature`), whose signature names no address.
  *
  * @param options.maxBytes of the body; most signed calls are small
  * @param options.doorbell whether the doorbell is heard here
@@ -47,7 +47,11 @@ export async function secretOrSigned(
   return valueOf(text);
 }
 
-/** The doorbell's signature is that of {@link sign}: @returns what names this sending */
+/**
+ * Checks the doorbell's signature, which is that of {@link sign}.
+ *
+ * @returns what names this sending; nothing where the signature does not hold
+ */
 function checkDoorbell(header: string, body: string, secret: string): string | undefined {
   const [, time, mac] = /^t=(\d{1,12}),v1=([0-9a-f]{64})$/.exec(header) ?? [];
   if (secret === "" || time === undefined) return undefined;

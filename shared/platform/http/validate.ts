@@ -4,7 +4,7 @@ import { HttpError } from "./error.ts";
 /**
  * Reads what a caller sent by its schema; a field that is `null` is one that is left out, as in events.
  *
- * @param options.nulls refused where to leave a field out asks for more: whoever did not find what they looked up did not mean all
+ * @param options.nulls `refused` where leaving a field out asks for more: a caller whose look-up found nothing did not mean everything
  * @throws HttpError 400 that names each field and what is wrong with it
  */
 export function validate<Schema extends z.ZodType>(
