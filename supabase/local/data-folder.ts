@@ -52,7 +52,7 @@ export async function lockDataFolder(folder: string): Promise<DataFolder> {
   };
 }
 
-/** Takes the lock, unless somebody holds it longer than the moment that isLocked() does. */
+/** Takes the lock, unless somebody holds it for longer than the moment for which isLocked() takes it. */
 async function lockSoon(file: Deno.FsFile): Promise<boolean> {
   const deadline = performance.now() + 200;
   while (!await file.tryLock(true)) {
@@ -65,7 +65,7 @@ async function lockSoon(file: Deno.FsFile): Promise<boolean> {
 /**
  * Whether a stack runs on this folder now.
  *
- * @throws StackError when that cannot be told, as of another user's folder
+ * @throws StackError when that cannot be told, as for another user's folder
  */
 export async function isLocked(folder: string): Promise<boolean> {
   let file: Deno.FsFile;

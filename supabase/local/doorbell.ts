@@ -2,7 +2,7 @@ import type postgres from "postgres";
 import type { StackEnv } from "./stack-env.ts";
 
 /**
- * Tells the database where its webhook rings and how it signs: the two vault secrets that a hosted project gets at deployment.
+ * Tells the database where its webhook rings and how to sign it, by the two vault secrets that a hosted project gets at deployment.
  *
  * @param sql a connection that may change vault secrets
  */

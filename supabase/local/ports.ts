@@ -23,7 +23,7 @@ function isPortFree(port: number): boolean {
 }
 
 /**
- * Waits until none of these ports is in use, for a while: whoever was left by a supervisor that was killed ends within a moment.
+ * Waits until none of these ports is in use, for a while: processes that a killed supervisor has left end within a moment.
  *
  * @param ports 0 is none
  */

@@ -57,7 +57,7 @@ export interface Stack {
   service(name: ServiceName): ServiceHandle;
   /** Whether this stack has the service; Redis is missing where the machine has none. */
   has(name: ServiceName): boolean;
-  /** Ends every process; what is in the data folder stays. To be called again without harm. */
+  /** Ends every process; what is in the data folder stays. May be called again without harm. */
   stop(): Promise<void>;
 }
 
@@ -202,7 +202,7 @@ async function boot(
     }
   }
 
-  // Every start is waited for, though one has failed, so that none comes to life after all has been stopped.
+  // Every start is waited for, even if one has failed, so that no service comes up after all have been stopped.
   const results = await Promise.allSettled([
     startDatabase(),
     start("gateway"),

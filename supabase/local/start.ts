@@ -52,7 +52,7 @@ Deno.addSignalListener("SIGINT", () => stopAndExit(0));
 Deno.addSignalListener("SIGTERM", () => stopAndExit(0));
 Deno.addSignalListener("SIGHUP", () => stopAndExit(0));
 
-// npm is told to stop by whoever started it, and may be killed before it can tell us.
+// npm may be killed before it can pass the signal to stop on to us.
 if (Deno.env.has("npm_lifecycle_event")) {
   const npm = Deno.ppid;
   const watch = setInterval(() => {

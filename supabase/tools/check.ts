@@ -19,7 +19,7 @@ const PROJECT_ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** How many steps run at once. */
 const LANES = 2;
 
-/** The whole of it is what `npm run db:migration` writes. */
+/** How many lines of drift are printed; `npm run db:migration` writes all of it. */
 const SHOWN_OF_DRIFT = 40;
 
 const Advice = z.object({
@@ -35,7 +35,7 @@ async function main(): Promise<number> {
       migrated: await databaseFromMigrations(cluster, PROJECT_SCHEMA),
     };
   });
-  // Whoever waits for the databases hears of it.
+  // The steps that wait for the databases report it.
   databases.catch(() => {});
 
   // The longest first.

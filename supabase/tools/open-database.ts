@@ -22,14 +22,16 @@ export function openDatabase(url: string, name: string): postgres.Sql {
 }
 
 /**
- * What keeps a text from being the URL of a database, as the end of a sentence that begins with where it was given. The text
- * may hold a password: no fault repeats any of it.
+ * What keeps a text from being the URL of a database: the end of a sentence that begins with the name of where it was given. The
+ * text may hold a password: no fault repeats any of it.
+ *
+ * @returns undefined where it is one
  */
 export function faultOfDatabaseUrl(text: string): string | undefined {
   if (!/^postgres(ql)?:\/\//.test(text)) {
     return "must be a URL such as postgresql://user:password@host:5432/postgres";
   }
-  // A password with one of these ends early, and what is left of it would pass for the path and be printed.
+  // One of these in a password would end it early, and what is left of it would pass for the path and be printed.
   const hasLogin = /^\w+:\/\/[^/?#@:]+(:[^/?#@]*)?@[^/?#@]+([/?#][^@]*)?$/.test(text);
   const url = hasLogin && URL.parse(text);
   if (!url) return "must name its user and host, with / ? # @ in the password percent-encoded";

@@ -14,7 +14,7 @@ const BOOT_WITHIN_MS = 10_000;
 /** A process that serves a function, and how many requests it has not answered yet. */
 interface Instance {
   readonly service: Service;
-  /** Where it listens, by its own word: a port that was chosen for it could be somebody else's by now. Nothing while it boots. */
+  /** Where it listens, as it said itself: a port chosen for it beforehand could be taken by now. Nothing while it boots. */
   origin: string | undefined;
   underWay: number;
 }
@@ -28,12 +28,12 @@ export class EdgeFunction {
     readonly name: string,
     private readonly folder: string,
     private readonly env: Record<string, string>,
-    /** How many processes serve it. The platform starts as many as it takes; none knows what another has in memory. */
+    /** How many processes serve it. The platform starts as many as it needs; none knows what another has in memory. */
     private readonly count: number,
   ) {}
 
   /**
-   * Has a request answered by the instance that has the fewest under way; where none listens, it waits for those that boot.
+   * Has a request answered by the instance with the fewest requests under way; where none listens, it waits for those that boot.
    *
    * @param send sends it to an origin
    * @returns nothing where no instance listens
@@ -51,8 +51,8 @@ export class EdgeFunction {
   }
 
   /**
-   * Serves the source as it is now. The processes before go on serving until the new ones do, and for good if the new source
-   * cannot be started.
+   * Serves the source as it is now. The old processes go on serving until the new ones do, and for good if the new source cannot
+   * be started.
    */
   reload(): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#replace());
@@ -96,7 +96,7 @@ export class EdgeFunction {
         isReady: () => Promise.resolve(instance.origin !== undefined),
         readyWithinMs: BOOT_WITHIN_MS,
         stopSignal: "SIGTERM",
-        // What spins looks at no timer and hears no signal.
+        // A process that spins runs no timer and handles no signal.
         tetherSignal: "SIGKILL",
       },
       (line) => {

@@ -17,7 +17,7 @@ const server = Deno.serve(
   (request: Request) => handler.fetch(request),
 );
 
-// What is being answered is answered; new requests go elsewhere by now.
+// Requests under way are still answered; new ones go elsewhere by now.
 Deno.addSignalListener("SIGTERM", async () => {
   await server.shutdown();
   Deno.exit(0);

@@ -94,7 +94,7 @@ watchSources(env.FUNCTIONS_DIR, (changed) => {
     (error) => console.error(error),
   );
 });
-// Those that serve do not wait for one that takes its time.
+// Functions that serve do not wait for one that takes its time.
 const booting = refresh("all");
 
 const server = Deno.serve(

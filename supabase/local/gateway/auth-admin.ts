@@ -24,7 +24,7 @@ const newUserSchema = z.strictObject({
 const signedUpSchema = z.object({ user: z.object({ id: z.string() }) });
 
 /**
- * `/auth/v1/admin`, of which Lite has nothing: users are listed, read, made and deleted, and shown as Lite shows users to
+ * `/auth/v1/admin`, which Lite does not have: users are listed, read, made and deleted, and shown as Lite shows users to
  * themselves. The rest of it answers 501.
  *
  * @param ask asks Lite on behalf of a user, or of nobody
@@ -85,7 +85,7 @@ export function createAuthAdmin(
     );
     if (!signedUp.ok) return signedUp;
     const { id } = signedUpSchema.parse(await signedUp.json()).user;
-    // Signing up signs in too, which nobody has done here.
+    // Lite signs a new user in as well, which did not happen here.
     await sql`delete from auth.sessions where user_id = ${id}`;
     await sql`
       update auth.users

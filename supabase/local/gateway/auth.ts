@@ -52,7 +52,7 @@ export function createAuth(config: GatewayConfig, tokens: Tokens, lite: Lite) {
     return isPage ? authError(404, "not_found", "There is no such endpoint") : await failure();
   }
 
-  /** Two at a time for the same address would both find it free, and one of them fail. */
+  /** One after the other: two sign-ups for one address at a time would both find it free, and one of them would fail. */
   function inTurn<Result>(signUp: () => Promise<Result>): Promise<Result> {
     const turn = lastSignUp.then(signUp, signUp);
     lastSignUp = turn;
@@ -65,7 +65,7 @@ export function createAuth(config: GatewayConfig, tokens: Tokens, lite: Lite) {
       : authError(503, "unexpected_failure", "The database does not answer: try again shortly");
   }
 
-  /** Signs the token of a session that Lite has opened anew, with the claims that a project's tokens have. */
+  /** Where Lite has opened a session, replaces its token by one with the claims that a project's tokens have. */
   async function withProjectToken(response: Response): Promise<Response> {
     if (!response.headers.get("content-type")?.includes("application/json")) return response;
     const body: unknown = await response.json();

@@ -1,4 +1,4 @@
-/** What of `JSON` V8 has and TypeScript does not know yet. */
+/** The part of `JSON` that V8 has and TypeScript does not know yet. */
 interface ExactJson {
   parse(
     text: string,
@@ -10,7 +10,7 @@ interface ExactJson {
 
 const { parse, rawJSON } = JSON as unknown as ExactJson;
 
-/** How the database's client reads columns, by type, so that `JSON.stringify` writes of each what PostgreSQL's `to_json` does. */
+/** How the database's client reads columns, by type, so that `JSON.stringify` writes each as PostgreSQL's `to_json` does. */
 export const columnTypes = {
   bytea: { to: 17, from: [17], serialize: String, parse: String },
   bigint: { to: 20, from: [20], serialize: String, parse: exactNumber },
@@ -21,14 +21,14 @@ export const columnTypes = {
   timestamptz: { to: 1184, from: [1184], serialize: String, parse: isoTime },
 };
 
-/** A number, or where JavaScript's would lose digits of it, the digits themselves; a numeric may be `NaN` too, or `Infinity`. */
+/** A number or, where a JavaScript number would lose digits, the digits themselves; a numeric may also be `NaN` or `Infinity`. */
 function exactNumber(text: string): unknown {
   const number = Number(text);
   if (!Number.isFinite(number) && !/\d/.test(text)) return text;
   return String(number) === text ? number : digits(text);
 }
 
-/** Written as they stand. They are a function since Lite, which copies objects field by field, hands functions on. */
+/** Digits that are written as they stand. A function holds them, because Lite copies objects field by field and hands functions on. */
 function digits(text: string): () => string {
   return Object.assign(() => text, { toString: () => text, toJSON: () => rawJSON(text) });
 }

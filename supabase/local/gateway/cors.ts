@@ -18,7 +18,7 @@ export function answerPreflight(request: Request): Response {
   });
 }
 
-/** Lets a browser of any origin read the answer, unless whoever made the answer has decided that itself. */
+/** Lets a browser of any origin read the answer, unless the answer already says who may. */
 export function withCors(response: Response): Response {
   if (response.headers.has("access-control-allow-origin")) return response;
   const headers = new Headers(response.headers);

@@ -13,7 +13,7 @@ export interface LiteAnswer {
   databaseError: unknown;
 }
 
-/** Supabase Lite on the stack's database, with what it takes for least grants and for answers as PostgREST gives them. */
+/** Supabase Lite on the stack's database, changed so that least grants stand and answers are as PostgREST gives them. */
 export interface Lite {
   /** @param claims of the user's token, already verified; nothing for a request without a user */
   answer(request: Request, claims: JWTPayload | undefined): Promise<LiteAnswer>;
@@ -30,10 +30,10 @@ export function createLite(config: GatewayConfig, tokens: Tokens): Lite {
   });
   const normalizeDbError = connection.normalizeDbError.bind(connection);
   Object.assign(connection, {
-    // Lite would grant everything on every table of a schema with RLS to the API's roles, which undoes least grants. What
-    // it asks here is only whether to take the request's role: always.
+    // Lite would grant the API's roles everything on every table of a schema with RLS, which undoes least grants. All that is
+    // asked of this is whether to take the request's role: always.
     ensureRlsContext: () => Promise.resolve(true),
-    // Lite answers 500 to much of what a database may raise: whoever asked gets the error itself.
+    // Lite answers 500 to much of what a database may raise: the caller of answer() gets the error itself.
     normalizeDbError: (error: unknown) => {
       const answer = answers.getStore();
       if (answer) answer.databaseError = error;

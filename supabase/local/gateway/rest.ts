@@ -30,7 +30,7 @@ export function createRest(config: GatewayConfig, tokens: Tokens, rpc: Rpc, lite
   };
 }
 
-/** Of which Lite would take the arguments for filters; of a GET it does not. */
+/** Whether it is a HEAD of a function, whose arguments Lite would take for filters; those of a GET it does not. */
 function isHeadOfFunction({ method, url }: Request): boolean {
   return method === "HEAD" && new URL(url).pathname.startsWith("/rest/v1/rpc/");
 }

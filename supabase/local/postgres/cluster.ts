@@ -10,7 +10,7 @@ import { assertReachable, findOsUser, type OsUser } from "./os-user.ts";
 /** As on Supabase: the superuser is `supabase_admin`, and `postgres` is none. */
 export const SUPERUSER = "supabase_admin";
 
-/** What the folders in which a database is being made are called, before what tells them apart. */
+/** How the names of folders begin in which a database is being made. */
 const UNFINISHED = "postgres.unfinished";
 
 interface Cluster {
@@ -76,8 +76,8 @@ async function initialise(
   { folder, binaries, osUser }: Cluster,
   secrets: { databasePassword: string; vaultKey: string },
 ): Promise<void> {
-  // Made aside and then renamed, so that a boot that was cut short leaves no half a database behind; under a name of its
-  // own, so that no two attempts work on one.
+  // Made aside and then renamed, so that a boot that is cut short leaves no half-made database; under a name of its own, so that
+  // no two attempts work on the same one.
   const unfinished = await Deno.makeTempDir({ dir: dirname(folder), prefix: UNFINISHED });
   const data = join(unfinished, "data");
   const passwordFile = join(unfinished, "password");
@@ -98,7 +98,7 @@ async function initialise(
         "--locale=C",
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
-        // Spares some thousand fsyncs of files that can be made again; the server itself syncs as ever.
+        // Saves some thousand fsyncs of files that can be made again; the server itself syncs as ever.
         "--no-sync",
       ],
       cwd: unfinished,
@@ -127,7 +127,7 @@ async function initialise(
   }
 }
 
-/** What boots that were cut short have left. One that is being deleted by its own initdb is left to the next boot. */
+/** Removes what boots that were cut short have left. A folder that its own initdb is deleting is left to the next boot. */
 async function removeUnfinished(dataFolder: string): Promise<void> {
   for await (const { name } of Deno.readDir(dataFolder)) {
     if (!name.startsWith(UNFINISHED)) continue;
@@ -178,9 +178,8 @@ const HARMLESS = [
 ];
 
 /**
- * Waits for a server that a stack before, cut off without a chance to say goodbye, has left and that is about to stop. Where its
- * process id is another program's by now, as after the restart of a container, its lock file goes: PostgreSQL would take that
- * program for the server.
+ * Waits for the server of an earlier stack that was cut off, which is about to stop. If its process id now belongs to another
+ * program, as after the restart of a container, its lock file is removed: PostgreSQL would take that program for the server.
  */
 async function predecessorGone(folder: string): Promise<void> {
   const lockFile = join(folder, "postmaster.pid");
@@ -194,8 +193,8 @@ async function predecessorGone(folder: string): Promise<void> {
 }
 
 /**
- * Whether a process is surely not this folder's PostgreSQL, which works within it. Where that cannot be seen, any PostgreSQL is
- * taken for it; in doubt, as where its command line cannot be read either, so is any program.
+ * Whether a process is surely not this folder's PostgreSQL, whose working directory is the folder. Where that cannot be seen, any
+ * PostgreSQL is taken for it; where the command line cannot be read either, any program is.
  */
 async function isOtherProgram(pid: number, folder: string): Promise<boolean> {
   const [own, its] = await Promise.all([

@@ -31,7 +31,7 @@ const ANSWER_WITHIN_MS = 5_000;
  */
 export async function isServing(url: string): Promise<boolean> {
   const sql = connect(url);
-  // Of what is no PostgreSQL the client asks for ever.
+  // The client would go on asking for ever what is no PostgreSQL.
   const timer = setTimeout(() => sql.end({ timeout: 0 }), ANSWER_WITHIN_MS);
   try {
     await sql`select 1`;

@@ -9,10 +9,10 @@ export interface OsUser {
 }
 
 /**
- * PostgreSQL refuses to run as root, and as whoever does not own its folder. So root runs it as the folder's owner; for a folder that
- * is still to be made as `postgres`, or as `nobody` where there is no such user.
+ * PostgreSQL refuses to run as root, and as a user who does not own its folder. So root runs it as the folder's owner; where the folder
+ * is still to be made, as `postgres`, or as `nobody` where there is no such user.
  *
- * @returns nothing when this process is not root and the server runs as whoever runs this
+ * @returns nothing when this process is not root: the server then runs as the same user
  */
 export async function findOsUser(folder: string): Promise<OsUser | undefined> {
   if (Deno.uid() !== 0) return undefined;

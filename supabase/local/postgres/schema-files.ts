@@ -11,7 +11,7 @@ export interface SchemaFile {
 /**
  * The schema's files in the order in which they can be applied.
  *
- * @param script path of a psql script that names each of them by `\ir` in a line of its own
+ * @param script path of a psql script that names each of them by `\ir`, one a line
  */
 export async function readSchemaFiles(script: string): Promise<SchemaFile[]> {
   const lines = (await Deno.readTextFile(script)).split("\n");

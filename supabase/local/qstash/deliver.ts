@@ -61,7 +61,7 @@ export function createDeliverer(
       });
       settleAttempt({ store, clock, publish }, message, result);
     } catch (error) {
-      // A file that cannot be written to leaves nothing to promise: the process may well end.
+      // With a file that cannot be written nothing can be promised: the process may well end.
       if (!giveUp.signal.aborted) throw error;
       store.messages.release(message.messageId);
     }

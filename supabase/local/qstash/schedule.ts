@@ -44,7 +44,7 @@ export function createScheduler(
     store.schedules.reschedule(scheduleId, nextCronTime(schedule.cron, clock.now()));
   }
 
-  /** What was reckoned while the clock was ahead would keep schedules waiting until it is there again. */
+  /** Times computed while the clock was ahead would keep schedules waiting until it is there again. */
   function bringForward(now: Instant): void {
     for (const { scheduleId, cron, nextAt } of store.schedules.list()) {
       const next = nextCronTime(cron, now);

@@ -9,7 +9,7 @@ export async function isServing(port: number): Promise<boolean> {
     enableReadyCheck: false,
     retryStrategy: () => null,
   });
-  // connect() and ping() say the same.
+  // connect() and ping() fail with the same error.
   redis.on("error", () => {});
   try {
     await redis.connect();

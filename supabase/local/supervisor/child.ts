@@ -1,8 +1,8 @@
 /**
  * Runs one of the stack's Deno programs on a leash: `deno run … child.ts <supervisor's process id> <module> …`.
  *
- * A process whose parent has died gets another one: when that has happened, the supervisor is gone, however it went, and so goes
- * this process. The watch does not keep a program alive that has nothing more to do.
+ * A process whose parent has died gets another parent: once that happens the supervisor is gone, for whatever reason, and this
+ * process ends too. The watch does not keep a program alive that has nothing more to do.
  */
 import { setInterval } from "node:timers";
 import { pathToFileURL } from "node:url";

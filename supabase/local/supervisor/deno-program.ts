@@ -34,7 +34,7 @@ export function denoProgram(
   };
 }
 
-// What a Deno process takes from its parent's environment: where things stand, and nothing that a program might read.
+// What a Deno process takes from its parent's environment: where things are, and no variable that a program of ours might read.
 const INHERITED = ["PATH", "HOME", "TMPDIR", "DENO_DIR", "XDG_CACHE_HOME", "LANG", "TZ"];
 
 /** The environment of a Deno process: its own names, and of ours only what Deno itself needs. */

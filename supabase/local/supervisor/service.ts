@@ -20,7 +20,7 @@ export interface ServiceDefinition {
   readyWithinMs?: number;
   /** How it is asked to stop. */
   stopSignal: Deno.Signal;
-  /** What ends it when the supervisor is gone, where it may not notice that itself: not one of our programs, or busy for ever. */
+  /** Ends it once the supervisor is gone, for a process that may not notice that itself: a foreign program, or one that may hang. */
   tetherSignal?: Deno.Signal;
   /** Turns the last lines of a process that ended while starting into a sentence for people, where it knows one. */
   explainFailure?: (lastLines: string[]) => string | undefined;
@@ -93,7 +93,7 @@ export class Service implements ServiceHandle {
     });
     this.#ended = this.#supervise(firstEnd, serving);
     if (await serving) return;
-    // What it says when it is stopped is no cause.
+    // Where it was stopped, its last lines are no cause.
     const failure = this.#wanted
       ? hopeless ?? new StackError(this.#failure(firstEnded))
       : new StackError(`${this.name} was stopped while it was starting.`);
@@ -156,7 +156,7 @@ export class Service implements ServiceHandle {
     this.#lastStatus = signal ?? `exit code ${code}`;
     this.#process = undefined;
     await cutTether?.();
-    // What it has left running, such as a killed server's backends, may hold its output for as long as it likes.
+    // Processes that it has left running, such as a killed server's backends, may hold its output open for long.
     const timer = setTimeout(() => outlived.abort(), LAST_LINES_WITHIN_MS);
     await reading;
     clearTimeout(timer);
@@ -166,7 +166,7 @@ export class Service implements ServiceHandle {
     let startedAt = performance.now();
     let pause = SHORTEST_PAUSE_MS;
     await firstEnd;
-    // Whoever called start() deals with a process that never served.
+    // A process that never served is for the caller of start() to deal with.
     if (!await firstServing) return;
     while (this.#wanted) {
       if (performance.now() - startedAt > HEALTHY_AFTER_MS) pause = SHORTEST_PAUSE_MS;
@@ -248,9 +248,9 @@ export class Service implements ServiceHandle {
   }
 }
 
-/** Of the last lines of a process the one that most likely says why it failed. */
+/** The one of a process's last lines that most likely says why it failed. */
 export function causeIn(lastLines: readonly string[]): string | undefined {
-  // What is indented says where: the source and the calls that led there.
+  // Indented lines say where: the source and the calls that led there.
   const said = lastLines.filter((line) => !/^\s/.test(line));
   return said.findLast((line) => /FATAL|PANIC|could not|error/i.test(line)) ?? lastLines.at(-1);
 }

@@ -1,8 +1,8 @@
 /**
- * Ties a program that does not watch its parent to the life of this process: a shell waits for the end of its own stdin, which
- * comes when this process is gone, however it went, and then signals the program.
+ * Ties a program that does not watch its parent to the life of this process: a shell waits for the end of its stdin, which comes
+ * when this process is gone, for whatever reason, and then signals the program.
  *
- * @returns what cuts the tether once the program has ended
+ * @returns cuts the tether, once the program has ended
  */
 export function tether(pid: number, signal: Deno.Signal): () => Promise<void> {
   const shell = new Deno.Command("/bin/sh", {

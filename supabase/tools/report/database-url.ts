@@ -24,7 +24,7 @@ export async function databaseUrl(given: string | undefined): Promise<string> {
   );
 }
 
-/** Where a database is, without what opens it. */
+/** Where a database is, without its user and password. */
 export function placeOf(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname}`;

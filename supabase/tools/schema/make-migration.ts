@@ -97,7 +97,7 @@ async function copiedStatements(schema: SchemaPlaces): Promise<Record<Place, str
   return copied;
 }
 
-/** The version of a migration that comes after the last one, though this clock be behind the one that named it. */
+/** The version of a migration that comes after the last one, even if this clock is behind the one that named that. */
 function nextVersion(now: Date, last = ""): string {
   const version = timestamp(now);
   if (version > last) return version;

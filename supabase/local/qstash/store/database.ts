@@ -35,7 +35,7 @@ export function openDatabase(path: string): Database {
     let statement = statements.get(sql);
     if (!statement) {
       statement = database.prepare(sql);
-      // Of an integer that no number holds, reading would throw, and take the rows beside it along.
+      // Reading an integer that no number holds would throw, and the rows beside it would be lost as well.
       statement.setReadBigInts(true);
       statements.set(sql, statement);
     }

@@ -5,8 +5,8 @@ import { readMessage } from "./messages.ts";
 import { readSchedule } from "./schedules.ts";
 
 /**
- * Sets aside what cannot be read, as of a version that took other options, so that it does not stop the rest. A message
- * is dead from then on and the log says why; a schedule is removed.
+ * Sets aside what cannot be read, such as what another version with other options wrote, so that it does not stop the rest. A
+ * message is dead from then on and the log says why; a schedule is removed.
  */
 export function setAsideUnreadable(database: Database, now: Instant): void {
   const messages = database.all(
