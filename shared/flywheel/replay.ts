@@ -25,7 +25,7 @@ export interface Replay {
 
 /** How the last replays stand. */
 export interface ReplayProgress {
-  /** Who was set back and is not folded up to date yet. */
+  /** Users who were set back and are not folded up to date yet, and their events that are still to be folded. */
   pending_users: number;
   pending_events: number;
   /** Newest first. Times are ISO 8601. */

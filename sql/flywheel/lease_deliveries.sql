@@ -97,7 +97,7 @@ begin
     join signed as s on s.app = t.app
     having exists (select from due);
   exception
-    -- As in flywheel.lease(): whoever comes next looks again.
+    -- As in flywheel.lease(); the next deliverer looks again.
     when lock_not_available then
       return null;
   end;

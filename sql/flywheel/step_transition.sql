@@ -13,7 +13,7 @@ declare
   current public.phoenix_transitions;
   status text;
 begin
-  -- Whoever speaks for all users need not know whose transition it is.
+  -- A caller who speaks for all users need not know whose transition it is.
   owner := coalesce(
     owner,
     (select t.user_id from public.phoenix_transitions as t where t.transition_id = transition limit 1)

@@ -22,7 +22,7 @@ begin
       detail = 'invalid_expected_version';
   end if;
 
-  -- Whoever repeats a call whose answer was lost finds the stream ahead by their own events, and changes nothing.
+  -- A call that is repeated because its answer was lost finds the stream ahead by its own events, and changes nothing.
   if accepted = 0 then
     return;
   end if;

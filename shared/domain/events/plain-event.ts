@@ -31,8 +31,8 @@ export interface PlainEvents {
 }
 
 /**
- * Looks at what is published once, for what nearly every client sends. What may be published is for `flywheel.envelope_issues()` to say:
- * whatever is not seen here to be fine is its business, and may be fine all the same.
+ * Looks once at what is published, and knows what nearly every client sends. What may be published is for `flywheel.envelope_issues()`
+ * to say: an event that is not plain may be fine all the same.
  *
  * @param text the JSON that was sent
  * @param events the events as they read in it
@@ -73,10 +73,10 @@ export function countUsersInOrder(events: Iterable<PlainEvent>): number | undefi
   return latest.size;
 }
 
-/** NUL or half a pair, as an escape: of two like keys the database refuses either for it, where JavaScript sees the last alone. */
+/** NUL or half a pair, as an escape: the database refuses it in either of two like keys' values, where JavaScript sees the last alone. */
 const strangeEscape = /\\u(?:0000|[dD][89a-fA-F])/;
 
-/** A number that a double may hold otherwise than it was written: with an exponent, or of sixteen digits. */
+/** A number that a double may not hold as it was written: with an exponent, or of sixteen digits. */
 const delicateNumber = /[ \t\n\r:,[]-?[0-9](?:[0-9.]*[eE]|[0-9.]{15})/;
 
 const fields: ReadonlySet<string> = new Set([
@@ -135,6 +135,7 @@ function plainEvent(
     // Which of the two counts where there are both?
     (source_app !== undefined && app_source !== source_app) ||
     (data !== undefined && payload !== data) ||
+    // No deeper than the smallest max_json_depth allows.
     !isObject(payload) || nests(payload, 3) ||
     (metadata !== undefined && (!isObject(metadata) || nests(metadata, 3))) ||
     !checkStoredPayload(event_type, payload).ok
@@ -163,7 +164,7 @@ function isReference(value: unknown): boolean {
     (typeof value === "string" && value.length <= 200);
 }
 
-/** Whether a list or an object has others in it, more than so many levels deep: as many as the settings allow at least. */
+/** Whether a list or an object has others in it, more than so many levels deep. */
 function nests(value: unknown, levels: number): boolean {
   return typeof value === "object" && value !== null &&
     (levels === 0 ||

@@ -6,7 +6,7 @@ import { ReportError } from "./report-error.ts";
 /**
  * Runs queries with the rights of `phoenix_analyst` and no others, in one transaction that reads and sees one moment.
  *
- * @throws ReportError where the database cannot be reached, has no such role, or whoever logs in may not take it on
+ * @throws ReportError where the database cannot be reached or has no such role, or the login may not assume it
  */
 export async function asAnalyst<Result>(
   url: string,

@@ -1,2 +1,2 @@
-/** Why there is no report, in a sentence for whoever asked for it. */
+/** Why there is no report, in a sentence for the person who asked for it. */
 export class ReportError extends Error {}

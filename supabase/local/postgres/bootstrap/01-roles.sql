@@ -27,4 +27,4 @@ grant pg_monitor, pg_read_all_data, pg_signal_backend to postgres with admin opt
 comment on role anon is 'API requests without a user';
 comment on role authenticated is 'API requests of a signed-in user';
 comment on role service_role is 'API requests with a secret key';
-comment on role authenticator is 'as whom the REST API logs in before it takes one of the three';
+comment on role authenticator is 'the role that the REST API logs in as, before it takes one of the three';

@@ -1,7 +1,7 @@
 -- The publication whose tables Realtime would broadcast: empty, and the owner of migrations may add to it.
 do $$
 begin
-  -- The server would warn that its wal_level does for no subscriber: here there is none.
+  -- The server would warn that its wal_level is too low for subscribers, of which there are none here.
   set local log_min_messages = error;
   if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
     create publication supabase_realtime;

@@ -7,7 +7,7 @@ import type { Html } from "./html.ts";
  * A chart in the page.
  *
  * @param id what a link or a test finds it by
- * @param about what it shows, for whoever does not see it
+ * @param about what it shows, for people who cannot see it
  */
 export async function plot(id: string, about: string, spec: TopLevelSpec): Promise<Html> {
   // Vega escapes what it draws.
