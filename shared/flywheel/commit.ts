@@ -34,7 +34,7 @@ export interface Answer extends Committed {
   held: string[];
 }
 
-/** What reactors made cannot be written: nobody's results were, though it may be one user's fault. */
+/** What reactors made cannot be written: none of the commit's results were, though it may be one user's fault. */
 export class Unwritable extends Error {}
 
 /**

@@ -245,8 +245,8 @@ async function send(database: Database, together: readonly Waiting[]): Promise<v
 }
 
 /**
- * Publishes what is plain, and later than all that the log has of these users: most of what apps send, as they send it. Neither its
- * envelopes nor what it might repeat need a look then.
+ * Publishes what is plain, and later than all that the log has of these users: most of what apps send, as they send it. Then neither
+ * the envelopes nor possible repetitions need a look.
  *
  * @returns undefined, with nothing published, where it is otherwise
  */

@@ -51,7 +51,7 @@ comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
 comment on column public.phoenix_nudges_sent.nudge_id is
   'UUIDv5 of its user, its type and the event that caused it, or the timer''s time, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
-comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
+comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, or that a failed transition came from: where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';
 comment on column public.phoenix_nudges_sent.variant is
   'The wording of the experiment that the user is in; holdout for a nudge that is recorded and not shown.';
@@ -59,7 +59,7 @@ comment on column public.phoenix_nudges_sent.title is 'What the user reads first
 comment on column public.phoenix_nudges_sent.message is 'What the user reads next, in French.';
 comment on column public.phoenix_nudges_sent.cta_label is 'The text of its button, in French.';
 comment on column public.phoenix_nudges_sent.cta_url is 'Where its button leads.';
-comment on column public.phoenix_nudges_sent.causation_id is 'The event_id of the event that caused it.';
+comment on column public.phoenix_nudges_sent.causation_id is 'The event_id of the event that caused it, or that set the timer that did.';
 comment on column public.phoenix_nudges_sent.correlation_id is 'The correlation_id of that event.';
 comment on column public.phoenix_nudges_sent.sent_at is 'When the flywheel decided on it.';
 comment on column public.phoenix_nudges_sent.shown_at is 'When the user first saw it.';

@@ -10,7 +10,7 @@ create table flywheel.audit (
 alter table flywheel.audit enable row level security;
 
 comment on table flywheel.audit is
-  'Who erased or took along whose data, and when. Append-only for every API role; holds nothing personal.';
+  'Which role erased or exported a user''s data, and when. Append-only for every API role; holds nothing personal: of the user there is a hash.';
 comment on column flywheel.audit.audit_id is 'Order of the entries.';
 comment on column flywheel.audit.at is 'When it was done.';
 comment on column flywheel.audit.action is 'The function that did it.';

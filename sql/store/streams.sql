@@ -35,7 +35,7 @@ comment on column flywheel.streams.counted_version is
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';
-comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
+comment on column flywheel.streams.pending_since is 'Since when the backlog has waited: when its first event was received, or a replay set it back.';
 comment on column flywheel.streams.latest_at is
   'The latest time that a publisher, or flywheel.tell(), gave to an event: what is published with a later one cannot be in the log yet, unless under a known event_id. Null where none was given.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, by which that tells whether it is later. Means nothing until the user''s second publication.';

@@ -37,7 +37,10 @@ export interface Choice extends Job {
   readonly skills_to_highlight?: readonly string[];
 }
 
-/** What is left of an older estimate: the hash of the job's {@link jobKey}, when it was estimated, and whether it passed Aube's validation. */
+/**
+ * What is left of an older estimate: the hash of the job's {@link jobKey}, when it was estimated, in milliseconds since 1970, and whether
+ * it passed Aube's validation.
+ */
 type Verdict = readonly [job: number, at: number, validé: boolean];
 
 /**

@@ -49,7 +49,7 @@ interface Sum {
   total: number;
   /** What would take the total beyond the integers that a number holds exactly. */
   totalBeyond: bigint;
-  /** How often each duration is remembered more than it is forgotten. */
+  /** By duration: how often it is to be remembered, less how often it is to be forgotten. */
   seconds: Map<number, number>;
 }
 
@@ -100,7 +100,7 @@ export class Increments {
   }
 }
 
-/** The durations that are to be remembered (sign 1) or forgotten (-1), each as often as it is. */
+/** The durations to remember (sign 1) or to forget (-1), each as many times as that is to be done. */
 function repeat(seconds: ReadonlyMap<number, number>, sign: 1 | -1): number[] {
   return [...seconds].flatMap(([second, times]) =>
     new Array<number>(Math.max(0, sign * times)).fill(second)

@@ -73,8 +73,8 @@ export function valueOf(text: string): unknown {
 const maxDepth = 64;
 
 /**
- * What a JSON value holds that cannot be stored, or nothing; `path` leads to it then. Goes no deeper than it allows, and keeps nothing but the
- * path: a body may hold half a million values.
+ * Why a JSON value cannot be stored, or nothing; `path` then leads to what is wrong. Goes no deeper than is allowed, and keeps nothing but
+ * the path: a body may hold half a million values.
  */
 function flawOf(value: unknown, path: (string | number)[]): string | undefined {
   if (typeof value === "string") return flawOfText(value);
@@ -101,8 +101,8 @@ function fieldOf(path: readonly (string | number)[]): string {
   return field.replace(/^\./, "").slice(0, 200).toWellFormed() || "body";
 }
 
-// To normalise more takes time with the square of their number; no language writes as many. flywheel.refuse_mark_runs() counts fewer marks:
-// those that normalising may reorder, for which JavaScript has no name.
+// To normalise more takes time with the square of their number; no language writes as many. flywheel.refuse_mark_runs() counts fewer kinds
+// of marks: those that normalising may reorder, for which JavaScript has no name.
 const manyMarks = /\p{M}{31}/u;
 
 function flawOfText(text: string): string | undefined {

@@ -60,7 +60,7 @@ function isFunction(name: string): boolean {
   }
 }
 
-/** Brings the processes in line with the folders: what is new is served, what is gone is not, what has changed is replaced. */
+/** Brings the processes in line with the folders: new functions are served, deleted ones are not, changed ones are replaced. */
 async function refresh(changed: Set<string> | "all"): Promise<void> {
   const present = [...Deno.readDirSync(env.FUNCTIONS_DIR)].map(({ name }) => name).filter(
     isFunction,

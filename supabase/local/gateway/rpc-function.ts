@@ -35,7 +35,7 @@ export async function readFunctions(sql: postgres.Sql): Promise<Map<string, RpcF
         else
           case when p.proretset then 'set of ' else '' end
           || case
-            -- One that names its columns answers with them, though it be a single one.
+            -- A function that names its columns answers with them, even if it is a single one.
             when t.typtype = 'c' or p.prorettype = 'record'::regtype or p.proargmodes && '{t,b,o}'
               then 'row'
             else 'value'
