@@ -60,14 +60,14 @@ comment on column flywheel.settings.dedup_window is
   'How long a fingerprint without a publisher''s timestamp counts. Sliding: each duplicate starts it anew.';
 comment on column flywheel.settings.future_tolerance is 'How far ahead of the server''s clock an event''s timestamp may be.';
 comment on column flywheel.settings.max_batch_events is 'Events in one publication.';
-comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent, and half of those with its numbers written out. POST events reads no more than the 1 MiB that is the most here.';
+comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent; with its numbers written out it may have twice as many. POST events reads 1 MiB at most, which is the most allowed here.';
 comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
-  'A worker''s right to one user''s backlog. Longer than one batch ever takes to fold; a dead worker costs this much.';
+  'How long a lease lasts: of a user''s backlog, of a worker''s slot, of a delivery. A worker at work renews the first two in time; one that dies costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
-  'Bytes of large payloads of one user, as they are kept, that a worker takes at once, and one event more. What is compressed counts as 1024 at least, since it may be as long as a publication. All that a worker takes is bounded by flywheel.lease() itself.';
+  'Bytes of large payloads of one user, as they are stored, that a worker takes at once; the event that goes beyond them comes too. A compressed payload counts as at least 1024, since it may be as long as a publication. flywheel.lease() itself bounds what a worker takes of all users together.';
 comment on column flywheel.settings.max_attempts is 'Times an event that fails is folded before it is set aside.';
 comment on column flywheel.settings.backoff_base is 'Wait after the first failed attempt; doubles with each further one.';
 comment on column flywheel.settings.backoff_max is 'The longest wait between two attempts.';
@@ -81,7 +81,7 @@ comment on column flywheel.settings.linger is
 comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
-  'Users that a replay sets back at once. The next are not before these, and everything else, are folded.';
+  'Users that a replay sets back at once. The next follow when these are folded and nothing else is due.';
 comment on column flywheel.settings.reactor_settings is
   'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
 comment on column flywheel.settings.delivery_retries is
@@ -90,7 +90,7 @@ comment on column flywheel.settings.delivery_retry_delay is
   'The wait before a retry, as QStash''s expression in milliseconds. As it stands it is QStash''s own: 12 s, 2 min 28 s, 30 min, ….';
 comment on column flywheel.settings.delivery_timeout is 'How long an app may take to answer a delivery.';
 comment on column flywheel.settings.delivery_parallelism is
-  'Deliveries at a time of a queue that the deliverer makes. One that fails holds its place until its retries end: with 1, one bad delivery holds up all.';
+  'How many deliveries QStash makes at a time from a queue that the deliverer created. One that fails holds its place until its retries end: with 1, one bad delivery holds up all others.';
 comment on column flywheel.settings.delivery_patience is
   'How long QStash may be silent about a delivery before it is published again, under the same id. Longer than the longest wait between two of its attempts.';
 
@@ -118,7 +118,8 @@ security definer
 set search_path = ''
 as $$
 begin
-  -- Behind every lease that has not seen the change, and before every other: what they read was received before it, or after.
+  -- Waits for every lease that has not seen the change, and holds up every other: what the first read was received before it, what
+  -- the others read, after.
   perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   insert into flywheel.settings_changes (changed_at, reactor_settings)
   -- Later than every other, even where the clock was set back: the last change is the one that stays.
@@ -207,13 +208,13 @@ create table public.phoenix_events (
 );
 
 create unique index phoenix_events_event_id on public.phoenix_events (user_id, event_id);
--- With the beginning of the fingerprint, by which one is found among all of one time, as when a publisher knows only days.
+-- With the beginning of the fingerprint, to find one event among many of the same time, as when a publisher knows only days.
 create index phoenix_events_timestamp on public.phoenix_events (user_id, "timestamp", substring(event_hash, 1, 4));
 create index phoenix_events_dead_letters on public.phoenix_events (user_id, version)
 where ai_processing_error is not null;
 
--- Twenty events a user, whatever is counted: where most have told one, a plan could go by the user alone and read all that
--- somebody else has told.
+-- Says that a user has twenty events, whatever ANALYZE counts: if most users had one, a plan might go by the user alone, and read
+-- all events of a user who has many.
 alter table public.phoenix_events alter column user_id set (n_distinct = -0.05);
 
 alter table public.phoenix_events enable row level security;
@@ -273,14 +274,14 @@ comment on column flywheel.streams.counted_version is
   'The last version that the rollups count: the highest checkpoint ever reached, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
-comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or when who is not wholly counted is to be counted, whichever comes first.';
-comment on column flywheel.streams.pending_since is 'When the first event of the backlog was received.';
+comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';
+comment on column flywheel.streams.pending_since is 'Since when the backlog has waited: when its first event was received, or a replay set it back.';
 comment on column flywheel.streams.latest_at is
-  'The latest time that a publisher gave: what happened later is not in the log yet. Null where none did.';
-comment on column flywheel.streams.latest_before is 'latest_at before the last publication, which so knows whether it is later. In a row that no second publication has met it means nothing.';
+  'The latest time that a publisher, or flywheel.tell(), gave to an event: what is published with a later one cannot be in the log yet, unless under a known event_id. Null where none was given.';
+comment on column flywheel.streams.latest_before is 'latest_at before the last publication, by which that tells whether it is later. Means nothing until the user''s second publication.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
-comment on column flywheel.streams.attempts is 'Leases of this backlog''s first event that ended without a commit beyond it.';
-comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where not, nothing is looked up there.';
+comment on column flywheel.streams.attempts is 'How often the first event of this backlog, or the timer that is due, has been leased without a commit beyond it: a lease in force counts.';
+comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where it has none, an event that is later than all others need not be looked up there.';
 
 -- store/states.sql
 create table flywheel.states (
@@ -302,7 +303,7 @@ comment on table flywheel.states is
   'The fold so far, one row a user. Apart from streams, so that publishing never copies it.';
 comment on column flywheel.states.user_id is 'The stream''s owner.';
 comment on column flywheel.states.shape is
-  'The versions of the reactors that wrote the state; a state of another shape is folded anew from the first event.';
+  'The versions of the reactors, and of the counting, that wrote the state; a state of another shape is folded anew from the first event.';
 comment on column flywheel.states.state is 'What each reactor remembers, by reactor name. It is written and read whole, so it is kept as the text it came as; what fits a page is not compressed.';
 
 -- store/fingerprints.sql
@@ -336,7 +337,7 @@ create table flywheel.aliases (
 
 alter table flywheel.aliases enable row level security;
 
-comment on table flywheel.aliases is 'Which event_ids publishers gave to what was in the log already, under another one. Kept as long as the user''s events: an event_id is the same event however much time lies between.';
+comment on table flywheel.aliases is 'The event_ids that publishers gave to events which the log already had under another one. Kept as long as the user''s events, since an event_id stands for the same event for ever.';
 comment on column flywheel.aliases.user_id is 'Whose event.';
 comment on column flywheel.aliases.event_id is 'What the later publication called it.';
 comment on column flywheel.aliases.fingerprint is 'SHA-256 of what was published under it; flywheel.read_envelopes() says over what.';
@@ -379,7 +380,7 @@ create type flywheel.incoming_event as (
 );
 
 comment on type flywheel.incoming_event is
-  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none, is_id_given whether it gave the event_id; issues, as field=message, mean that it is refused.';
+  'One publication as flywheel.read_envelopes() understood it. A null timestamp means that the publisher gave none; is_id_given says whether the publisher gave the event_id; issues, as field=message, mean that it is refused.';
 
 -- store/verdict.sql
 create type flywheel.verdict as (event_id uuid, status text);
@@ -399,10 +400,10 @@ as $$
 declare
   written text collate "C" := value::text;
 begin
-  -- All of it at once, as text: to take a value apart and build it anew costs with the square of its keys.
+  -- All of it at once, as text: to take a value apart and build it anew takes time with the square of the number of its keys.
   if written is not nfc normalized then
-    -- An escape ends in a letter or a digit, which must not become one with an accent that follows: what stands between them stands
-    -- for nothing in JSON.
+    -- An escape ends in a letter or a digit, which must not be composed with an accent that follows. So they are kept apart by a
+    -- character that JSON text never holds as it is.
     written := replace(
       normalize(regexp_replace(written, '\\(u[0-9a-f]{4}|.)', '\&' || chr(31), 'g'), nfc),
       chr(31),
@@ -420,7 +421,7 @@ end
 $$;
 
 comment on function flywheel.canonical_json(jsonb) is
-  'The same JSON with text and keys in NFC and numbers without trailing zeros, so that equal content has equal text. Of two spellings of a key the last in jsonb''s order counts: the one with more bytes, of as many the greater. Key order and number forms such as 1e0 are jsonb''s own business.';
+  'The same JSON with text and keys in NFC and numbers without trailing zeros, so that equal content has equal text. Of two spellings of a key the last in jsonb''s order counts: the one with more bytes or, of two as long, the greater. Key order and number forms such as 1e0 are jsonb''s own business.';
 
 -- store/json_flaw.sql
 create function flywheel.json_flaw(value jsonb, max_depth integer)
@@ -563,7 +564,7 @@ end
 $$;
 
 comment on function flywheel.envelope_issues(jsonb, uuid[], jsonb, flywheel.settings) is
-  'The envelope''s rules, with their messages. What flywheel.read_envelopes() or shared/domain/events/plain-event.ts sees to be fine does not come here: a rule that is made stricter is made so there first. { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
+  'The envelope''s rules, with their messages. Publications that flywheel.read_envelopes() or shared/domain/events/plain-event.ts finds fine do not come here: a rule that is made stricter must be made so there, too. Returns { place from 1: [ "field=message" ] } for those of an array of publications that are refused. publishers: for each, the user who publishes, or null for a secret key; null where all were sent with one. refused: { index from 0: [ { field, message } ] }, what the caller already found.';
 
 -- store/refuse_endless_numbers.sql
 create function flywheel.refuse_endless_numbers(sent jsonb)
@@ -584,7 +585,7 @@ end
 $$;
 
 comment on function flywheel.refuse_endless_numbers(jsonb) is
-  'Raises PT413 body_too_large where a number of a few characters, such as 1e-9999, would be thousands when written out: before it is.';
+  'Raises PT413 body_too_large for a number of a few characters that would be hundreds or thousands of them when written out, such as 1e-9999: before anything writes it out.';
 
 -- store/refuse_long.sql
 create function flywheel.refuse_long(written text, settings flywheel.settings)
@@ -713,7 +714,7 @@ begin
         end if;
         payload := coalesce(fields.payload, fields.data, '{}');
 
-        -- What nearly every client sends is seen to be fine at one look. As soon as one is not, the rules are asked.
+        -- One look passes what nearly every client sends. At the first event that it does not pass, the rules are asked.
         exit when issues is null and (
           event - array[
             'event_type', 'app_source', 'payload', 'event_id', 'user_id', 'timestamp', 'correlation_id', 'causation_id',
@@ -787,7 +788,7 @@ end
 $$;
 
 comment on function flywheel.read_envelopes(text, jsonb, uuid[], jsonb, flywheel.settings) is
-  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each the user who publishes, or null for a secret key; null where all are. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413, and PT400 for what nobody could normalise.';
+  'Reads an array of publications, accepts Aube''s field names (source_app, data, partition_key), and returns each in canonical form, with an event_id, or with its issues. body: the text that they were sent in. publishers: for each, the user who publishes, or null for a secret key; null where all were sent with one. refused: { index from 0: [ { field, message } ] }, what the caller already found. Raises PT413, and PT400 for what nobody could normalise.';
 
 -- store/remember_aliases.sql
 create function flywheel.remember_aliases(incoming flywheel.incoming_event[], verdicts flywheel.verdict[])
@@ -838,7 +839,7 @@ as $$
 $$;
 
 comment on function flywheel.knows_alias(uuid, uuid[]) is
-  'Whether one of these event_ids is an alias of a user''s. For those of whom streams.has_aliases says that they have one: to call it for everybody would cost more than it finds.';
+  'Whether one of these event_ids is an alias of a user''s. Called only for users of whom streams.has_aliases says that they have one: to call it for everybody would cost more than it finds.';
 
 -- store/judge.sql
 create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
@@ -854,7 +855,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
--- What is switched off counts as so dear that compiling would seem to pay.
+-- What is switched off counts as so expensive that compiling would seem to pay.
 set jit = off
 as $$
 begin
@@ -895,7 +896,7 @@ end
 $$;
 
 comment on function flywheel.judge(flywheel.incoming_event[], timestamptz) is
-  'A verdict on each of some publications, none like another, by what is in the log already, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
+  'A verdict on each of some publications, no two of which are alike, by what the log already has, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
 
 -- store/append_event.sql
 create function flywheel.append_event(sent flywheel.incoming_event, dedup_window interval)
@@ -1003,7 +1004,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
--- What is switched off counts as so dear that compiling would seem to pay.
+-- What is switched off counts as so expensive that compiling would seem to pay.
 set jit = off
 as $$
 #variable_conflict use_column
@@ -1066,8 +1067,8 @@ begin
 
   appended_at := clock_timestamp();
 
-  -- What happened after all that is in the log cannot be there yet, unless under an event_id, which is found out. Where
-  -- somebody has aliases, all are looked up.
+  -- An event that is later than all that the log has of its user cannot be there yet, unless under its event_id: then the insert
+  -- below fails. Where any of the users has aliases, every event is looked up.
   is_timely := not have_aliases and (
     select bool_and(coalesce(o.earliest > case when o.head = o.events then '-infinity' else o.before end, false))
     from unnest(heads, counts, befores, earliests) as o (head, events, before, earliest)
@@ -1135,8 +1136,8 @@ begin
   end if;
 
   if has_surplus then
-    -- What was reserved for events that were not appended is given back: to rows that are there, and as an insert all the
-    -- same, since that finds each by its key and in no other way.
+    -- What was reserved for events that were not appended is given back. The rows are there; it is an insert all the same, since
+    -- that finds each by its key and in no other way.
     insert into flywheel.streams as s (user_id, version)
     select i.user_id, count(*)
     from (
@@ -1169,7 +1170,7 @@ create function flywheel.append(incoming flywheel.incoming_event[], dedup_window
 returns flywheel.verdict[]
 language plpgsql
 set search_path = ''
--- Else each batch is planned anew, for its length.
+-- Otherwise each batch would be planned anew, for its length.
 set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
@@ -1207,8 +1208,8 @@ begin
   end if;
 
   -- What becomes of the second of two like events depends on the first, so each waits for the one before. In order of
-  -- users, so that two batches cannot deadlock. Whoever has rung the bell holds it until the end, and nobody else rings: so not
-  -- before all streams are locked.
+  -- users, so that two batches cannot deadlock. A ring holds the bell until the transaction ends, and nobody else can ring
+  -- meanwhile: so it waits until all streams are locked.
   perform set_config('flywheel.quiet_until', 'Infinity', true);
   for place in
     select p from generate_subscripts(incoming, 1) as p order by (incoming[p]).user_id, p
@@ -1251,7 +1252,7 @@ begin
       detail = 'invalid_expected_version';
   end if;
 
-  -- Whoever repeats a call whose answer was lost finds the stream ahead by their own events, and changes nothing.
+  -- A call that is repeated because its answer was lost finds the stream ahead by its own events, and changes nothing.
   if accepted = 0 then
     return;
   end if;
@@ -1265,8 +1266,8 @@ begin
         when verdicts[i.place].status = 'rejected' then 'event_id stands for an event with another content'
       end as reason
     from unnest(incoming) with ordinality as i (
-      user_id, event_id, has_id, event_type, app_source, payload, metadata,
-      correlation_id, causation_id, session_id, "timestamp", event_hash, issues, place
+      user_id, event_id, is_id_given, event_type, app_source, payload, metadata,
+      correlation_id, causation_id, session_id, "timestamp", fingerprint, issues, place
     )
   ) as r
   where r.reason is not null
@@ -1378,7 +1379,7 @@ set search_path = ''
 return octet_length(regexp_replace(written, '("(?:[^"\\]|\\.)*")|([,:]) |(0)0+', '\1\2\3', 'g'));
 
 comment on function flywheel.least_bytes(text) is
-  'How many bytes it took at least to send what jsonb writes as this: without the spaces that it puts after commas and colons, and with one of several zeros outside of texts, for which there may have been an exponent.';
+  'The fewest bytes in which a client can have sent what jsonb writes as this text: without the spaces that jsonb puts after commas and colons, and with each run of zeros outside of texts as one, since it may have been sent as an exponent.';
 
 -- store/events_of.sql
 create function flywheel.events_of(sent jsonb, bytes integer, settings flywheel.settings)
@@ -1468,7 +1469,7 @@ begin
     refused,
     settings
   );
-  -- What may be taken back rings no bell: who found it busy meanwhile would have rung for nothing.
+  -- What may still be taken back rings no bell: others who found it busy meanwhile would have left the ring to one that never came.
   if expects_version then
     perform set_config('flywheel.quiet_until', 'Infinity', true);
   end if;
@@ -1548,8 +1549,7 @@ begin
     -- Not for this way.
     null;
   elsif sent = 1 then
-    -- One event is what is published most: a row, and a look whether its event_id is known, start faster than a query and
-    -- a way back from it.
+    -- Most publications are one event: "values" and "on conflict" start faster than a query and a savepoint.
     insert into public.phoenix_events (
       user_id, version, event_id, event_type, app_source, payload, metadata,
       correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
@@ -1605,7 +1605,7 @@ end
 $$;
 
 comment on function flywheel.publish_timely(text, integer) is
-  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], of events of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() finds nothing in them, each later than the one before. largest: how many bytes the largest of their publications was sent in; null where this is one, as it was sent. Where the first is later than all that the log has of this user, none of them can be there yet, unless under its event_id or an alias, which is found out: then it appends them all and returns true. Else, and where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
+  'flywheel.publish() for what apps send most, and as they send it: plain events of one user, in order. events: a JSON list, as text, of [ user_id, event_id, event_type, app_source, payload, timestamp, metadata?, correlation_id?, causation_id?, session_id? ], each later than the one before, in all of which shared/domain/events/plain-event.ts says that flywheel.envelope_issues() would find nothing. largest: how many bytes the largest of their publications was sent in; null where events is one publication as it was sent. If the first is later than all that the log has of this user, and none of their event_ids is known, it appends them all and returns true. Otherwise, or where they are more than the settings allow, it appends nothing and returns false, and flywheel.publish() has to look closer.';
 
 -- store/publish_timely_streams.sql
 create function flywheel.publish_timely_streams(events text, largest integer default null)
@@ -1627,8 +1627,8 @@ begin
     select (e.event ->> 0)::uuid as user_id, (e.event ->> 5)::timestamptz as told_at, e.*
     from jsonb_array_elements(list) with ordinality as e (event, place)
   ),
-  -- In order of users, as every publication locks, so that two cannot deadlock. A new row keeps the earliest time where an
-  -- old one has it compared.
+  -- In order of users, as every publication locks, so that two cannot deadlock. latest_before carries the earliest time, for the
+  -- comparison with an old row; in a new one it stays and means nothing.
   reserved as (
     insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
     select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest
@@ -1815,7 +1815,7 @@ create table flywheel.audit (
 alter table flywheel.audit enable row level security;
 
 comment on table flywheel.audit is
-  'Who erased or took along whose data, and when. Append-only for every API role; holds nothing personal.';
+  'Which role erased or exported a user''s data, and when. Append-only for every API role; holds nothing personal: of the user there is a hash.';
 comment on column flywheel.audit.audit_id is 'Order of the entries.';
 comment on column flywheel.audit.at is 'When it was done.';
 comment on column flywheel.audit.action is 'The function that did it.';
@@ -1894,7 +1894,7 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
-  -- What QStash may carry of theirs it is to forget. Locked first, so that whoever is about to hand one over has said so.
+  -- QStash is to forget what it may still carry of theirs. Locked first, so that attempts counts a lease that was under way.
   perform from flywheel.deliveries as d where d.user_id = erase_user.user_id order by d.delivery_id for update;
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
@@ -1929,7 +1929,7 @@ end
 $$;
 
 comment on function flywheel.erase_user(uuid, text) is
-  'The right to erasure: deletes everything of a user, events included, has QStash forget what it has still to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+  'The right to erasure: deletes everything of a user, events included, has QStash forget what it still has to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
 
 -- store/export_user.sql
 create function flywheel.export_user(user_id uuid)
@@ -2011,15 +2011,15 @@ begin
   -- Most rings come too soon after another: they look, and neither lock nor write. The session remembers until when.
   select extract(epoch from d.rung_at + s.ring_interval) into quiet_until
   from flywheel.doorbell as d, flywheel.settings as s
-  -- Where the clock was set back, a ring of later than now was long ago.
+  -- A ring later than now is from before the clock was set back, and does not count.
   where d.rung_at <= clock_timestamp();
   if quiet_until > extract(epoch from clock_timestamp()) and not regardless then
     perform set_config('flywheel.quiet_until', quiet_until::text, false);
     return false;
   end if;
 
-  -- Whoever finds somebody at the bell leaves the ring to them: nobody waits at the door. The row alone would not do: where a newer
-  -- version of it is locked, Postgres waits for that in spite of "skip locked".
+  -- If somebody else is ringing, the ring is left to them: nobody waits. The row alone would not do: where a newer version of it is
+  -- locked, Postgres waits for that in spite of "skip locked".
   if not pg_try_advisory_xact_lock(hashtextextended('flywheel.ring', 0)) then
     return false;
   end if;
@@ -2084,7 +2084,8 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  -- Beyond the longest ring_interval it was remembered before the clock was set back. At Infinity this is null, and nobody rings.
+  -- A time further ahead than the longest ring_interval is from before the clock was set back, and does not count. Infinity becomes
+  -- null here, and nobody rings.
   if nullif(
     coalesce(nullif(current_setting('flywheel.quiet_until', true), ''), '0')::numeric - extract(epoch from clock_timestamp()),
     'Infinity'
@@ -2190,7 +2191,7 @@ comment on column public.phoenix_nudges_sent.user_id is 'Whom it is for.';
 comment on column public.phoenix_nudges_sent.nudge_id is
   'UUIDv5 of its user, its type and the event that caused it, or the timer''s time, so that no replay makes it twice.';
 comment on column public.phoenix_nudges_sent.nudge_type is 'The rule that made it, such as letters_to_cv.';
-comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, where it is best shown.';
+comment on column public.phoenix_nudges_sent.app_source is 'The app whose event caused it, or that a failed transition came from: where it is best shown.';
 comment on column public.phoenix_nudges_sent.target_app is 'The app it leads to.';
 comment on column public.phoenix_nudges_sent.variant is
   'The wording of the experiment that the user is in; holdout for a nudge that is recorded and not shown.';
@@ -2198,14 +2199,14 @@ comment on column public.phoenix_nudges_sent.title is 'What the user reads first
 comment on column public.phoenix_nudges_sent.message is 'What the user reads next, in French.';
 comment on column public.phoenix_nudges_sent.cta_label is 'The text of its button, in French.';
 comment on column public.phoenix_nudges_sent.cta_url is 'Where its button leads.';
-comment on column public.phoenix_nudges_sent.causation_id is 'The event_id of the event that caused it.';
+comment on column public.phoenix_nudges_sent.causation_id is 'The event_id of the event that caused it, or that set the timer that did.';
 comment on column public.phoenix_nudges_sent.correlation_id is 'The correlation_id of that event.';
 comment on column public.phoenix_nudges_sent.sent_at is 'When the flywheel decided on it.';
 comment on column public.phoenix_nudges_sent.shown_at is 'When the user first saw it.';
 comment on column public.phoenix_nudges_sent.clicked_at is 'When the user followed it.';
 comment on column public.phoenix_nudges_sent.dismissed_at is 'When the user put it away.';
 comment on column public.phoenix_nudges_sent.converted_at is
-  'When the user did what it led to: after a click, within settings.reactor_settings.nudges.conversion_days; of the holdout, after the decision.';
+  'When the store received the event by which the user did what it led to: within settings.reactor_settings.nudges.conversion_days of the click; in the holdout, of the decision.';
 comment on column public.phoenix_nudges_sent.cancelled_at is 'When it became pointless before it was seen.';
 comment on column public.phoenix_nudges_sent.expired_at is 'When its time was over before it was followed.';
 comment on column public.phoenix_nudges_sent.expires_at is 'When it is no longer shown.';
@@ -2310,7 +2311,7 @@ comment on column public.phoenix_transitions.target_app is 'The app that the use
 comment on column public.phoenix_transitions.context is
   'What the target app should know, so that it need not ask again. What the flywheel does not know is left out.';
 comment on column public.phoenix_transitions.status is 'The last step taken.';
-comment on column public.phoenix_transitions.requested_at is 'When the cause happened: the choice of a job, or the request by hand.';
+comment on column public.phoenix_transitions.requested_at is 'When it was asked for: when the store received the event that caused it, or when somebody asked by hand.';
 comment on column public.phoenix_transitions.notified_at is 'When the target app had received it.';
 comment on column public.phoenix_transitions.accepted_at is 'When the target app took it over.';
 comment on column public.phoenix_transitions.completed_at is 'When the target app had done its part.';
@@ -2379,11 +2380,11 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.configuration is 'flywheel.apps.configuration as a deliverer last took it.';
+comment on column flywheel.deliveries.configuration is 'The value of flywheel.apps.configuration when a deliverer last took it.';
 comment on column flywheel.deliveries.published_at is
   'When QStash was last known to have it. Null: not yet, or not since the app was configured anew.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
-comment on column flywheel.deliveries.failed_at is 'When QStash gave up, or refused it; null again once it is delivered after all.';
+comment on column flywheel.deliveries.failed_at is 'When QStash gave up or refused it, or when it came due while its app had no address. Null again once it is delivered after all, or due again because the app was configured anew.';
 comment on column flywheel.deliveries.failure is 'Why it failed.';
 
 -- flywheel/withdrawals.sql
@@ -2400,9 +2401,9 @@ alter table flywheel.withdrawals enable row level security;
 comment on table flywheel.withdrawals is
   'Deliveries of users who were erased, which QStash may still carry and is to forget. Nothing here says whose they were.';
 comment on column flywheel.withdrawals.delivery_id is 'The delivery''s id, by which QStash finds its message.';
-comment on column flywheel.withdrawals.available_at is 'When a deliverer should have it forgotten, or again where one that took it has died.';
+comment on column flywheel.withdrawals.available_at is 'When a deliverer should have QStash forget it: now, or the end of a lease, or of the wait before the repetition.';
 comment on column flywheel.withdrawals.is_repetition is
-  'Whether it was forgotten once: a deliverer that was handing it over at the time of the erasure may have done so later.';
+  'Whether QStash has forgotten it once: a deliverer that was handing it over at the time of the erasure may have done so only afterwards.';
 
 -- flywheel/delivery_secret.sql
 create function flywheel.delivery_secret(app text)
@@ -2517,7 +2518,7 @@ begin
   update flywheel.deliveries as d
   set
     available_at = w.at,
-    -- What is heard now of the attempts before says nothing of the next.
+    -- A late callback about an earlier attempt says nothing about the next one.
     published_at = null,
     failed_at = null,
     failure = null
@@ -2626,7 +2627,7 @@ end
 $$;
 
 comment on function flywheel.step_allowed(text, text) is
-  'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; whoever polls accepts what nobody was notified of; until it is accepted a transition can be rejected or expire.';
+  'The saga''s one table: which step may follow which state. requested → notified → accepted → completed; an app that polls accepts without having been notified; until it is accepted a transition can be rejected or expire.';
 
 -- flywheel/status_at.sql
 create function flywheel.status_at(transition public.phoenix_transitions, moment timestamptz)
@@ -2644,7 +2645,7 @@ end
 $$;
 
 comment on function flywheel.status_at(public.phoenix_transitions, timestamptz) is
-  'Where a transition stands at a moment: one whose time is over has expired, though no worker has come to say so yet.';
+  'Where a transition stands at a moment: one whose time is over has expired, even if no worker has said so yet.';
 
 -- flywheel/move_transition.sql
 create function flywheel.move_transition(
@@ -2769,7 +2770,7 @@ as $$
 declare
   requested public.phoenix_transitions;
 begin
-  -- Who had a stream and has none has been erased since: nothing of theirs begins it anew.
+  -- A user who had a stream and has none has been erased since: theirs is not begun anew.
   if known_head = 0 then
     insert into flywheel.streams (user_id) values (owner) on conflict do nothing;
   end if;
@@ -2807,7 +2808,7 @@ begin
   requested.requested_at := greatest(
     clock_timestamp(),
     (
-      -- Added to each: to find the greatest itself, a plan may read everybody's from the end.
+      -- Added to each, within max(): for the maximum of the column itself a plan may read everybody's from the end.
       select max(t.requested_at + interval '1 microsecond') from public.phoenix_transitions as t where t.user_id = owner
     )
   );
@@ -2820,7 +2821,7 @@ end
 $$;
 
 comment on function flywheel.request_transition(uuid, text, text, jsonb, interval, bigint, text[]) is
-  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none; telling: which types of events would tell it more. Returns the transition. Raises PT409 overtaken where there is one since, or the stream is not that one any more.';
+  'Opens a transition that somebody asked for by hand, which supersedes an open one to the same app. Asking for the same again while it is open is asking once. known_head: the last version of the stream that the context knows of, 0 where there was none; telling: which types of events would tell it more. Returns the transition. Raises PT409 overtaken where such an event was appended since, or the user was erased.';
 
 -- flywheel/step_transition.sql
 create function flywheel.step_transition(
@@ -2838,7 +2839,7 @@ declare
   current public.phoenix_transitions;
   status text;
 begin
-  -- Whoever speaks for all users need not know whose transition it is.
+  -- A caller who speaks for all users need not know whose transition it is.
   owner := coalesce(
     owner,
     (select t.user_id from public.phoenix_transitions as t where t.transition_id = transition limit 1)
@@ -2907,7 +2908,8 @@ begin
   select s.* into settings from flywheel.settings as s;
 
   begin
-    -- Theirs is given up below, where they still have no address then: whoever gives them one waits meanwhile, or is not waited for.
+    -- Apps without an address, whose deliveries are given up below. The lock keeps flywheel.configure_app() from giving them one
+    -- meanwhile; an app that it is just configuring is skipped.
     select array_agg(a.app) into silent_apps
     from (
       select s.app from flywheel.apps as s
@@ -2919,7 +2921,7 @@ begin
     with due as (
       select d.user_id, d.delivery_id, a.delivery_url, a.configuration
       from flywheel.apps as a
-      -- As many of each: nobody waits behind what another app has piled up.
+      -- The same number for each app, so that none waits behind what another has piled up.
       cross join lateral (
         select d.user_id, d.delivery_id
         from flywheel.deliveries as d
@@ -2940,7 +2942,7 @@ begin
       where d.user_id = due.user_id and d.delivery_id = due.delivery_id and due.delivery_url is not null
       returning d.*, due.delivery_url
     ),
-    -- Nobody is to come upon it again: flywheel.configure_app() has it tried again once there is an address.
+    -- Not looked at again until flywheel.configure_app() gives the app an address.
     given_up as (
       update flywheel.deliveries as d
       set available_at = null, failed_at = clock_timestamp(), failure = 'the app has no address'
@@ -2975,7 +2977,7 @@ begin
     join signed as s on s.app = t.app
     having exists (select from due);
   exception
-    -- As in flywheel.lease(): whoever comes next looks again.
+    -- As in flywheel.lease(); the next deliverer looks again.
     when lock_not_available then
       return null;
   end;
@@ -2985,7 +2987,7 @@ end
 $$;
 
 comment on function flywheel.lease_deliveries() is
-  'Takes deliveries that are due, as many of each app''s, for settings.lease_time: whoever takes them publishes them, and if it dies another does so when the lease ends. What an app without an address was to be told has failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
+  'Takes deliveries that are due, the same number for each app, for settings.lease_time: the caller publishes them, and if it dies, another deliverer does when the lease ends. Those of an app without an address are marked as failed. Returns null where nothing is due, or { retries, retry_delay, timeout_seconds, parallelism, deliveries: [ { user_id, delivery_id, app, kind, transition_id, message, url, secret } ] }.';
 
 -- flywheel/lease_withdrawals.sql
 create function flywheel.lease_withdrawals()
@@ -3037,7 +3039,7 @@ as $$
 $$;
 
 comment on function flywheel.mark_withdrawn(uuid[]) is
-  'Remembers that QStash has forgotten these deliveries: once more when no deliverer can be at them any more, and then they are forgotten here too.';
+  'Remembers that QStash has forgotten these deliveries. It is to forget them once more when no deliverer can still be handing them over; after that they are deleted here, too.';
 
 -- flywheel/mark_published.sql
 create function flywheel.mark_published(published jsonb)
@@ -3051,7 +3053,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
-  -- The streams first, as everywhere: whoever holds several deliveries of a user holds the stream.
+  -- The streams first, as everywhere: whatever locks several deliveries of a user has locked the stream.
   select
   from (
     select distinct p.user_id
@@ -3071,7 +3073,7 @@ as $$
     jsonb_to_recordset(published) as p (user_id uuid, delivery_id uuid)
   where d.user_id = p.user_id
     and d.delivery_id = p.delivery_id
-    -- Its end may have been heard of before its beginning.
+    -- Null where its outcome was heard of first.
     and d.available_at is not null;
 $$;
 
@@ -3093,7 +3095,8 @@ as $$
   where d.user_id = owner
     and d.delivery_id = delivery
     and d.available_at is not null
-    -- What is to be told anew is not put off by an attempt of before, and what is just being handed over is marked by whoever does.
+    -- Where it is null, the delivery is to be told anew, which an earlier attempt does not put off, or is just being handed over, and
+    -- its deliverer marks it.
     and d.published_at is not null
 $$;
 
@@ -3110,13 +3113,13 @@ as $$
 declare
   again_at timestamptz;
 begin
-  -- The app first, as whoever configures it has it: what fails meanwhile is not left by both.
+  -- The app first, as flywheel.configure_app() locks it: otherwise a delivery that fails meanwhile might be made due again by neither.
   perform from flywheel.apps as a
   where a.app = (select d.app from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery)
   for share;
   perform from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery for no key update;
 
-  -- What failed as the app was configured before says nothing of how it is now.
+  -- A failure under an earlier configuration of the app says nothing about the present one.
   select flywheel.tell_again_at(d) into again_at
   from flywheel.deliveries as d
   join flywheel.apps as a on a.app = d.app
@@ -3357,7 +3360,7 @@ begin
         select
           s.user_id,
           s.available_at,
-          -- A token that is still there was not given back: whoever held it has died, or could not commit, perhaps for this user.
+          -- A token that is still there was not given back: its holder has died, or could not commit, perhaps because of this user.
           s.lease_token is not null as was_lost
         from flywheel.streams as s
         where s.available_at <= statement_timestamp()
@@ -3365,7 +3368,7 @@ begin
         limit settings.lease_users
         for no key update skip locked
       ),
-      -- Who was, comes alone from then on: whoever kills takes nobody along.
+      -- From then on such a user is leased alone: one whose events kill a worker takes nobody along.
       apart as (
         select
           d.user_id,
@@ -3391,7 +3394,7 @@ begin
       exit;
     exception
       -- "skip locked" waits all the same where an update ends in the moment of looking and the row's new version is locked. Here
-      -- streams are not locked in the order of users, so whoever waits gives way to those who publish.
+      -- streams are not locked in the order of users, so it is the lease that gives way, not a publication.
       when lock_not_available then
         null;
     end;
@@ -3401,7 +3404,7 @@ begin
     return;
   end if;
 
-  -- Other reactors' attempts were at another event than the first, with which these begin.
+  -- A state of other reactors goes. These begin with the first event, so the attempts so far were at another one.
   if retried is not null then
     with forgotten as (
       delete from flywheel.states as st
@@ -3469,8 +3472,8 @@ begin
       from (
         select
           n.*,
-          -- What is small is bounded by its number; what is large is measured as it is kept, which costs nothing. How long it is
-          -- where it is compressed, nobody knows.
+          -- Small payloads are bounded by their number; large ones are measured as they are stored, which costs nothing. How long a
+          -- compressed one is cannot be told without unpacking it.
           sum(
             case
               when pg_column_compression(n.payload) is not null then greatest(pg_column_size(n.payload), 1024)
@@ -3491,7 +3494,8 @@ begin
     ) as e on true
     where s.user_id = any (users)
   loop
-    -- Whoever cannot even read it dies before the lease is theirs, and nothing tells that from one who never came.
+    -- A worker for which this is too much to read dies before the lease is committed, and nothing tells that from one that never
+    -- came: so a lease is bounded.
     bytes := bytes + octet_length(stream);
     exit when bytes > most_bytes and cardinality(leased) > 0;
     leased := leased || owner;
@@ -3499,7 +3503,7 @@ begin
   end loop;
 
   if cardinality(leased) < cardinality(users) then
-    -- None of them was lost: whoever was came alone.
+    -- None of them had a lease that was lost: such a user comes alone.
     update flywheel.streams as s
     set lease_token = null, attempts = s.attempts - 1, available_at = leased_at
     where s.user_id = any (users) and s.user_id <> all (leased);
@@ -3563,7 +3567,7 @@ as $$
   )
   update flywheel.streams as s
   set
-    -- So that one more is left before the last.
+    -- So that at least one more attempt is left before the last.
     attempts = least(s.attempts, o.max_attempts - 2),
     available_at = clock_timestamp() + flywheel.backoff(s.attempts)
   from held as h, flywheel.settings as o
@@ -3616,8 +3620,8 @@ begin
       converted_at bigint, expired_at bigint, cancelled_at bigint
     )
     where e.user_id = any (committed)
-      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it. Where it was written before, what
-      -- became of it only now is written still. Looked up one by one, as in flywheel.write_events().
+      -- A backlog or a replay may reach so far back that a nudge is over before anybody could see it. If it was written before, what
+      -- has become of it is written still. Looked up one by one, as in flywheel.write_events().
       and (
         to_timestamp(e.expires_at / 1000.0) > clock_timestamp()
         or exists (
@@ -3655,7 +3659,7 @@ begin
   set
     converted_at = case when e.change = 'converted' then coalesce(n.converted_at, e.happened_at) else n.converted_at end,
     expired_at = case when e.change = 'expired' then coalesce(n.expired_at, e.happened_at) else n.expired_at end,
-    -- Whoever saw it before it was taken back has had it.
+    -- One that was seen before is not taken back any more.
     cancelled_at = case when e.change = 'cancelled' and n.status = 'pending' then e.happened_at else n.cancelled_at end
   from (
     select r.user_id, r.nudge_id, r.change, to_timestamp(r.at / 1000.0) as happened_at
@@ -3702,8 +3706,8 @@ begin
         and not exists (
           select from public.phoenix_events as k where k.user_id = e.user_id and k.event_id = e.effect_id
         )
-        -- A nudge that was never written has no story to tell, and one that was seen, or ended otherwise, before it was taken back has
-        -- another. Looked up one by one: without the offset all nudges are read.
+        -- Nothing is told of a nudge that was never written, nor that one was cancelled which was seen, or ended otherwise, before.
+        -- Looked up one by one: without the offset all nudges are read.
         and (
           not e.payload ? 'nudge_id'
           or exists (
@@ -3751,7 +3755,7 @@ end
 $$;
 
 comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
-  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, none that a nudge''s row does not tell as well, and with its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and none that a nudge''s row contradicts. Each has its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
 
 -- flywheel/write_expiries.sql
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
@@ -3955,7 +3959,7 @@ select p.figure, p.day, p.app_source, p.key, p.count, p.users, p.total
 from flywheel.pending_rollups as p;
 
 comment on view flywheel.current_rollups is
-  'The rollups up to the last commit. The same figure may stand in several rows, one of them negative: whoever reads adds them up.';
+  'The rollups up to the last commit. The same figure may stand in several rows, one of them negative: readers add them up.';
 
 -- analytics/event_rollups.sql
 create view flywheel.event_rollups
@@ -3967,7 +3971,7 @@ from flywheel.current_rollups as r
 where r.figure in ('event', 'first_event');
 
 comment on view flywheel.event_rollups is
-  'Of the current rollups those whose key is a type of events. No condition of a query is looked at for any other row.';
+  'Of the current rollups those whose key is a type of events. A query''s own conditions are not evaluated on any other row.';
 
 -- analytics/text_in.sql
 create function flywheel.text_in(value jsonb, most integer)
@@ -4089,9 +4093,9 @@ returns table (
 language sql
 stable
 set search_path = ''
--- Nobody knows beforehand how many events there will be, and below a nested loop is quadratic in them.
+-- The planner cannot know how many events there will be, and a nested loop would be quadratic in them.
 set enable_nestloop = off
--- Whoever calls may plan without these, for a few rows by their keys.
+-- Callers may have switched these off, to look up a few rows by their keys.
 set enable_hashjoin = on
 set enable_material = on
 set jit = off
@@ -4500,7 +4504,7 @@ end
 $$;
 
 comment on function flywheel.write_increments(text, uuid[], bigint[], bigint[], boolean[]) is
-  'Writes what a commit adds to the rollups: the increments that the worker worked out, and what the log says of users of whom they hold nothing, between what was counted of each and what is counted now. increments: null where the worker has worked out none. late: of whom they hold nothing, because events came in another order than they happened.';
+  'Writes what a commit adds to the rollups: the increments that the worker worked out and, for users whom these leave out, what the log says between what was counted of each before and what is counted now. increments: null where the worker has worked out none. late: whether they leave a user out, because events came in another order than they happened.';
 
 -- analytics/user_activity.sql
 create table flywheel.user_activity (
@@ -4643,7 +4647,7 @@ as $$
 declare
   ids bigint[];
 begin
-  -- One at a time; whoever comes meanwhile has something better to do.
+  -- One at a time; a worker that comes meanwhile has something better to do.
   if not pg_try_advisory_xact_lock(hashtextextended('flywheel.merge_rollups', 0)) then
     return 0;
   end if;
@@ -4653,7 +4657,7 @@ begin
     return 0;
   end if;
 
-  -- Of what nobody did any more nothing is left, least of all what an erased user said.
+  -- A row that comes to nothing is deleted, above all where its key is what an erased user said.
   merge into flywheel.rollups as r
   using (
     select
@@ -4705,7 +4709,7 @@ begin
   ) as c
   on d.figure = c.figure and d.day = c.day and d.app_source = c.app_source and d.key = c.key and d.span = c.span
   when matched and c.seconds is null then delete
-  -- Whoever was counted anew mostly took as long as before.
+  -- A user who was counted anew mostly has the same durations as before.
   when matched and (c.seconds, c.times) is distinct from (d.seconds, d.times) then
     update set seconds = c.seconds, times = c.times
   when not matched and c.seconds is not null then
@@ -4902,8 +4906,8 @@ begin
       s.counted_version,
       s.count_at,
       coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current,
-      -- To count from the log takes its time. At the end of a short stream it is done at once; else, that all of it costs little beside
-      -- the folding, a while after the first that came late.
+      -- To count from the log takes its time. At the end of a short stream it is done at once; otherwise a while after the first late
+      -- event, so that all of it costs little beside the folding.
       r.late and s.count_at > clock_timestamp() and (r.version < s.version or r.version > 2000) as is_postponed
     from (
       select f.*
@@ -4916,7 +4920,7 @@ begin
       select
         l.version,
         l.counted_version,
-        -- Whoever is not wholly counted is woken for that.
+        -- A user who is not wholly counted yet is woken for that at wake_at.
         case
           when l.counted_version < l.processed_version then l.wake_at
           else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
@@ -4934,7 +4938,7 @@ begin
     set lease_token = null, available_at = committed_at
     where s.user_id = any (overtaken);
   end if;
-  -- The increments are sums over everybody who was folded: without somebody they do not hold.
+  -- The increments are sums over all users who were folded: they do not hold if one is left out.
   if committed is null or increments is not null and cardinality(committed) < jsonb_array_length(results) then
     return json_build_object(
       'users', '[]'::json,
@@ -4969,7 +4973,7 @@ begin
       else s.attempts
     end,
     pending_since = case
-      -- What a replay set back has waited since then, however long ago it was received.
+      -- What a replay set back has waited since the replay, however long ago it was received.
       when r.version < s.counted_version then coalesce(s.pending_since, committed_at)
       when r.version < r.head then coalesce(next.received_at, committed_at)
     end,
@@ -5030,7 +5034,7 @@ end
 $$;
 
 comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint) is
-  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects; where there are increments, which hold of all together, nothing is written for anybody then, and who still is the token''s comes back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but the first of the effects } ]; a user who has gone on meanwhile is refused whole as well where something was folded ahead. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
+  'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. If there are increments, which are sums over all users, nothing is then written for anybody, and the users whose lease still is the token''s come back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but are the user''s first effects of kind event } ]. A user for whom something was folded ahead, and who has published meanwhile, is refused whole as well. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
 create function flywheel.leave(token uuid, processed bigint)
@@ -5053,8 +5057,8 @@ begin
     processed_total = w.processed_total + leave.processed
   where w.token = leave.token;
 
-  -- What somebody holds the next worker could not take either: to ring for it would be to ring on and on. Who publishes rings, and the
-  -- sweep comes.
+  -- What somebody has locked the next worker could not take either: to ring for it would be to ring on and on. A publication rings by
+  -- itself, and the sweep comes.
   begin
     perform from flywheel.streams as s
     where s.available_at <= statement_timestamp()
@@ -5067,17 +5071,17 @@ begin
       for no key update skip locked;
     end if;
     is_left := found;
-    -- Lets go of it at once: it was only to see, and other workers look as well.
+    -- Lets go of the lock at once: this was only a look, and other workers look as well.
     raise exception using errcode = 'PF000';
   exception
     when sqlstate 'PF000' then
       null;
-    -- As in flywheel.lease(), whoever looks may have to wait. A ring too many does no harm.
+    -- As in flywheel.lease(), the look may have to wait. A ring too many does no harm.
     when lock_not_available then
       is_left := true;
   end;
 
-  -- Whoever leaves work behind rings for the next worker: who was rung just now may have found no slot free.
+  -- Regardless of the interval: a worker that was rung just now may have found no slot free.
   return is_left and flywheel.ring(regardless => true);
 end
 $$;
@@ -5097,7 +5101,7 @@ where s.version > s.processed_version
   );
 
 comment on view flywheel.backlog is
-  'Streams whose last events are not folded. They are due by the end of a lease or of a wait, which flywheel.shorten_waits() holds to the settings as they are; those beyond are many, and wait for a timer alone.';
+  'Streams with events that are not folded. Each is due within a lease time or the longest wait from now, to which flywheel.shorten_waits() holds them; the many that are due later wait for a timer alone, and need not be read.';
 
 -- flywheel/pending_events.sql
 create function flywheel.pending_events()
@@ -5152,7 +5156,7 @@ end
 $$;
 
 comment on function flywheel.shorten_waits() is
-  'Has no backlog wait longer than a lease or a wait may last by the settings as they are now: flywheel.backlog looks no further. A worker whose lease that shortens has as long as one that begins now, at least.';
+  'Keeps every backlog from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now.';
 
 create trigger shorten_waits
 after update of lease_time, backoff_max on flywheel.settings
@@ -5226,7 +5230,7 @@ as $$
     and s.version > 0
     and (
       (replay).since is null
-      -- Receipt grows with the version: the last event tells. Looked up one by one: without the offset the log may be read.
+      -- received_at grows with the version: the last event tells. Looked up one by one: without the offset a plan may read the log.
       or exists (
         select from public.phoenix_events as e
         where e.user_id = s.user_id and e.version = s.version and e.received_at >= (replay).since
@@ -5282,7 +5286,7 @@ begin
   chosen := array(select c.user_id from flywheel.replayed_streams(replay, settings.replay_users) as c);
 
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
-  -- Whoever is being erased is gone then.
+  -- A user who is being erased is gone by then.
   locked := array(
     select s.user_id from flywheel.streams as s where s.user_id = any (chosen) order by s.user_id for no key update
   );
@@ -5336,7 +5340,7 @@ declare
   replay flywheel.replays;
 begin
   if only_user is not null then
-    -- The stream first, as everywhere: of whom an erasure has left nothing, nothing is noted.
+    -- The stream first, as everywhere. A user who was erased has none, and nothing is noted of them.
     perform from flywheel.streams as s where s.user_id = only_user for no key update;
     if not found then
       return json_build_object('users', 0, 'events', 0);
@@ -5451,7 +5455,7 @@ insert into flywheel.pruning default values;
 
 alter table flywheel.pruning enable row level security;
 
-comment on table flywheel.pruning is 'When old fingerprints were last pruned, so that they are once in a while.';
+comment on table flywheel.pruning is 'When the last old fingerprint was pruned, so that pruning then rests for a while.';
 comment on column flywheel.pruning.only_row is 'Keeps the table to one row.';
 comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.';
 
@@ -5571,7 +5575,7 @@ set search_path = ''
 as $$
   -- Only where nobody is at it and nothing is waited for but a timer: a lease or a backlog brings the worker anyway.
   update flywheel.streams as s
-  -- As a timer that has come due: what is published meanwhile, and turns out to be known, gives back to timers what it found.
+  -- As a timer that has come due: a publication that turns out to be a duplicate sets available_at back to wake_at.
   set available_at = n.moment, wake_at = n.moment
   from (select clock_timestamp() as moment) as n
   where s.user_id = owner
@@ -5693,7 +5697,7 @@ returns table (
 language sql
 stable
 set search_path = ''
--- Bound now, so that whoever may not enter schema flywheel can call it all the same.
+-- Names are bound when it is made, so that callers without usage of schema flywheel can run it all the same.
 begin atomic
   with arm as (
     select
@@ -5724,7 +5728,7 @@ begin atomic
 end;
 
 comment on function flywheel.nudge_experiments(timestamptz) is
-  'What each wording of each nudge brings, of the nudges sent since a time: public.phoenix_nudge_experiments says what its columns mean. A caller sees their own rights'' rows.';
+  'What each wording of each nudge brings, of the nudges sent since a time: public.phoenix_nudge_experiments says what its columns mean. A caller sees the rows that their own rights allow.';
 
 -- analytics/phoenix_nudge_experiments.sql
 create view public.phoenix_nudge_experiments
@@ -6223,7 +6227,7 @@ from flywheel.event_rollups as r
 group by r.day, r.app_source, r.key
 having sum(r.count) filter (where r.figure = 'event') > 0
 union all
--- Whoever is signed in sees no rollup but their own events, and the same figures of those.
+-- A signed-in user sees no rollups, but their own events: the same figures, counted from those.
 select
   (j."timestamp" at time zone 'UTC')::date,
   j.app_source,
@@ -6273,7 +6277,7 @@ as $$
 $$;
 
 comment on function flywheel.recent_time() is
-  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, 30 days without one that could be allowed. Whether the rest of the settings is allowed only the reactors can tell.';
+  'How long an activity counts as the user''s own habit: nudges.recent_days of settings.reactor_settings, or 30 days where that is missing or out of range. Whether the rest of the settings is allowed only the reactors can tell.';
 
 -- analytics/is_held_out.sql
 create function flywheel.is_held_out(user_id uuid, nudge_type text, since timestamptz)
@@ -6325,13 +6329,13 @@ where not exists (
     and n.nudge_type in ('letters_to_cv', 'cv_to_letters')
     and n.sent_at > (select r.since from recent as r)
 )
-  -- To whom it is not shown that a nudge is held out, it is not shown by a row here either.
+  -- A user is not shown that a nudge is held out: nor may a row here show it.
   and not (
     current_user = 'authenticated' and flywheel.is_held_out(o.user_id, o.nudge_type, (select r.since from recent as r))
   );
 
 comment on view public.phoenix_nudge_opportunities is
-  'Who would be nudged between CV and Letters by what they did in the last 30 days (settings: nudges.recent_days), and has had no nudge of that type in them, not even one held out: letters_to_cv for activity in Letters and none in CV; cv_to_letters for three activities in CV or more and none in Letters. The flywheel itself nudges when something happens, at most so many a week; here stands who is left. Signing in, paying and giving feedback are no activity.';
+  'Who would be nudged between CV and Letters by what they did in the last 30 days (settings: nudges.recent_days), and has had no nudge of that type in them, not even one held out: letters_to_cv for activity in Letters and none in CV; cv_to_letters for three activities in CV or more and none in Letters. The flywheel itself nudges when something happens, at most so many a week; this view lists who is left. Signing in, paying and giving feedback are no activity.';
 comment on column public.phoenix_nudge_opportunities.user_id is 'Who.';
 comment on column public.phoenix_nudge_opportunities.nudge_type is 'letters_to_cv or cv_to_letters.';
 comment on column public.phoenix_nudge_opportunities.cv_last_activity is 'When the user last did something in CV, ever.';
@@ -6349,7 +6353,7 @@ $$;
 
 grant usage on schema public to phoenix_analyst;
 
--- Who makes a role may give it to others, but not take it on, and so could not read with an analyst's rights.
+-- The maker of a role may grant it to others, but not assume it, and so could not read with an analyst's rights.
 grant phoenix_analyst to current_user with inherit false, set true;
 
 -- access/flywheel.sql
@@ -6407,7 +6411,7 @@ grant execute on function
 to service_role;
 
 -- access/rollups.sql
--- A view of its caller's rights needs them for the tables behind it; row-level security says whose rows they are.
+-- A view with its caller's rights needs them on the tables behind it; row-level security says whose rows they are.
 grant select on
   flywheel.rollups,
   flywheel.rollup_increments,
@@ -6416,7 +6420,7 @@ grant select on
   flywheel.event_rollups
 to authenticated, phoenix_analyst;
 
--- Nobody's own: authenticated has no policy and sees none.
+-- No rollup is a user's own: authenticated has no policy, and sees no row.
 create policy "Analysts read the rollups" on flywheel.rollups
 for select to phoenix_analyst
 using (true);
@@ -6489,7 +6493,7 @@ $$;
 revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
 grant select on public.phoenix_nudge_experiments to authenticated, service_role, phoenix_analyst;
 
--- A view of its caller's rights needs them for what it calls, too.
+-- A view with its caller's rights needs them on the functions that it calls, too.
 grant execute on function
   flywheel.nudge_experiments(timestamptz),
   flywheel.two_proportion_p_value(bigint, bigint, bigint, bigint)
