@@ -1,22 +1,7 @@
-import { Client, type CreateScheduleRequest } from "@upstash/qstash";
+import { Client } from "@upstash/qstash";
+import { sweep } from "../../local/sweep.ts";
 import { functionsUrl, need } from "./settings.ts";
 import type { PlanStep } from "./step.ts";
-
-type Schedule =
-  & Required<Pick<CreateScheduleRequest, "scheduleId" | "cron" | "destination" | "retries">>
-  & { method: "POST" };
-
-/** What QStash rings by the clock. */
-export function schedules(functionsUrl: string): Schedule[] {
-  return [{
-    scheduleId: "phoenix-sweep",
-    cron: "* * * * *",
-    destination: `${functionsUrl}/events/process-queue`,
-    method: "POST",
-    // The next minute rings anyway.
-    retries: 0,
-  }];
-}
 
 /** The QStash schedules, by their ids. */
 export const planSchedules: PlanStep = async ({ settings }) => {
@@ -26,7 +11,7 @@ export const planSchedules: PlanStep = async ({ settings }) => {
     enableTelemetry: false,
   });
   const existing = new Map((await client.schedules.list()).map((one) => [one.scheduleId, one]));
-  const wanted = schedules(functionsUrl(settings));
+  const wanted = [sweep(functionsUrl(settings))];
   const changed = wanted.filter((schedule) => {
     const current = existing.get(schedule.scheduleId);
     return current?.cron !== schedule.cron || current.destination !== schedule.destination ||
