@@ -2,6 +2,7 @@ import { handleWhen, retry } from "cockatiel";
 import { z } from "zod";
 import { type App, apps, slugOf } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
+import { isObject } from "../domain/is-object.ts";
 import { profileTypes } from "../domain/reactors/profile.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
 import { inMs } from "../domain/settings.ts";
@@ -22,8 +23,17 @@ const app = z.string()
   .transform(slugOf)
   .pipe(z.enum(Object.keys(apps) as [App, ...App[]]));
 
-/** A context by the catalogue's rules, in NFC. */
-const context = z.record(z.string(), z.unknown()).transform((given, refinement) => {
+/** A context by the catalogue's rules, in NFC, with every key that was sent: zod's records leave out `__proto__`. */
+const context = z.custom<Record<string, unknown>>(isObject, "must be an object").transform((
+  given,
+  refinement,
+) => {
+  const path = unsafeIntegerIn(given);
+  if (path) {
+    const message = "has more digits than can be kept: send it as text";
+    refinement.addIssue({ code: "custom", message, path });
+    return z.NEVER;
+  }
   const check = checkPayload("transition_écosystème", { context: given });
   if (check.ok) return check.payload.context as Record<string, unknown>;
   for (const { field, message } of check.issues) {
@@ -32,6 +42,19 @@ const context = z.record(z.string(), z.unknown()).transform((given, refinement) 
   }
   return z.NEVER;
 });
+
+/** The path to a whole number that JavaScript may have read otherwise than it was sent; undefined where there is none. */
+function unsafeIntegerIn(value: unknown): string[] | undefined {
+  if (typeof value === "number") {
+    return Number.isInteger(value) && !Number.isSafeInteger(value) ? [] : undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, each] of Object.entries(value)) {
+    const path = unsafeIntegerIn(each);
+    if (path) return [key, ...path];
+  }
+  return undefined;
+}
 
 /** A transition asked for by hand. */
 export const transitionRequest = z.strictObject({

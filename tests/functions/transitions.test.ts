@@ -173,6 +173,11 @@ describe("POST transitions", () => {
       { target_app: "cv", context: { autre: { score_x: 2 } } },
       "context.autre.score_x",
     ],
+    [
+      "a whole number of more digits than JavaScript keeps",
+      { target_app: "cv", context: { autre: [{ id: 2 ** 53 }] } },
+      "context.autre.0.id",
+    ],
   ])("refuses %s, and says where", async (_, json, field) => {
     const answer = await call("POST", "transitions", { as: user, json });
     expect(refusalOf(answer)).toMatchObject({
@@ -216,6 +221,14 @@ describe("POST transitions", () => {
       json: null,
     });
     expect(completed).toMatchObject({ status: 200, body: { status: "completed" } });
+  });
+
+  test("keeps every key of a context", async () => {
+    const context = JSON.parse('{"__proto__":{"cv_id":9007199254740991},"constructor":1}');
+    const json = { target_app: "cv", context };
+    const { text } = await call("POST", "transitions", { as: await stack.signUp(), json });
+    // zod's copies have no such key.
+    expect(JSON.stringify(JSON.parse(text).context)).toBe(JSON.stringify(context));
   });
 
   test("keeps text in NFC, whatever form it comes in", async () => {
