@@ -134,12 +134,19 @@ async function playSteps(
   timeline.proved("every app knows what Aube knows; one takes her over, one does not");
 
   const { answer: nudge } = await until(
-    async () => (await lea.nudges()).at(-1),
-    "a nudge stands in for the app that declined",
+    async () => (await lea.nudges()).find(({ nudge_type }) => nudge_type === "aube_to_letters"),
+    "she is still invited to the app that declined",
   );
-  timeline.moment("10:02", "Letters declined: an invitation stands in for it.");
+  timeline.moment(
+    "10:02",
+    "Letters declined: it is left to her to go there, and an invitation says so.",
+  );
   timeline.screen(nudge.title, [nudge.message, `[ ${nudge.cta_label} ]`]);
-  showDashboard(timeline, "Her dashboard now", await dashboard());
+  const { answer: after } = await until(async () => {
+    const seen = await dashboard();
+    return seen.utilisateur.statut_parcours === "transition_écosystème" ? seen : undefined;
+  }, "her dashboard knows that CV has taken her over");
+  showDashboard(timeline, "Her dashboard now", after);
 }
 
 function showDashboard(

@@ -4,6 +4,7 @@ import type { StackEnv } from "../stack-env.ts";
 
 export interface Nudge {
   nudge_id: string;
+  nudge_type: string;
   title: string;
   message: string;
   cta_label: string;
