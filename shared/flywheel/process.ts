@@ -9,7 +9,7 @@ import { shapeOfWork, work, type Worked } from "./work.ts";
 export interface Processed {
   /** Events folded and committed. */
   processed: number;
-  /** Users committed. */
+  /** Users committed: who was committed twice counts twice. */
   users: number;
   nudges: number;
   transitions: number;
