@@ -541,16 +541,20 @@ begin
                 when jsonb_typeof(event -> 'session_id') not in ('string', 'null')
                   or length(event ->> 'session_id') > 200
                   then 'session_id=must be text of 200 characters at most'
-              end,
-              case
-                when jsonb_strip_nulls(event) - array[
-                  'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
-                  'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
-                ] <> '{}'
-                  then 'event=has a field that the envelope does not know; put it into payload or metadata'
               end
             ],
             null
+          )
+          || array(
+            select left(k.key, 100) || '=is no field of the envelope: put it into payload or metadata'
+            from jsonb_object_keys(
+              jsonb_strip_nulls(event) - array[
+                'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
+                'partition_key', 'correlation_id', 'causation_id', 'session_id', 'metadata'
+              ]
+            ) as k (key)
+            order by k.key
+            limit 20
           )
         end
         || array(

@@ -125,6 +125,19 @@ test.each([
   expect(status).toBe("accepted");
 });
 
+test("each field that the envelope does not have is named, up to twenty", async () => {
+  const message = "is no field of the envelope: put it into payload or metadata";
+  const strange = { correlationId: "c", "a=b": 1, ["k".repeat(200)]: true };
+  const { error } = await outcome({ ...sound, user_id: crypto.randomUUID(), ...strange });
+  expect(error?.issues).toEqual([
+    { field: "a=b", message },
+    { field: "correlationId", message },
+    { field: "k".repeat(100), message },
+  ]);
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`f${n}`, n]));
+  expect((await outcome({ ...sound, ...many })).error?.issues).toHaveLength(1 + 20);
+});
+
 test.each([
   ["spaces and quotes in its texts", { text: `", `.repeat(350_000) }, "PT413"],
   ["zeros in its texts", { text: "0".repeat(1_048_576) }, "PT413"],
