@@ -63,7 +63,6 @@ export function createDeliverer(
     } catch (error) {
       // With a file that cannot be written nothing can be promised: the process may well end.
       if (!giveUp.signal.aborted) throw error;
-      store.messages.release(message.messageId);
     }
   }
 

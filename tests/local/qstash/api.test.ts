@@ -20,6 +20,11 @@ describe("a request", () => {
     const response = await fetch(`${qstash.url}/v2/keys`);
     expect(response.status).toBe(401);
     expect(await response.json()).toEqual({ error: "unable to authenticate: invalid token" });
+    for (const authorization of ["Bearer test-toke", "Bearer test-token2", "Bearer ", "test"]) {
+      const answer = await call(qstash.url, "GET", "/v2/keys", { headers: { authorization } });
+      expect([authorization, answer.status]).toEqual([authorization, 401]);
+    }
+    expect((await fetch(`${qstash.url}/v2/keys?qstash_token=another`)).status).toBe(401);
     expect((await fetch(`${qstash.url}/v2/keys?qstash_token=test-token`)).status).toBe(200);
     expect((await fetch(`${qstash.url}/health`)).status).toBe(200);
   });

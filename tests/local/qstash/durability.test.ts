@@ -1,7 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
+import { createQStash } from "../../../supabase/local/qstash/server.ts";
 import { eventually } from "../../support/eventually.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
 import {
   call,
   connect,
@@ -156,6 +158,33 @@ describe.concurrent("after the process is killed", () => {
     const second = await database.start();
     expect(await (await call(second.url, "GET", "/v2/keys")).json()).toEqual(rotated);
   });
+});
+
+test("a clock that runs ahead goes on from there after a restart", async () => {
+  await using folder = await tempFolder();
+  const publishedAt = async () => {
+    const qstash = createQStash({
+      token,
+      currentSigningKey,
+      nextSigningKey,
+      databasePath: `${folder.path}/qstash.db`,
+      timeScale: 1_000_000,
+    });
+    try {
+      // A moment, in which hours pass.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const headers = { authorization: `Bearer ${token}`, "upstash-delay": "365d" };
+      const ask = async (path: string, method = "GET") =>
+        await (await qstash.fetch(new Request(`http://qstash${path}`, { method, headers }))).json();
+      const { messageId } = await ask("/v2/publish/http://127.0.0.1:1/", "POST");
+      return (await ask(`/v2/messages/${messageId}`)).createdAt;
+    } finally {
+      await qstash.close();
+    }
+  };
+  const before = await publishedAt();
+  expect(before).toBeGreaterThan(Date.now() + 3_600_000);
+  expect(await publishedAt()).toBeGreaterThan(before);
 });
 
 test("what cannot be read is set aside with the reason, and the rest goes on", async () => {

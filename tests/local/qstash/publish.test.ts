@@ -1,4 +1,5 @@
 import { SignatureError } from "@upstash/qstash";
+import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { call, pause, receiver, startDestination, startQStash } from "./harness.ts";
@@ -62,6 +63,47 @@ describe("a published message", () => {
     );
   });
 
+  test("counts, by its signature, for five minutes, from QStash alone, and once", async () => {
+    await qstash.client.publish({ url: `${destination.url}/claims`, body: "as sent" });
+    await qstash.client.publish({ url: `${destination.url}/claims`, body: "as sent" });
+    await eventually(() => destination.to("/claims").length === 2);
+    const [first, second] = destination.to("/claims")
+      .map(({ headers }) => decodeJwt(headers.get("upstash-signature") ?? ""));
+    expect(first).toMatchObject({
+      iss: "Upstash",
+      sub: `${destination.url}/claims`,
+      nbf: first!.iat,
+      exp: first!.iat! + 300,
+      jti: expect.stringMatching(/^jwt_/),
+    });
+    expect(second!.jti).not.toBe(first!.jti);
+  });
+
+  test("keeps the headers of its connection, and QStash's own, whatever its publisher forwards", async () => {
+    await call(qstash.url, "POST", `/v2/publish/${destination.url}/connection`, {
+      body: "whole",
+      headers: {
+        "Upstash-Forward-Host": "elsewhere.example",
+        "Upstash-Forward-Content-Length": "1",
+        "Upstash-Forward-Connection": "close",
+        "Upstash-Forward-Transfer-Encoding": "gzip",
+        "Upstash-Forward-Upstash-Message-Id": "msg_forged",
+        "Upstash-Forward-Upstash-Signature": "forged",
+        "Upstash-Forward-X-App": "aube",
+      },
+    });
+    const { headers, body } = await arrival("/connection");
+    expect(body).toBe("whole");
+    expect(Object.fromEntries(headers)).toMatchObject({
+      host: new URL(destination.url).host,
+      "content-length": "5",
+      "upstash-message-id": expect.stringMatching(/^msg_(?!forged)/),
+      "x-app": "aube",
+    });
+    const signature = headers.get("upstash-signature") ?? "";
+    await expect(receiver.verify({ signature, body })).resolves.toBe(true);
+  });
+
   test("keeps bytes that are no text", async () => {
     const bytes = new Uint8Array([0, 255, 128, 10]);
     const { messageId } = await qstash.client.publish({
@@ -111,6 +153,20 @@ describe("a published message", () => {
     });
     await eventually(async () => {
       const { logs } = await qstash.client.logs({ messageIds: [messageId] });
+      return logs.some(({ state, error }) => state === "ERROR" && /timed? ?out/i.test(error ?? ""));
+    });
+  });
+
+  test("is given no longer than the server gives, whatever timeout it asks for", async () => {
+    await using hasty = await startQStash({ maxTimeout: 50 });
+    const { messageId } = await hasty.client.publish({
+      url: `${destination.url}/slow`,
+      timeout: 60,
+      retries: 0,
+    });
+    await eventually(async () => {
+      const { logs } = await hasty.client.logs({ messageIds: [messageId] });
+      if (logs.some(({ state }) => state === "DELIVERED")) throw new Error("it was waited for");
       return logs.some(({ state, error }) => state === "ERROR" && /timed? ?out/i.test(error ?? ""));
     });
   });
@@ -171,6 +227,20 @@ describe("a published message", () => {
     expect(delivery.body).toBe("private");
     expect(delivery.headers.get("authorization")).toBe("Bearer private");
   });
+});
+
+test("no more messages are under way than the server is said to send at a time", async () => {
+  let [underWay, most] = [0, 0];
+  await using busy = startDestination(async () => {
+    most = Math.max(most, ++underWay);
+    await pause(20);
+    underWay--;
+    return new Response();
+  });
+  await using narrow = await startQStash({ maxParallelism: 2 });
+  await narrow.client.batch(Array.from({ length: 6 }, () => ({ url: busy.url })));
+  await eventually(() => busy.deliveries.length === 6);
+  expect(most).toBe(2);
 });
 
 describe("a batch", () => {

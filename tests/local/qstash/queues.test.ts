@@ -107,6 +107,24 @@ describe("a queue", () => {
     expect(paths).toEqual(["1", "1/back", "2", "2/back", "3", "3/back"].map((n) => `/called/${n}`));
   });
 
+  test("does not keep a failed attempt's callback waiting for the attempts to come", async () => {
+    const queue = qstash.client.queue({ queueName: "with-a-retry" });
+    failing.set("to be retried", 1);
+    await queue.enqueue({
+      url: `${destination.url}/retried`,
+      body: "to be retried",
+      retryDelay: "86400000",
+      callback: `${destination.url}/retried/back`,
+    });
+    await eventually(() => destination.to("/retried/back").length === 2);
+    const told = destination.to("/retried/back").map(({ body }) => JSON.parse(body));
+    expect(told.map(({ status, retried }) => [status, retried])).toEqual([[500, 0], [200, 1]]);
+    const paths = destination.deliveries.map(({ path }) => path).filter((path) =>
+      path.startsWith("/retried")
+    );
+    expect(paths).toEqual(["/retried", "/retried/back", "/retried", "/retried/back"]);
+  });
+
   test("delivers as many at a time as its parallelism, and no more", async () => {
     const queue = qstash.client.queue({ queueName: "wide" });
     await queue.upsert({ parallelism: 3, paused: true });

@@ -127,6 +127,24 @@ describe("a message whose delivery fails", () => {
     await expect(qstash.client.messages.get(messageId)).rejects.toMatchObject({ status: 404 });
   });
 
+  test("is quoted its answer up to a mebibyte, in the dead letter and to the callback", async () => {
+    const mebibyte = 1_048_576;
+    await using talker = startDestination(({ path }) =>
+      new Response(path === "/long" ? "x".repeat(mebibyte + 1) : null, {
+        status: path === "/long" ? 500 : 200,
+      })
+    );
+    const { messageId } = await qstash.client.publish({
+      url: `${talker.url}/long`,
+      retries: 0,
+      failureCallback: `${talker.url}/told`,
+    });
+    await eventually(() => talker.to("/told").length === 1);
+    expect(atob(JSON.parse(talker.to("/told")[0]!.body).body)).toHaveLength(mebibyte);
+    const [letter] = (await qstash.client.dlq.listMessages({ filter: { messageId } })).messages;
+    expect(letter?.responseBody).toHaveLength(mebibyte);
+  });
+
   test("becomes a dead letter without a status when nobody answers", async () => {
     const { messageId } = await qstash.client.publish({ url: "http://127.0.0.1:1/", retries: 0 });
     await logged(messageId, "FAILED");
@@ -204,6 +222,23 @@ describe("a callback", () => {
       dlqId: letter?.dlqId,
       sourceMessageId: messageId,
     });
+  });
+
+  test("hides what its source's publisher wants redacted, which it quotes", async () => {
+    const deaf = failing("/deaf-to-secrets");
+    await qstash.client.publish({
+      url: `${destination.url}/secret`,
+      body: "private",
+      retries: 0,
+      redact: { body: true },
+      callback: deaf,
+    });
+    const letter = await eventually(async () =>
+      (await qstash.client.dlq.listMessages({ filter: { url: deaf } })).messages[0]
+    );
+    expect(letter.body).toMatch(/^REDACTED:[0-9a-f]{64}$/);
+    expect(atob(JSON.parse(destination.to("/deaf-to-secrets")[0]!.body).sourceBody))
+      .toBe("private");
   });
 
   test("is retried as often as its source unless it says otherwise", async () => {

@@ -203,14 +203,6 @@ export function createMessageStore(database: Database) {
       );
     },
 
-    /** Gives a claimed message back: its attempt has no outcome. */
-    release(messageId: string): void {
-      database.run(
-        "update messages set state = 'waiting' where message_id = :messageId and state = 'active'",
-        { messageId },
-      );
-    },
-
     bury(messageId: string): void {
       database.run("update messages set state = 'dead' where message_id = :messageId", {
         messageId,
