@@ -1,5 +1,7 @@
 import { decodeProtectedHeader } from "jose";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { GatewayConfig } from "../../supabase/local/gateway/config.ts";
+import { createTokens } from "../../supabase/local/gateway/tokens.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
 import { forge, signToken } from "./fixtures/tokens.ts";
 
@@ -95,6 +97,23 @@ describe("Auth", () => {
     expect(await response.json()).toMatchObject({ code: 404, msg: expect.any(String) });
   });
 
+  test("a token that was good is none once its time is over", async () => {
+    const tokens = await createTokens(
+      { signingKey: JSON.parse(stack.env.JWT_SIGNING_KEY) } as GatewayConfig,
+    );
+    const exp = Math.floor(Date.now() / 1000) + 60;
+    const token = await signToken(stack.env, { exp });
+    await tokens.verify(token);
+    expect((await tokens.verify(token)).exp).toBe(exp);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      vi.setSystemTime((exp + 1) * 1000);
+      await expect(tokens.verify(token)).rejects.toThrow("exp");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("a forged token names nobody", async () => {
     const forged = forge(await signToken(stack.env, {}));
     const { error } = await stack.anonymous().auth.getUser(forged);
@@ -131,10 +150,12 @@ describe("Auth's administration", () => {
     expect(signedIn.data.user?.id).toBe(user.id);
     expect(signedIn.data.user?.app_metadata.plan).toBe("pro");
 
-    expect((await admin.createUser(login)).error).toMatchObject({
-      status: 422,
-      code: "email_exists",
-    });
+    for (const email of [login.email, login.email.toUpperCase()]) {
+      expect((await admin.createUser({ ...login, email })).error).toMatchObject({
+        status: 422,
+        code: "email_exists",
+      });
+    }
     expect((await admin.deleteUser(user.id)).error).toBeNull();
     for (const gone of [await admin.getUserById(user.id), await admin.deleteUser(user.id)]) {
       expect(gone.error).toMatchObject({ status: 404, code: "user_not_found" });
@@ -230,6 +251,14 @@ describe("Functions", () => {
     expect(limits.environment).not.toContain("VITEST");
   });
 
+  test("a redirect is the caller's to follow, and the caller's address is told after who told it", async () => {
+    const moved = await call("/functions/v1/hello/moved", { redirect: "manual" });
+    expect([moved.status, moved.headers.get("location")]).toEqual([302, "/elsewhere"]);
+    const headers = { "x-forwarded-for": "203.0.113.7" };
+    expect(await (await call("/functions/v1/hello", { headers })).json())
+      .toMatchObject({ forwardedFor: "203.0.113.7, 127.0.0.1" });
+  });
+
   test("a body of 5 MB passes through", async () => {
     const body = "x".repeat(5_000_000);
     const answer = await (await call("/functions/v1/hello", { method: "POST", body })).json();
@@ -265,6 +294,13 @@ describe("CORS", () => {
       await response.body?.cancel();
     },
   );
+
+  test("a browser may read that no function has answered", async () => {
+    const { headers, body } = await call("/functions/v1/missing");
+    await body?.cancel();
+    expect(headers.get("x-relay-error")).toBe("true");
+    expect(headers.get("access-control-expose-headers")).toContain("X-Relay-Error");
+  });
 
   test("what a function says for itself stands, once", async () => {
     for (const init of [preflight, {}]) {

@@ -168,6 +168,16 @@ describe("REST", () => {
   });
 });
 
+test("a key may stand in the URL, where a link has no headers", async () => {
+  const status = async (key: string) => {
+    const response = await fetch(`${stack.env.API_URL}/rest/v1/notes?apikey=${key}`);
+    await response.body?.cancel();
+    return response.status;
+  };
+  expect(await status(stack.env.SECRET_KEY)).toBe(200);
+  expect(await status("sb_secret_wrong")).toBe(401);
+});
+
 describe("rpc", () => {
   test("arguments arrive as they were sent, and answers come back so", async () => {
     const client = stack.anonymous();
@@ -190,6 +200,17 @@ describe("rpc", () => {
       user: user_id,
       claimed: "authenticated",
     });
+  });
+
+  test("a token that names no role is nobody's, whatever key it comes with", async () => {
+    const token = await signToken(stack.env, { role: undefined });
+    for (const apikey of [stack.env.PUBLISHABLE_KEY, stack.env.SECRET_KEY]) {
+      const response = await call("/rest/v1/rpc/known_as", {
+        method: "POST",
+        headers: { apikey, authorization: `Bearer ${token}` },
+      });
+      expect(await response.json()).toMatchObject({ role: "anon" });
+    }
   });
 
   test("sets come as arrays, void as nothing, and filters apply to a function's rows", async () => {
