@@ -95,6 +95,23 @@ describe("A user's token is refused with 401", () => {
   });
 });
 
+describe("A user's token is taken", () => {
+  const tokens: Record<string, JWTPayload> = {
+    "that says not for whom it is": { aud: undefined },
+    "that is for others as well": { aud: ["https://example.com", "authenticated"] },
+    "that names its user in capitals": {},
+  };
+
+  test.each(Object.entries(tokens))("%s", async (name, claims) => {
+    const sub = name.includes("capitals") ? user.user_id.toUpperCase() : user.user_id;
+    const as = { accessToken: await userToken(stack.env, { claims: { sub, ...claims } }) };
+    const call = functionsOf(stack.env);
+    const events = await call("GET", "events", { as });
+    expect(events.body).toMatchObject({ events: [{ user_id: user.user_id }] });
+    expect((await call("GET", `user/${user.user_id}/journey`, { as })).status).toBe(200);
+  });
+});
+
 describe("A key is refused", () => {
   afterEach(async () => expect(await storeContents(sql)).toEqual(before));
 

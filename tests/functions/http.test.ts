@@ -66,7 +66,20 @@ describe("A browser of another origin", () => {
     expect(allowed).toEqual(expect.arrayContaining(asked.split(",")));
   });
 
-  test("may read answers, errors, and their request id", async () => {
+  test("may name its request, and ask whether an answer is still the one it has", async () => {
+    const asked = "if-none-match,x-request-id";
+    const { headers } = await call("OPTIONS", "nudges", {
+      headers: {
+        origin,
+        "access-control-request-method": "GET",
+        "access-control-request-headers": asked,
+      },
+    });
+    const allowed = headers.get("access-control-allow-headers")?.toLowerCase().split(/, ?/);
+    expect(allowed).toEqual(expect.arrayContaining(asked.split(",")));
+  });
+
+  test("may read answers, errors, and what tells of them", async () => {
     for (
       const answer of [
         await call("GET", "nudges", { as: user, headers: { origin } }),
@@ -75,7 +88,9 @@ describe("A browser of another origin", () => {
       ]
     ) {
       expect(answer.headers.get("access-control-allow-origin")).toBe("*");
-      expect(answer.headers.get("access-control-expose-headers")).toContain("x-request-id");
+      expect(answer.headers.get("access-control-expose-headers")?.split(",")).toEqual(
+        expect.arrayContaining(["x-request-id", "etag", "retry-after", "x-ratelimit-remaining"]),
+      );
     }
   });
 });

@@ -33,6 +33,20 @@ test("a body may be as large as is said, and no larger", async () => {
   await expect(read(`"${"x".repeat(mebibyte - 1)}"`)).rejects.toMatchObject({ status: 413 });
 });
 
+test.each(["payload", "key"])(
+  "a letter of a %s may have 30 accents, and no more",
+  async (where) => {
+    const text = (marks: number) => `e${"\u0301".repeat(marks)}`;
+    const body = (marks: number) =>
+      JSON.stringify(where === "key" ? { [text(marks)]: 1 } : { a: text(marks) });
+    await expect(read(body(30))).resolves.toMatchObject({ text: body(30) });
+    await expect(read(body(31))).rejects.toMatchObject({
+      status: 400,
+      issues: [{ message: expect.stringContaining("more than 30 combining marks") }],
+    });
+  },
+);
+
 describe("a mebibyte takes a few times its size to be read, full of", () => {
   const key = "Ж".repeat(190);
   const room = mebibyte - 1_000;

@@ -85,6 +85,20 @@ test("a call beyond the limit is told so, and when to come again", async () => {
   expect(await refused!.json()).toMatchObject({ error: { code: "too_many_requests" } });
 });
 
+test("who is refused is never told to come again at once", async () => {
+  const app = createApp("limited");
+  app.get("/", async (context) => {
+    const resetAt = Date.now() - 5_000;
+    await withinLimit(
+      context,
+      () => Promise.resolve({ allowed: false, remaining: 0, resetAt }),
+      "someone",
+    );
+    return context.text("done");
+  });
+  expect((await app.request("/limited")).headers.get("retry-after")).toBe("1");
+});
+
 describeWithRedis("a rate limit counted in Redis", () => {
   let upstash: TestUpstash;
   let direct: Redis;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Database } from "../../shared/platform/database.ts";
+import { connect, type Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { event, publish } from "../support/flywheel.ts";
 import { lockWait } from "../support/lock-wait.ts";
@@ -50,6 +50,20 @@ describe.each(roles)("%s", (role) => {
     const allowed = role === "service_role" ? ["flywheel.settings update"] : [];
     expect(writable.map(({ right }) => right)).toEqual(allowed);
   });
+});
+
+test("the functions have service_role's rights and no more, whoever they log in as", async () => {
+  const url = new URL(testStack().env.DB_URL);
+  url.pathname = `/${(await base.admin`select current_database() as name`)[0]!.name}`;
+  const functions = connect(url.href);
+  try {
+    await expect(functions`delete from public.phoenix_events`).rejects.toMatchObject(denied);
+    await expect(functions.begin((sql) => sql`delete from public.phoenix_events`)).rejects
+      .toMatchObject(denied);
+    expect(await functions`select current_user as role`).toEqual([{ role: "service_role" }]);
+  } finally {
+    await functions.end();
+  }
 });
 
 test("nobody but service_role may use schema flywheel", async () => {
