@@ -338,6 +338,50 @@ test("deploys the functions again when a source changed, or when someone else de
   });
   await project.deploy(["--yes", "--only", "functions"]);
   expect((await project.state()).functions).toEqual(["events@2", "health@3"]);
+
+  // Whether the platform checks tokens is said there.
+  await Deno.writeTextFile(join(project.workdir, "supabase/config.toml"), "\n# changed\n", {
+    append: true,
+  });
+  const reconfigured = await project.deploy(["--dry-run", "--only", "functions"]);
+  expect(reconfigured.said).toContain("deploy events");
+});
+
+test("does not take a function for deployed that supabase/config.toml forgets", async () => {
+  const project = await emptyProject();
+  await Deno.mkdir(join(project.workdir, "functions/forgotten"));
+  await Deno.writeTextFile(join(project.workdir, "functions/forgotten/index.ts"), "export {};\n");
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const { code, complained } = await project.deploy(["--yes", "--only", "functions"]);
+    expect(code).toBe(1);
+    expect(complained).toContain("supabase/config.toml does not name forgotten: not deployed");
+  }
+});
+
+test("takes flags before the environment, and a file of variables that is named only if it is there", async () => {
+  const project = await emptyProject();
+  const { SUPABASE_PROJECT_REF, ...others } = project.environment;
+  const file = join(project.workdir, "staging.env");
+  const dryRun = (args: string[]) =>
+    project.deploy(["--dry-run", "--only", "schedules", ...args], {
+      ...others,
+      SUPABASE_PROJECT_REF: undefined,
+    });
+
+  const missing = await dryRun(["--env-file", file]);
+  expect(missing.code).toBe(1);
+  expect(missing.complained).toContain("staging.env");
+
+  await Deno.writeTextFile(file, "SUPABASE_PROJECT_REF=stagingstagingstagin\n");
+  const named = ["--env-file", file, "--functions-url", "https://phoenix.example/f"];
+  const staging = await dryRun(named);
+  expect(staging.said).toContain("Plan for project stagingstagingstagin");
+  expect(staging.said).toContain("-> https://phoenix.example/f/events/process-queue");
+  const flagged = await dryRun([...named, "--project-ref", SUPABASE_PROJECT_REF]);
+  expect(flagged.said).toContain(`Plan for project ${SUPABASE_PROJECT_REF}`);
+  expect((await dryRun(["--only", "everything"])).complained).toContain(
+    "--only takes some of db,functions,vault,secrets,schedules",
+  );
 });
 
 test("rotates the doorbell's secret in the functions and in the vault", async () => {

@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import { describeSettings, readSettings } from "../../supabase/tools/deploy/settings.ts";
+import {
+  describeSettings,
+  functionsUrl,
+  readSettings,
+} from "../../supabase/tools/deploy/settings.ts";
 
 /** What the command prints of these variables, each line without its padding. */
 function shown(environment: Record<string, string>): string[] {
@@ -14,11 +18,13 @@ test("a secret is masked though it looks like a URL", () => {
   expect(shown({
     PHOENIX_DOORBELL_SECRET: `prod:${"0123456789abcdef".repeat(2)}`,
     QSTASH_TOKEN: "user:0123",
+    QSTASH_NEXT_SIGNING_KEY: "0123456789abcde",
     UPSTASH_REDIS_REST_URL: "https://redis.example",
     UPSTASH_REDIS_REST_TOKEN: "https://default:0123456789@redis.example",
   })).toEqual([
     "PHOENIX_DOORBELL_SECRET ****cdef",
     "QSTASH_TOKEN ****",
+    "QSTASH_NEXT_SIGNING_KEY ****",
     "UPSTASH_REDIS_REST_URL https://redis.example/",
     "UPSTASH_REDIS_REST_TOKEN ****mple",
   ]);
@@ -29,12 +35,12 @@ test("a URL is shown without what opens it", () => {
     SUPABASE_DB_URL:
       "postgresql://postgres.ref:one@db.example:5432/postgres?password=two&sslmode=require",
     QSTASH_URL: "https://user:three@qstash.example/",
-    UPSTASH_REDIS_REST_URL: "https://four@redis.example/?_token=five",
+    UPSTASH_REDIS_REST_URL: "https://four@redis.example/?_Token=five",
     UPSTASH_REDIS_REST_TOKEN: "six",
   })).toEqual([
     "SUPABASE_DB_URL postgresql://postgres.ref@db.example:5432/postgres?password=****&sslmode=require",
     "QSTASH_URL https://qstash.example/",
-    "UPSTASH_REDIS_REST_URL https://redis.example/?_token=****",
+    "UPSTASH_REDIS_REST_URL https://redis.example/?_Token=****",
     "UPSTASH_REDIS_REST_TOKEN ****",
   ]);
 });
@@ -119,4 +125,30 @@ test("a password's percent-encoded characters are no fault", () => {
     settings: { SUPABASE_DB_URL: url },
     problems: [],
   });
+});
+
+test.each([
+  ["QSTASH_TOKEN", "it's", "must not contain spaces or quotes"],
+  ["QSTASH_TOKEN", "one two", "must not contain spaces or quotes"],
+  ["PHOENIX_DOORBELL_SECRET", "f".repeat(31), "must have at least 32 characters"],
+  ["QSTASH_URL", "ftp://qstash.example", "must be an http(s) URL"],
+  ["SUPABASE_PROJECT_REF", "abcdefghijklmnopqrs", "must be the 20 letters of the project's URL"],
+])("%s is not taken as %s: it %s", (name, value, fault) => {
+  const { settings, problems } = readSettings({ [name]: value }, []);
+  expect({ settings, problems }).toEqual({ settings: {}, problems: [`${name} ${fault}`] });
+});
+
+test.each([
+  ["UPSTASH_REDIS_REST_URL", "https://redis.example", "UPSTASH_REDIS_REST_TOKEN"],
+  ["UPSTASH_REDIS_REST_TOKEN", "a-token", "UPSTASH_REDIS_REST_URL"],
+])("%s alone is half of Redis", (name, value, absent) => {
+  expect(readSettings({ [name]: value }, []).problems).toEqual([
+    `${absent} is missing: Redis needs its URL and its token, or neither`,
+  ]);
+});
+
+test("the functions' URL may end in a slash, which no path is appended to", () => {
+  const url = "https://phoenix.example/functions/v1";
+  const { settings } = readSettings({ PHOENIX_FUNCTIONS_URL: `${url}/` }, []);
+  expect(functionsUrl(settings)).toBe(url);
 });
