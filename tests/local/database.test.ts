@@ -144,6 +144,7 @@ describe("net", () => {
     received = [];
     server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
       const { pathname, search } = new URL(request.url);
+      if (pathname === "/nul") return new Response("a\0b");
       if (pathname === "/slow") await new Promise((resolve) => setTimeout(resolve, 1_000));
       received.push({
         url: pathname + search,
@@ -201,6 +202,11 @@ describe("net", () => {
     });
     expect(await response(slow[0]!.id)).toMatchObject({ timed_out: true });
     expect(received.filter((each) => each.url === "/refused")).toHaveLength(1);
+  });
+
+  test("an answer that no text column holds is recorded all the same", async () => {
+    const [{ id }] = await sql`select net.http_post(${`${target}/nul`}) as id` as [{ id: string }];
+    expect(await response(id)).toMatchObject({ status_code: 200, content: "ab" });
   });
 
   test("a burst arrives whole", async () => {

@@ -17,7 +17,17 @@ async function readableByOthers(folder: string, under = ""): Promise<string[]> {
   return found;
 }
 
-test("no other user of the machine reads what the stack keeps, nor what an earlier one left open", async () => {
+/** Whether a service listens on other addresses than its own: on Linux all of 127.0.0.0/8 are this machine's. */
+async function isReachable(url: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.2", port: Number(new URL(url).port) })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test("nobody of another machine reaches the stack, and no other user of this one reads what the stack keeps, nor what an earlier one left open", async () => {
   await using folder = await tempFolder();
   const dataDir = `${folder.path}/data`;
   for (const name of ["redis", "logs"]) {
@@ -27,6 +37,10 @@ test("no other user of the machine reads what the stack keeps, nor what an earli
   const stack = await startStack(fixtureOptions(dataDir));
   try {
     expect(await readableByOthers(dataDir)).toEqual(["stack.lock"]);
+    const { API_URL, DB_URL, QSTASH_URL, UPSTASH_REDIS_REST_URL } = stack.env;
+    for (const url of [API_URL, DB_URL, QSTASH_URL, UPSTASH_REDIS_REST_URL].filter(Boolean)) {
+      expect(await isReachable(url), url).toBe(false);
+    }
   } finally {
     await stack.stop();
   }

@@ -59,6 +59,7 @@ describe("dead letters", () => {
     await die(["/other"]);
     const { dlq } = qstash.client;
     const [letter] = (await dlq.listMessages({ dlqIds: [gone] })).messages;
+    const diedAt = Number(gone.split("-")[0]);
     for (
       const filter of [
         { url: `${destination.url}/gone` },
@@ -66,6 +67,7 @@ describe("dead letters", () => {
         { responseStatus: 410 },
         { messageId: letter?.messageId ?? "" },
         { label: "special", url: `${destination.url}/gone`, fromDate: 0, toDate: Date.now() },
+        { label: "special", fromDate: diedAt, toDate: diedAt },
       ]
     ) {
       const { messages } = await dlq.listMessages({ filter });
@@ -110,6 +112,21 @@ describe("dead letters", () => {
     expect((await dlq.listMessages()).messages).toEqual([]);
     await expect(dlq.retry(one)).rejects.toMatchObject({ status: 404 });
   });
+});
+
+test("a dead letter of what was published with a delay does not wait for it again", async () => {
+  await using fast = await startQStash({ timeScale: 1_000_000 });
+  await fast.client.publish({ url: `${destination.url}/late`, delay: "7d", retries: 0 });
+  const letter = await eventually(async () => (await fast.client.dlq.listMessages()).messages[0]);
+  broken = false;
+  const { responses } = await fast.client.dlq.retry(letter.dlqId);
+  const messageIds = [responses[0]!.messageId];
+  const { logs } = await eventually(async () => {
+    const found = await fast.client.logs({ messageIds });
+    return found.logs.some(({ state }) => state === "DELIVERED") && found;
+  });
+  const at = (state: string) => logs.find((log) => log.state === state)!.time;
+  expect(at("ACTIVE") - at("CREATED")).toBeLessThan(7 * 86_400_000);
 });
 
 describe("messages", () => {

@@ -104,6 +104,13 @@ describe("a published message", () => {
     await expect(receiver.verify({ signature, body })).resolves.toBe(true);
   });
 
+  test("takes the token in its publisher's URL no further", async () => {
+    const to = `${destination.url}/asked?a=1&qstash_token=test-token&b=2`;
+    const response = await fetch(`${qstash.url}/v2/publish/${to}`, { method: "POST" });
+    expect(await response.json()).toMatchObject({ url: `${destination.url}/asked?a=1&b=2` });
+    await arrival("/asked?a=1&b=2");
+  });
+
   test("keeps bytes that are no text", async () => {
     const bytes = new Uint8Array([0, 255, 128, 10]);
     const { messageId } = await qstash.client.publish({

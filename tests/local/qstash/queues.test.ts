@@ -107,7 +107,7 @@ describe("a queue", () => {
     expect(paths).toEqual(["1", "1/back", "2", "2/back", "3", "3/back"].map((n) => `/called/${n}`));
   });
 
-  test("does not keep a failed attempt's callback waiting for the attempts to come", async () => {
+  test("has the next message wait for a retry, and a failed attempt's callback for nothing", async () => {
     const queue = qstash.client.queue({ queueName: "with-a-retry" });
     failing.set("to be retried", 1);
     await queue.enqueue({
@@ -116,13 +116,16 @@ describe("a queue", () => {
       retryDelay: "86400000",
       callback: `${destination.url}/retried/back`,
     });
-    await eventually(() => destination.to("/retried/back").length === 2);
+    await queue.enqueue({ url: `${destination.url}/retried/next` });
+    await eventually(() => destination.to("/retried/next").length === 1 && inFlight === 0);
     const told = destination.to("/retried/back").map(({ body }) => JSON.parse(body));
     expect(told.map(({ status, retried }) => [status, retried])).toEqual([[500, 0], [200, 1]]);
     const paths = destination.deliveries.map(({ path }) => path).filter((path) =>
       path.startsWith("/retried")
     );
-    expect(paths).toEqual(["/retried", "/retried/back", "/retried", "/retried/back"]);
+    expect(paths).toEqual(
+      ["", "/back", "", "/back", "/next"].map((path) => `/retried${path}`),
+    );
   });
 
   test("delivers as many at a time as its parallelism, and no more", async () => {

@@ -69,6 +69,7 @@ describe("a schedule", () => {
       cron: "0 0 * * *",
     });
     const changed = await schedules.get("mine");
+    expect(changed.nextScheduleTime! - changed.createdAt).toBeLessThanOrEqual(2 * 86_400_000);
     expect(changed).toMatchObject({ destination: `${destination.url}/changed`, cron: "0 0 * * *" });
     expect(changed.body).toBeUndefined();
     expect((await schedules.list()).filter(({ scheduleId }) => scheduleId === "mine")).toHaveLength(

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { findRedisServer } from "../../../supabase/local/redis/find-redis.ts";
+import { findRedisServer, redisServerArguments } from "../../../supabase/local/redis/find-redis.ts";
 
 describe("the search for redis-server", () => {
   test("finds the first program of that name on the path", async () => {
@@ -23,4 +23,11 @@ describe("the search for redis-server", () => {
     expect(findRedisServer(path.join(":"))).toBeUndefined();
     expect(findRedisServer("")).toBeUndefined();
   });
+});
+
+test("redis-server serves this machine alone, and keeps what it was given", () => {
+  const words = redisServerArguments({ port: 1, dataFolder: "/data" }).join(" ");
+  for (const setting of ["bind 127.0.0.1", "protected-mode yes", "dir /data", "appendonly yes"]) {
+    expect(words).toContain(`--${setting}`);
+  }
 });

@@ -179,6 +179,10 @@ describeWithRedis("Upstash's client on the local Redis", () => {
         ["multi"],
         ["client", "reply", "off"],
         ["select", 1],
+        ["config", "set", "dir", "/"],
+        ["replicaof", "127.0.0.1", 1],
+        ["acl", "setuser", "somebody"],
+        ["module", "load", "/a.so"],
         ["shutdown"],
       ]
     ) {
@@ -186,9 +190,10 @@ describeWithRedis("Upstash's client on the local Redis", () => {
       expect(answer.status).toBe(400);
       expect((await answer.json()).error).toMatch(/^ERR Command is not available/);
     }
-    const [refused, ran] = await (await post("/pipeline", [["blpop", "l", 0], ["ping"]])).json();
+    const pipeline = [["blpop", "l", 0], ["ping"], ["xread", "streams", "none", "0"]];
+    const [refused, ...ran] = await (await post("/pipeline", pipeline)).json();
     expect(refused.error).toMatch(/blocks/);
-    expect(ran).toEqual({ result: "PONG" });
+    expect(ran).toEqual([{ result: "PONG" }, { result: null }]);
   });
 });
 
