@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { createApp } from "../../shared/platform/http/app.ts";
+import { revalidated } from "../../shared/platform/http/revalidated.ts";
 
 test.each([
   ["22007", 400, "invalid_value"],
@@ -20,4 +21,16 @@ test.each([
   const answer = await app.request("/sample");
   expect(answer.status).toBe(status);
   expect(await answer.json()).toMatchObject({ error: { code } });
+});
+
+test("a browser of another origin may read that an answer is still the one it has", async () => {
+  vi.spyOn(console, "log").mockReturnValue();
+  const app = createApp("sample");
+  app.get("/", revalidated, (context) => context.text("the same"));
+  const headers = { origin: "https://example.com" };
+  const tag = (await app.request("/sample", { headers })).headers.get("etag")!;
+  const again = await app.request("/sample", { headers: { ...headers, "if-none-match": tag } });
+  expect(again.status).toBe(304);
+  expect(again.headers.get("access-control-allow-origin")).toBe("*");
+  expect(again.headers.get("access-control-expose-headers")).toContain("etag");
 });
