@@ -165,6 +165,7 @@ describe.each(names)("GET analytics/%s", (name) => {
     const days = freshDays();
     const first = await call("GET", `analytics/${name}?days=${days}`, { as: "secret" });
     const tag = first.headers.get("etag")!;
+    expect(first.headers.get("cache-control")).toBe("private, no-cache");
     const again = await call("GET", `analytics/${name}?days=${days}`, {
       as: "secret",
       headers: { "if-none-match": tag },

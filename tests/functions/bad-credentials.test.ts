@@ -96,7 +96,7 @@ describe("A user's token is refused with 401", () => {
 });
 
 describe("A user's token is taken", () => {
-  const tokens: Record<string, JWTPayload> = {
+  const tokens: Record<string, { aud?: unknown }> = {
     "that says not for whom it is": { aud: undefined },
     "that is for others as well": { aud: ["https://example.com", "authenticated"] },
     "that names its user in capitals": {},
@@ -104,7 +104,8 @@ describe("A user's token is taken", () => {
 
   test.each(Object.entries(tokens))("%s", async (name, claims) => {
     const sub = name.includes("capitals") ? user.user_id.toUpperCase() : user.user_id;
-    const as = { accessToken: await userToken(stack.env, { claims: { sub, ...claims } }) };
+    const token = userToken(stack.env, { claims: { sub, ...claims } as JWTPayload });
+    const as = { accessToken: await token };
     const call = functionsOf(stack.env);
     const events = await call("GET", "events", { as });
     expect(events.body).toMatchObject({ events: [{ user_id: user.user_id }] });
@@ -169,6 +170,15 @@ describe("A webhook is refused with 401", () => {
 
   test.each(Object.entries(doorbells))("%s", async (_, sign) => {
     await expectRefused({ "x-phoenix-signature": sign() });
+  });
+
+  test("as the doorbell, where QStash alone tells how a delivery went", async () => {
+    for (const path of ["delivery-answered", "delivery-failed"]) {
+      const headers = { "x-phoenix-signature": doorbellSignature(stack.env.DOORBELL_SECRET, body) };
+      const address = `transitions/${path}?delivery_id=${crypto.randomUUID()}`;
+      const answer = await functionsOf(stack.env)("POST", address, { body, headers });
+      expect(refusalOf(answer)).toMatchObject({ status: 401, code: "unauthorized" });
+    }
   });
 
   const qstash = (changes: { url?: string; body?: string; claims?: JWTPayload; key?: string }) =>

@@ -105,6 +105,19 @@ describe("An event_id", () => {
     expect(await countEvents(user.user_id)).toBe(before);
   });
 
+  test("that is one of several faults is no conflict, which to send no more would end", async () => {
+    const event_id = crypto.randomUUID();
+    await publish({ ...eventWith({ several: 1 }), event_id });
+    const answer = await publish({
+      events: [{ ...eventWith({ several: 2 }), event_id }, { ...eventWith({}), app_source: "" }],
+    });
+    expect(refusalOf(answer)).toMatchObject({
+      status: 422,
+      code: "invalid_events",
+      issues: [{ field: "events[1].app_source" }],
+    });
+  });
+
   test("reused in a batch is refused alone", async () => {
     const event_id = crypto.randomUUID();
     const { results } = publicationOf(

@@ -153,6 +153,14 @@ describe("POST events", () => {
     expect(answer.body).toMatchObject({ accepted: 0, duplicates: 0, rejected: 2 });
   });
 
+  test("gathers a batch's first hundred faults, of which each event has its own", async () => {
+    const answer = await publish({ events: Array(101).fill({ event_type: "goal.set" }) });
+    const { issues } = refusalOf(answer);
+    expect(issues).toHaveLength(100);
+    expect(issues!.at(-1)!.field).toBe("events[99].app_source");
+    expect(answer.body).toMatchObject({ rejected: 101 });
+  });
+
   test("names a lone event's fields without a place", async () => {
     const answer = await publish({ event_type: "goal.set" });
     expect(refusalOf(answer)).toMatchObject({

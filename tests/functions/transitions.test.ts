@@ -204,6 +204,12 @@ describe("POST transitions", () => {
     expect((await ask("secret")).status).toBe(201);
   });
 
+  test("takes no more than a reason with a step", async () => {
+    const path = `transitions/${crypto.randomUUID()}/rejected`;
+    const answer = await call("POST", path, { as: user, body: " ".repeat(4_097) });
+    expect(refusalOf(answer)).toMatchObject({ status: 413, code: "body_too_large" });
+  });
+
   test("refuses a body beyond 64 KiB", async () => {
     const json = { target_app: "cv", context: { autre: "é".repeat(65_536) } };
     const answer = await call("POST", "transitions", { as: user, json });
