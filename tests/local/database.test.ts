@@ -1,6 +1,8 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keepDoorbell } from "../../supabase/local/doorbell.ts";
 import { freePort } from "../../supabase/local/ports.ts";
+import { connect } from "../../supabase/local/postgres/connect.ts";
 import { eventually } from "../support/eventually.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
 
@@ -126,6 +128,24 @@ describe("vault", () => {
       stack.env.DOORBELL_SECRET,
       `${stack.env.FUNCTIONS_URL}/events/process-queue`,
     ]);
+  });
+
+  test("the doorbell follows a stack that starts on another port", async () => {
+    const admin = connect(stack.env.SUPERUSER_DB_URL);
+    const address = async () => {
+      const [row] = await sql`
+        select decrypted_secret as url from vault.decrypted_secrets where name = 'phoenix_doorbell_url'`;
+      return row!.url;
+    };
+    try {
+      const FUNCTIONS_URL = "http://127.0.0.1:1/functions/v1";
+      await keepDoorbell(admin, { ...stack.env, FUNCTIONS_URL });
+      expect(await address()).toBe(`${FUNCTIONS_URL}/events/process-queue`);
+    } finally {
+      await keepDoorbell(admin, stack.env);
+      await admin.end();
+    }
+    expect(await address()).toBe(`${stack.env.FUNCTIONS_URL}/events/process-queue`);
   });
 });
 

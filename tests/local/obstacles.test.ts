@@ -3,7 +3,9 @@ import { afterEach, expect, test, vi } from "vitest";
 import { isLocked, lockDataFolder } from "../../supabase/local/data-folder.ts";
 import { choosePort, freePort } from "../../supabase/local/ports.ts";
 import { type Stack, startStack } from "../../supabase/local/stack.ts";
+import { stackEnvSchema } from "../../supabase/local/stack-env.ts";
 import { StackError } from "../../supabase/local/stack-error.ts";
+import { readStatus, writeStatus } from "../../supabase/local/status-file.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { fixtureOptions } from "./fixtures/stack.ts";
 
@@ -48,6 +50,18 @@ test.runIf(existsSync("/dev/full"))(
     await expect(lockDataFolder(folder.path)).rejects.toThrow(/cannot be used .*PHOENIX_DATA_DIR/);
   },
 );
+
+test("what a stack has left that was killed is not said to be served", async () => {
+  await using folder = await tempFolder();
+  const names = Object.keys(stackEnvSchema.shape);
+  const env = stackEnvSchema.parse(Object.fromEntries(names.map((name) => [name, name])));
+  const stack = await lockDataFolder(folder.path);
+  expect(await readStatus(folder.path)).toBeUndefined();
+  await writeStatus(folder.path, env);
+  expect(await readStatus(folder.path)).toEqual(env);
+  stack.unlock();
+  expect(await readStatus(folder.path)).toBeUndefined();
+});
 
 test("many who ask at once whether a stack runs are not taken for one", async () => {
   await using folder = await tempFolder();

@@ -1,12 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { LogLine } from "../../supabase/local/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
 import { forge, signToken } from "./fixtures/tokens.ts";
 
 let stack: FixtureStack;
+const lines: LogLine[] = [];
 
 beforeAll(async () => {
-  stack = await fixtureStack({ without: ["qstash", "redis-server", "redis", "functions"] });
+  stack = await fixtureStack({
+    without: ["qstash", "redis-server", "redis", "functions"],
+    log: (line) => lines.push(line),
+  });
 });
 
 afterAll(async () => {
@@ -80,6 +85,19 @@ describe("REST", () => {
       { grantee: "authenticated", privileges: "SELECT" },
       { grantee: "service_role", privileges: "INSERT,SELECT" },
     ]);
+  });
+
+  test("what is refused leaves one line in the log, and none of what was sent", async () => {
+    const { client } = await stack.signUp();
+    const seen = lines.length;
+    const { error } = await client.from("notes").insert({ text: "quite private", tags: ["mine"] });
+    expect(error?.code).toBe("42501");
+    const logged = await eventually(() => {
+      const found = lines.slice(seen).filter(({ service }) => service === "gateway");
+      return found.length > 0 ? found : undefined;
+    });
+    expect(logged.map(({ text }) => text).join("\n")).toMatch(/^.*permission denied.*$/);
+    expect(JSON.stringify(lines)).not.toMatch(/quite private|mine/);
   });
 
   test("a secret key is service_role, and JSON columns keep their structure", async () => {
