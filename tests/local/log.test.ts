@@ -22,3 +22,19 @@ test.runIf(existsSync("/dev/full"))(
     expect(await Deno.readTextFile(`${folder.path}/gateway.log`)).toContain("gateway | three");
   },
 );
+
+test("a log goes on where it was, unless it has grown past 5 MiB", async () => {
+  await using folder = await tempFolder();
+  const path = `${folder.path}/gateway.log`;
+  const kept = "x".repeat(5 * 1024 * 1024);
+  for (
+    const [before, begins] of [[kept, "xxx"], [`${kept}x`, new Date().toISOString().slice(0, 3)]]
+  ) {
+    await Deno.writeTextFile(path, before!);
+    const log = new StackLog(folder.path);
+    log.write("gateway", "serving");
+    log.close();
+    const text = await Deno.readTextFile(path);
+    expect([text.slice(0, 3), text.endsWith("gateway | serving\n")]).toEqual([begins, true]);
+  }
+});
