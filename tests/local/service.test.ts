@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFailed, test } from "vitest";
 import { isServing } from "../../supabase/local/postgres/connect.ts";
 import { Service } from "../../supabase/local/supervisor/service.ts";
 import { eventually } from "../support/eventually.ts";
@@ -85,4 +85,25 @@ test("what listens on the database's port and is no database does not serve", as
     () => new Response(),
   );
   expect(await isServing(`postgresql://a:b@127.0.0.1:${server.addr.port}/postgres`)).toBe(false);
+});
+
+test("a process that does not heed its stop signal is ended all the same", async () => {
+  let isDeaf = false;
+  const service = new Service(
+    {
+      name: "deaf",
+      command: "/bin/sh",
+      args: ["-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"],
+      env: { PATH: Deno.env.get("PATH") ?? "" },
+      isReady: () => Promise.resolve(isDeaf),
+      stopSignal: "SIGTERM",
+    },
+    () => isDeaf = true,
+    () => {},
+  );
+  await service.start();
+  const pid = service.pid!;
+  onTestFailed(() => Deno.kill(pid, "SIGKILL"));
+  await service.stop();
+  expect(() => Deno.kill(pid, "SIGTERM")).toThrow(Deno.errors.NotFound);
 });
