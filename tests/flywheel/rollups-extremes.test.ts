@@ -63,6 +63,34 @@ test("of what happened at one moment that counts last which was told last, and i
   ]);
 });
 
+test("what is just right in a payload and what is just wrong is so to the worker and to the log", async () => {
+  const said = (event_type: string, key: string, ...values: unknown[]) =>
+    values.map((value) =>
+      eventOf(crypto.randomUUID(), { app_source: "aube", event_type, payload: { [key]: value } })
+    );
+  const right = [
+    ...said("feedback.submitted", "satisfaction", 1, 5),
+    ...said("subscription.activated", "amount_eur", 0, 1_000_000),
+    ...said("métier_choisi", "métier", "C", "🎓".repeat(100)),
+  ];
+  const wrongly = [
+    ...said("feedback.submitted", "satisfaction", 0.99, 5.01),
+    ...said("subscription.activated", "amount_eur", -0.01, 1_000_001),
+    ...said("métier_choisi", "métier", "", "🎓".repeat(101)),
+  ];
+  await publishUnchecked(database, [...right, ...wrongly]);
+  await drain(database, [nudges]);
+  expect(await wrong(database)).toEqual([]);
+  const counted = await database`
+    select figure, sum(count)::int as count from flywheel.current_rollups
+    where figure in ('satisfaction', 'job') or figure = 'revenue' and key = '1'
+    group by figure order by figure
+  `;
+  expect([...counted]).toEqual(
+    ["job", "revenue", "satisfaction"].map((figure) => ({ figure, count: 2 })),
+  );
+});
+
 test("who is in the app on the thirtieth day after they took its transition has returned", async () => {
   const at = (days: number) => new Date(now - days * day).toISOString();
   await tell(

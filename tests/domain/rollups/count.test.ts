@@ -299,6 +299,31 @@ describe("figures", () => {
       .toEqual([on(0, 1, 2), on(0, 2, 2)]);
   });
 
+  test.each<[figure: string, event_type: string, key: string, right: unknown[], wrong: unknown[]]>([
+    ["satisfaction", "feedback.submitted", "satisfaction", [1, 5], [0.99, 5.01, -3, "4", null]],
+    [
+      "revenue",
+      "subscription.activated",
+      "amount_eur",
+      [0, 1_000_000],
+      [-0.01, 1_000_001, "9.99", null],
+    ],
+    // Of characters, however many units of text each takes.
+    ["job", "métier_choisi", "métier", ["C", "🎓".repeat(100)], ["", "🎓".repeat(101), 7, null]],
+  ])(
+    "leave out a %s that cannot be right, and count the event",
+    (figure, event_type, key, right, wrong) => {
+      const said = (value: unknown) => [event(event_type, 0, { payload: { [key]: value } })];
+      for (const value of right) {
+        expect(rowsOf(figure, said(value)), String(value)).toMatchObject([{ 3: 1 }]);
+      }
+      for (const value of wrong) {
+        expect(rowsOf(figure, said(value)), String(value)).toEqual([]);
+        expect(rowsOf("event", said(value)), String(value)).toMatchObject([{ 3: 1 }]);
+      }
+    },
+  );
+
   test.each<[string, Record<string, unknown>, boolean]>([
     ["that names no app and no status", {}, true],
     ["whose names are left blank", { status: " ", target_app: "\t", app_cible: "\u00a0" }, true],
@@ -334,4 +359,27 @@ describe("figures", () => {
       [0, "", "taken", 1, 0, "0"],
     ]);
   });
+
+  test.each<[Record<string, unknown>, target: string | undefined]>([
+    [{ target_app: "cv", app_cible: "letters" }, "cv"],
+    [{ target_app: " ", app_cible: "letters" }, "letters"],
+    [{ app_cible: "phoenix_letters" }, "letters"],
+    [{ target_app: "Phoenix CV", app_cible: "cv" }, undefined],
+    [{}, undefined],
+  ])(
+    "know the app that a transition leads to by the first name that is said: %j: %s",
+    (names, target) => {
+      const told = (status: string) =>
+        event("transition_écosystème", 0, {
+          app_source: "flywheel",
+          payload: { transition_id: "t", status, ...names },
+        });
+      for (const app_source of ["cv", "letters", "phoenix_letters", "Phoenix CV"]) {
+        const back = event("test.happened", 30 * day, { app_source });
+        const returned = rowsOf("transition_return", [told("requested"), told("accepted"), back])
+          .filter(([, , key]) => key === "returned");
+        expect(returned.length, app_source).toBe(app_source === target ? 1 : 0);
+      }
+    },
+  );
 });
