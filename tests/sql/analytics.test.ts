@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type postgres from "postgres";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { journeySteps } from "../../shared/domain/journey-steps.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -200,6 +200,72 @@ test("every view and function says what a straightforward query over the log say
     if (!name.endsWith("(1)")) expect(answers.size, name).toBeGreaterThan(3);
   }
 }, 300_000);
+
+test("every figure is that of UTC days and weeks, in whatever time zone it is asked for", async () => {
+  const zones = ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"];
+  await base.admin.begin("isolation level repeatable read", async (sql) => {
+    for (const [name, [ours]] of Object.entries(pairs)) {
+      const answers: unknown[] = [];
+      // At any moment it is another day in one of the two in the middle.
+      for (const zone of zones) {
+        await sql`select set_config('timezone', ${zone}, true)`;
+        answers.push(await ours(sql));
+      }
+      expect(answers, name).toEqual(zones.map(() => answers[0]));
+    }
+  });
+});
+
+test("a signed-in user's phoenix_ecosystem_analytics is what the log says of their own events", async () => {
+  const users = await base.admin<{ user_id: string; types: number }[]>`
+    select user_id, count(distinct (app_source, event_type, ("timestamp" at time zone 'UTC')::date))::int as types
+    from public.phoenix_events
+    group by user_id
+    having bool_or(app_source = 'flywheel')
+    order by count(*) desc
+    limit 10
+  `;
+  expect(users).toHaveLength(10);
+  const [ours] = pairs["phoenix_ecosystem_analytics"]!;
+  for (const { user_id, types } of users) {
+    await base.admin.begin("read only", async (sql) => {
+      const claims = JSON.stringify({ sub: user_id, role: "authenticated" });
+      await sql`
+        select
+          set_config('role', 'authenticated', true),
+          set_config('request.jwt.claims', ${claims}, true),
+          set_config('timezone', 'Pacific/Kiritimati', true)
+      `;
+      const theirs = await sql.unsafe(straightforward.ecosystemAnalytics);
+      expect(theirs).toHaveLength(types);
+      expect(await ours(sql)).toEqual([...theirs]);
+    });
+  }
+});
+
+describe("a period", () => {
+  const ofDays = [
+    "get_aube_metrics",
+    "get_phoenix_ecosystem_stats",
+    "get_phoenix_kpis",
+    "get_phoenix_nudge_experiments",
+  ].map((name) => [name, 366, "invalid_days"] as const);
+  const ofWeeks = ["get_aube_funnel", "get_phoenix_retention"]
+    .map((name) => [name, 53, "invalid_weeks"] as const);
+
+  test.each([...ofDays, ...ofWeeks])(
+    "of %s is from 1 to %i, or else %s",
+    async (name, most, detail) => {
+      const ask = (length: number | null) =>
+        base.admin.unsafe(`select * from public.${name}($1::integer)`, [length]);
+      await ask(1);
+      await ask(most);
+      for (const length of [null, -1, 0, most + 1]) {
+        await expect(ask(length), String(length)).rejects.toMatchObject({ code: "PT400", detail });
+      }
+    },
+  );
+});
 
 test("percentiles are those of percentile_cont, of what is merged and of what is not", async () => {
   await database`select flywheel.merge_rollups()`;

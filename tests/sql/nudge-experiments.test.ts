@@ -54,7 +54,7 @@ describe("phoenix_nudge_experiments", () => {
 
   /** Nudges of an arm, of which some were shown, clicked and converted. */
   async function given(
-    sql: postgres.Sql,
+    sql: postgres.Sql | postgres.TransactionSql,
     nudge_type: string,
     variant: string,
     [sent, shown, clicked, converted]: [number, number, number, number],
@@ -116,6 +116,41 @@ describe("phoenix_nudge_experiments", () => {
       nudge_type: "cv_to_letters",
       uplift_vs_holdout: null,
       p_value: null,
+    });
+  });
+
+  test("of a period count the nudges sent in its UTC days, in whatever time zone it is asked for", async () => {
+    const rolledBack = new Error("rolled back");
+    await base.admin.begin(async (sql) => {
+      await sql`delete from public.phoenix_nudges_sent`;
+      const midnight = (await sql`
+        select date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' as at
+      `)[0]!.at as Date;
+      for (
+        const [variant, days] of [["today", 0], ["b", 1], ["a", 2], ["long ago", 400]] as const
+      ) {
+        await given(sql, "letters_to_cv", variant, [1, 0, 0, 0]);
+        await given(sql, "cv_to_letters", variant, [1, 0, 0, 0]);
+        const at = new Date(midnight.getTime() - days * 86_400_000);
+        await sql`update public.phoenix_nudges_sent set sent_at = ${at} where variant = ${variant}`;
+      }
+      for (const zone of ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"]) {
+        await sql`select set_config('timezone', ${zone}, true)`;
+        for (const [days, variants] of [[1, ["today"]], [3, ["a", "b", "today"]]] as const) {
+          const arms = await sql`
+            select nudge_type || ' ' || variant as arm from public.get_phoenix_nudge_experiments(${days})
+          `;
+          // By type and wording.
+          expect(arms.map(({ arm }) => arm)).toEqual(
+            ["cv_to_letters", "letters_to_cv"].flatMap((type) =>
+              variants.map((each) => `${type} ${each}`)
+            ),
+          );
+        }
+      }
+      throw rolledBack;
+    }).catch((error: unknown) => {
+      if (error !== rolledBack) throw error;
     });
   });
 
