@@ -11,6 +11,8 @@ type Role = (typeof roles)[number];
 
 const me = "00000000-0000-4000-8000-000000000001";
 const other = "00000000-0000-4000-8000-000000000002";
+/** When nothing is lately any more. */
+const longAgo = new Date(Date.now() - 40 * 86_400_000).toISOString();
 
 const views = [
   "phoenix_ecosystem_analytics",
@@ -32,11 +34,10 @@ let base: TestDatabase;
 beforeAll(async () => {
   base = await testDatabase();
   const database = base.connect();
-  const timestamp = new Date(Date.now() - 40 * 86_400_000).toISOString();
   await publish(database, [
     ...[me, other].flatMap((user_id) => [
       { user_id, event_type: "letter.generated", app_source: "letters", payload: { secret: "x" } },
-      { user_id, event_type: "cv.generated", app_source: "cv", payload: {}, timestamp },
+      { user_id, event_type: "cv.generated", app_source: "cv", payload: {}, timestamp: longAgo },
     ]),
     { user_id: other, event_type: "exploration_commencée", app_source: "aube", payload: {} },
   ]);
@@ -161,6 +162,35 @@ describe("what is granted", () => {
     expect(of("phoenix_analyst")).toEqual([...behindViews, ...forAnalysts]);
     expect(of("authenticated")).toEqual([...behindViews, "public.publish_events"]);
     expect(of("service_role")).toEqual(expect.arrayContaining(forAnalysts));
+  });
+
+  test("on rows: to analysts everybody's, to users their own, and of nudges what is not held out", async () => {
+    const policies = await base.admin<Record<string, string>[]>`
+      select format('%s.%s', schemaname, tablename) as relation, roles::text[] as roles, cmd, permissive, qual, with_check
+      from pg_policies
+      where schemaname in ('public', 'flywheel')
+      order by 1, 2
+    `;
+    const own = "(user_id = ( SELECT auth.uid() AS uid))";
+    const to = (role: Role, relation: string, qual: string) => ({
+      relation,
+      roles: [role],
+      cmd: "SELECT",
+      permissive: "PERMISSIVE",
+      qual,
+      with_check: null,
+    });
+    expect([...policies]).toEqual([
+      to("phoenix_analyst", "flywheel.rollup_increments", "true"),
+      to("phoenix_analyst", "flywheel.rollups", "true"),
+      to("authenticated", "flywheel.user_activity", own),
+      to("phoenix_analyst", "flywheel.user_activity", "true"),
+      to("authenticated", "public.phoenix_events", own),
+      to("phoenix_analyst", "public.phoenix_events", "true"),
+      to("authenticated", "public.phoenix_nudges_sent", `(${own} AND (NOT held_out))`),
+      to("phoenix_analyst", "public.phoenix_nudges_sent", "true"),
+      to("authenticated", "public.phoenix_transitions", own),
+    ]);
   });
 
   test("on schema flywheel to nobody but service_role", async () => {
@@ -302,24 +332,31 @@ describe("a signed-in user", () => {
     expect(rows).toEqual([{ user_id: me, nudge_type: "letters_to_cv" }]);
   });
 
-  test("is not told by an opportunity that a nudge is held out", async () => {
+  test.each<[string, Record<string, string>, boolean]>([
+    ["is held out", {}, true],
+    ["of another type is held out", { nudge_type: "cv_to_letters" }, false],
+    ["was held out longer ago than lately", { sent_at: longAgo }, false],
+    ["of somebody else is held out", { user_id: other }, false],
+  ])("is not told by an opportunity that a nudge %s", async (_, nudge, isHidden) => {
+    const now = new Date().toISOString();
     const seen = await base.superuser.begin(async (sql) => {
+      const { user_id = me, nudge_type = "letters_to_cv", sent_at = now } = nudge;
       await sql`
         insert into public.phoenix_nudges_sent (
-          user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message, cta_label, cta_url, expires_at
+          user_id, nudge_id, nudge_type, app_source, target_app, variant, title, message, cta_label, cta_url, sent_at, expires_at
         )
         values (
-          ${me}, gen_random_uuid(), 'letters_to_cv', 'letters', 'cv', 'holdout', '', '', '', '', now() + interval '1 day'
+          ${user_id}, gen_random_uuid(), ${nudge_type}, 'letters', 'cv', 'holdout', '', '', '', '', ${sent_at},
+          now() + interval '1 day'
         )
       `;
       const claims = JSON.stringify({ sub: me, role: "authenticated" });
       await sql`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', ${claims}, true)`;
       const rows = await sql`select user_id from public.phoenix_nudge_opportunities`;
-      await sql`reset role`;
-      await sql`delete from public.phoenix_nudges_sent where user_id = ${me} and held_out`;
+      await sql`rollback`;
       return rows;
     });
-    expect([...seen]).toEqual([]);
+    expect([...seen]).toEqual(isHidden ? [] : [{ user_id: me }]);
   });
 
   test("sees in phoenix_ecosystem_analytics their own events, as if there were no others", async () => {
