@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { day } from "../../shared/domain/duration.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
+import { defaultSettings, inMs, settings } from "../../shared/domain/settings.ts";
 import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -69,6 +71,36 @@ describe("nonsense is refused", () => {
       base.admin`update flywheel.settings set backoff_base = '1 hour', backoff_max = '1 second'`,
     ).rejects.toThrow();
   });
+});
+
+test("an analyst's lately is the reactors', and 30 days where those would not allow what is said", async () => {
+  const said = [
+    "7",
+    "0.5",
+    "366",
+    String(1 / day),
+    "366.5",
+    "0",
+    "-1",
+    "5e-9",
+    "1e-400",
+    '"7"',
+    "null",
+    "true",
+    "[7]",
+  ];
+  for (const days of said) {
+    const reactor_settings = `{"nudges":{"recent_days":${days}}}`;
+    const { nudges } = settings.safeParse(JSON.parse(reactor_settings)).data ?? defaultSettings;
+    const [lately] = await base.admin.begin(async (sql) => {
+      await sql`update flywheel.settings set reactor_settings = ${reactor_settings}::text::jsonb`;
+      const rows =
+        await sql`select extract(epoch from flywheel.recent_time())::float8 * 1000 as ms`;
+      await sql`rollback`;
+      return rows;
+    });
+    expect(lately!.ms, days).toBeCloseTo(inMs(nudges.recent_days), 0);
+  }
 });
 
 describe("a change is in force from the next call, without a deploy", () => {
