@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { journeySteps } from "../../shared/domain/journey-steps.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import type { Database } from "../../shared/platform/database.ts";
+import { exampleEvents } from "../support/analytics-example.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, type Event, publish, tell } from "../support/flywheel.ts";
+import { mergeAll } from "../support/rollups.ts";
 import * as straightforward from "../support/straightforward.ts";
 
 let base: TestDatabase;
@@ -241,6 +243,111 @@ test("a signed-in user's phoenix_ecosystem_analytics is what the log says of the
       expect(await ours(sql)).toEqual([...theirs]);
     });
   }
+});
+
+describe("of nobody", () => {
+  const nothing = {
+    "get_phoenix_ecosystem_stats(30)": {
+      period_days: 30,
+      total_events: 0,
+      unique_users: 0,
+      avg_events_per_user: 0,
+      app_breakdown: {},
+      top_events: {},
+    },
+    "get_aube_metrics(30)": {
+      parcours_commencés: 0,
+      parcours_complétés: 0,
+      taux_completion: 0,
+      transitions_écosystème: 0,
+      temps_moyen_parcours: null,
+      satisfaction_moyenne: null,
+      métiers_populaires: [],
+    },
+    "get_phoenix_kpis(30)": {
+      transition_rate: null,
+      avg_transition_minutes: null,
+      cross_app_retention_30d: null,
+      cross_sell_revenue_uplift: null,
+    },
+    "get_aube_funnel(53)": [],
+    "get_phoenix_retention(53)": [],
+    phoenix_ecosystem_analytics: [],
+    phoenix_nudge_opportunities: [],
+  };
+  const answersOf = (sql: postgres.Sql) =>
+    sql.begin("isolation level repeatable read", async (sql) => {
+      const answers: Record<string, unknown> = {};
+      for (const name of Object.keys(nothing)) answers[name] = await pairs[name]![0](sql);
+      return answers;
+    });
+
+  test("figures are 0, or unknown where there is nothing to divide by", async () => {
+    await using empty = await testDatabase();
+    expect(await answersOf(empty.admin)).toEqual(nothing);
+  });
+
+  test.each([true, false])(
+    "nothing is left once they are erased, whether merged before: %s",
+    async (isMerged) => {
+      await using erased = await testDatabase();
+      const database = erased.connect();
+      const events = exampleEvents();
+      const isTold = ({ app_source }: Event) => app_source === flywheel;
+      await publish(database, events.filter((event) => !isTold(event)));
+      await tell(erased.admin, events.filter(isTold));
+      await drain(database, []);
+      if (isMerged) await mergeAll(database);
+      for (const user_id of new Set(events.map(({ user_id }) => user_id as string))) {
+        await database`select flywheel.erase_user(${user_id}, 'asked for')`;
+      }
+      expect(await answersOf(erased.admin)).toEqual(nothing);
+      await mergeAll(database);
+      expect(await answersOf(erased.admin)).toEqual(nothing);
+    },
+  );
+});
+
+test("a key figure is 0 where some could have and nobody did, and unknown where nobody could have", async () => {
+  await using little = await testDatabase();
+  const database = little.connect();
+  const kpis = async () => {
+    await drain(database, []);
+    const [row] = await little.admin`select public.get_phoenix_kpis(30) as kpis`;
+    return row!.kpis as Record<string, unknown>;
+  };
+  const told = (status: string, daysAgo: number) => ({
+    user_id: userOf(0),
+    event_type: "transition_écosystème",
+    payload: { transition_id: String(daysAgo), target_app: "rise", status },
+    timestamp: new Date(now - daysAgo * day).toISOString(),
+  });
+  await tell(little.admin, [told("requested", 40), told("accepted", 40), told("requested", 5)]);
+  expect(await kpis()).toEqual({
+    transition_rate: 0,
+    avg_transition_minutes: null,
+    cross_app_retention_30d: 0,
+    cross_sell_revenue_uplift: null,
+  });
+
+  const used = (index: number, app_source: string) => ({
+    user_id: userOf(index),
+    event_type: "test.happened",
+    app_source,
+  });
+  const paid = (amount_eur: number) => ({
+    ...used(2, "website"),
+    event_type: "subscription.activated",
+    payload: { amount_eur },
+  });
+  const uplift = async (...events: Event[]) => {
+    await publish(database, events);
+    return (await kpis()).cross_sell_revenue_uplift;
+  };
+  expect(await uplift(used(1, "cv"), used(1, "letters")), "nobody has one product").toBeNull();
+  expect(await uplift(used(2, "aube")), "nobody has paid").toBeNull();
+  expect(await uplift(paid(0)), "nothing was paid").toBeNull();
+  expect(await uplift(paid(10)), "users of several paid nothing").toBe(-1);
 });
 
 describe("a period", () => {
