@@ -382,6 +382,8 @@ test("percentiles are those of percentile_cont, of what is merged and of what is
     fc.nat(2_000_000),
     fc.constantFrom(0, 7, 8, 26, 27, 2_147_483_647),
   );
+  // Which nobody asks for.
+  const weekBefore = "2099-12-28";
   const weeks = ["2100-01-04", "2100-01-11"] as const;
   const week = fc.array(seconds, { maxLength: 60 });
   await fc.assert(
@@ -399,11 +401,14 @@ test("percentiles are those of percentile_cont, of what is merged and of what is
                 'step', w.day - date '1970-01-01', '', 'métier_choisi', 0, 0, 0, w.remembered, w.forgotten
               ))
               from jsonb_to_recordset(${
-              JSON.stringify(weeks.map((day, index) => ({
-                day,
-                remembered: values[index],
-                forgotten: forgotten[index],
-              })))
+              JSON.stringify([
+                { day: weekBefore, remembered: [1, 100_000], forgotten: [] },
+                ...weeks.map((day, index) => ({
+                  day,
+                  remembered: values[index],
+                  forgotten: forgotten[index],
+                })),
+              ])
             }::text::jsonb) as w (day date, remembered jsonb, forgotten jsonb)
             `;
           await add(merged, [[], []]);
