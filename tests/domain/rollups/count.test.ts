@@ -195,6 +195,34 @@ test("what the flywheel tells comes in order as long as it comes on no earlier d
   expect(counted([told(9 * day)], [event("cv.generated", day)]).late).toEqual([false, false]);
 });
 
+test.each(["aube", "flywheel"])(
+  "what came late to %s and is counted keeps nothing from being added in a replay, but what comes late again",
+  (app_source) => {
+    const on = (days: number, is_new: boolean) =>
+      event("test.happened", days * day, { app_source, is_new });
+    const replayed = [on(2, false), { ...on(1, false), event_type: "test.came_late" }];
+    const increments = new Increments();
+    const done = count(undefined, [...replayed, on(2, true), on(3, true)], increments.add);
+    expect(done.isLate).toBe(false);
+    expect(JSON.parse(increments.toJson())).toEqual(
+      expect.arrayContaining([
+        // A user of that day already.
+        ["event", 20_005, app_source, "test.happened", 1, 0, "0"],
+        [
+          "event",
+          20_006,
+          app_source,
+          "test.happened",
+          1,
+          1,
+          app_source === "aube" ? String(day) : "0",
+        ],
+      ]),
+    );
+    expect(count(undefined, [...replayed, on(1, true)], increments.add).isLate).toBe(true);
+  },
+);
+
 test("what is said to have happened before 1900 counts in 1900", () => {
   expect(countedTime(-62_135_596_800_000_000)).toBe(-25_567 * day);
 });
