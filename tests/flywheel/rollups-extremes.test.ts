@@ -1,5 +1,7 @@
 /** What users do who are unlike others is counted as the log says all the same, and bounded. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { isActivity } from "../../shared/domain/events/activity.ts";
+import { eventTypes } from "../../shared/domain/events/catalogue.ts";
 import { nudges } from "../../shared/domain/reactors/nudges.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -88,6 +90,22 @@ test("what is just right in a payload and what is just wrong is so to the worker
   `;
   expect([...counted]).toEqual(
     ["job", "revenue", "satisfaction"].map((figure) => ({ figure, count: 2 })),
+  );
+});
+
+test("each type of event is an activity in CV to the log exactly where it is one to the reactors", async () => {
+  await publishUnchecked(
+    database,
+    eventTypes.map((event_type) => eventOf(crypto.randomUUID(), { app_source: "cv", event_type })),
+  );
+  await drain(database, [nudges]);
+  expect(await wrong(database)).toEqual([]);
+  const active = await database`
+    select e.event_type from flywheel.user_activity join public.phoenix_events as e using (user_id)
+    where e.app_source = 'cv'
+  `;
+  expect(active.map(({ event_type }) => event_type).sort()).toEqual(
+    eventTypes.filter(isActivity).sort(),
   );
 });
 
