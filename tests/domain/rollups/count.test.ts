@@ -372,10 +372,10 @@ describe("figures", () => {
   });
 
   test("follow a transition from request to acceptance and to the user's return after 30 days", () => {
-    const told = (status: string, at: number) =>
+    const told = (status: string, at: number, transition_id = "t") =>
       event("transition_écosystème", at, {
         app_source: "flywheel",
-        payload: { transition_id: "t", target_app: "cv", status },
+        payload: { transition_id, target_app: "cv", status },
       });
     const saga = [told("requested", 0), told("notified", hour), told("accepted", 2 * hour)];
     expect(rowsOf("transition_time", saga)).toEqual([[0, "", "", 1, 0, String(2 * hour)]]);
@@ -385,6 +385,11 @@ describe("figures", () => {
     expect(rowsOf("transition_return", saga, [back(29), back(30)])).toEqual([
       [0, "", "returned", 1, 0, "0"],
       [0, "", "taken", 1, 0, "0"],
+    ]);
+    const again = [told("requested", 3 * hour, "u"), told("accepted", 4 * hour, "u")];
+    expect(rowsOf("transition_return", saga, again, [back(30)])).toEqual([
+      [0, "", "returned", 2, 0, "0"],
+      [0, "", "taken", 2, 0, "0"],
     ]);
   });
 
