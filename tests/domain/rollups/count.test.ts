@@ -223,6 +223,29 @@ test.each(["aube", "flywheel"])(
   },
 );
 
+test("what came late is not what a user did last: the next moves them from where they are", () => {
+  const did = (métier: string, days: number) => [
+    event("métier_choisi", days * day, { payload: { métier } }),
+    ...["requested", "accepted"].map((status) =>
+      event("transition_écosystème", days * day, {
+        app_source: "flywheel",
+        payload: { transition_id: métier, target_app: "cv", status },
+      })
+    ),
+  ];
+  const { memory } = counted(did("Coach", 5), did("Boulanger", 3));
+  expect(countBatch(memory, did("Data Scientist", 6)).rows).toEqual(
+    expect.arrayContaining([
+      JSON.stringify(["job", 20_008, "", "Coach", -1, 0, "0"]),
+      JSON.stringify(["job", 20_009, "", "Data Scientist", 1, 0, "0"]),
+      JSON.stringify(["transition_asked", 20_008, "", "", -1, 0, "0"]),
+      JSON.stringify(["transition_asked", 20_009, "", "", 1, 0, "0"]),
+      JSON.stringify(["transition_taken", 20_008, "", "", -1, 0, "0"]),
+      JSON.stringify(["transition_taken", 20_009, "", "", 1, 0, "0"]),
+    ]),
+  );
+});
+
 test("what is said to have happened before 1900 counts in 1900", () => {
   expect(countedTime(-62_135_596_800_000_000)).toBe(-25_567 * day);
 });
