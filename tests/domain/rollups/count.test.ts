@@ -65,7 +65,10 @@ const anyEvent: fc.Arbitrary<Event> = fc.record({
       "amount_eur",
       "satisfaction",
     ),
-    fc.jsonValue() as fc.Arbitrary<unknown>,
+    fc.oneof(
+      fc.jsonValue() as fc.Arbitrary<unknown>,
+      fc.constantFrom<unknown>("requested", "accepted", "cv", "Coach", 1, 4.5),
+    ),
   ),
   at: fc.tuple(fc.integer({ min: -400, max: 100 }), fc.constantFrom(day / 3, 3 * day))
     .map(([times, step]) => monday + times * step),
@@ -384,6 +387,7 @@ describe("figures", () => {
     ["to an app whose name is no text", { app_cible: ["cv"] }, false],
     ["whose status is blank", { status: " ", target_app: "cv" }, false],
     ["whose status is no text", { status: 1 }, false],
+    ["whose names are null", { status: null, target_app: null, app_cible: null }, true],
   ])("take a transition %s: %j for one that was taken: %s", (_, payload, isTaken) => {
     const steps = [
       event("exploration_commencée", 0),
@@ -392,6 +396,18 @@ describe("figures", () => {
     const taken = isTaken ? [[0, "", "", 1, 0, "0"]] : [];
     expect(rowsOf("transition", steps)).toEqual(taken);
     expect(rowsOf("step", steps).length).toBe(isTaken ? 2 : 1);
+  });
+
+  test("take a transition that was completed for a step that the user has reached, and not for one more that was taken", () => {
+    const completed = [
+      event("exploration_commencée", 0),
+      event("transition_écosystème", 0, { payload: { status: "completed", target_app: "cv" } }),
+    ];
+    expect(rowsOf("step", completed).map(([, , step]) => step)).toEqual([
+      "exploration_commencée",
+      "transition_écosystème",
+    ]);
+    expect(rowsOf("transition", completed)).toEqual([]);
   });
 
   test("follow a transition from request to acceptance and to the user's return after 30 days", () => {
