@@ -467,6 +467,44 @@ test("durations that are lost, too many or of the wrong length are found and men
   expect(await durations()).toEqual(before);
 });
 
+test("activity that is lost, wrong or nobody's is found and mended, and where nothing is it is left alone", async () => {
+  await publish(
+    database,
+    [0, 1, 2].map((user) =>
+      eventOf(userOf(user), { app_source: "cv", event_type: "cv.generated" })
+    ),
+  );
+  await drain(database, [nudges]);
+  const rebuild = async () => {
+    const [row] = await base.admin`select flywheel.rebuild_rollups() as corrected`;
+    return row!.corrected;
+  };
+  const activity =
+    async () => [...await base.admin`select * from flywheel.user_activity order by user_id`];
+  const before = await activity();
+  expect(before).toHaveLength(3);
+  expect(await rebuild()).toBe(0);
+
+  await base.admin`delete from flywheel.user_activity where user_id = ${userOf(0)}`;
+  await base.admin`update flywheel.user_activity set letters_last_at = now() where user_id = ${
+    userOf(1)
+  }`;
+  await base.admin`insert into flywheel.user_activity (user_id, cv_last_at) values (${
+    userOf(7)
+  }, now())`;
+  const found = await base.admin`select user_id from flywheel.verify_activity() order by user_id`;
+  expect(found.map(({ user_id }) => user_id)).toEqual([0, 1, 7].map(userOf));
+  expect(await rebuild()).toBe(3);
+  expect(await activity()).toEqual(before);
+
+  await expect(
+    base.admin.begin(
+      "isolation level repeatable read",
+      (sql) => sql`select flywheel.rebuild_rollups()`,
+    ),
+  ).rejects.toMatchObject({ code: "25001" });
+});
+
 test("durations that go before they are merged leave nothing to be merged", async () => {
   await publishUnchecked(
     database,
