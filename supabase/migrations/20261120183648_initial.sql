@@ -6273,7 +6273,8 @@ set search_path = ''
 as $$
   select
     case
-      when jsonb_typeof(d.days) = 'number' and d.days::numeric > 1e-9 and d.days::numeric <= 366 then d.days::double precision
+      -- From a millisecond on, as the reactors allow it.
+      when jsonb_typeof(d.days) = 'number' and d.days::numeric between 1.1574074074074074e-8 and 366 then d.days::double precision
       else 30
     end * interval '24 hours'
   from flywheel.settings as s

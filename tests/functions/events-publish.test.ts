@@ -127,7 +127,7 @@ describe("POST events", () => {
       undefined,
       ["event_type", "app_source", "payload", "metadata"],
       ["event"],
-      ["event"],
+      ["whatever"],
       ["event_id", "timestamp"],
     ]);
     expect(results[0]!.error).toEqual({
