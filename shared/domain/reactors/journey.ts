@@ -128,55 +128,77 @@ function hear(
 }
 
 function fold(journey: Journey, event: StepEvent): Journey {
-  const id = event.payload.parcours_id;
+  const { parcours_id: id } = event.payload;
   const parcours_id = id == null ? undefined : String(id);
   const isOther = parcours_id !== undefined && journey.parcours_id !== undefined &&
     parcours_id !== journey.parcours_id;
-  const { since: begunAt = -Infinity, named_at: namedAt = -Infinity } = journey;
-  const isBefore = isOther
-    ? event.timestamp < latest(journey)
-    : event.timestamp < begunAt || (parcours_id === undefined && event.timestamp < namedAt);
-  // What comes late from an exploration before this one is history; it may be the first that is heard of that one.
-  if (isBefore) {
-    return isOther && journey.named_at === undefined
-      ? { ...journey, named_at: earliest(journey) }
-      : journey;
-  }
-  const isAnew = event.event_type === "exploration_commencée" &&
-    event.timestamp >= (leftAt(journey) ?? Infinity);
+  if (isOther && event.timestamp < latest(journey)) return hearOfOneBefore(journey);
+  if (!isOther && isHistory(event, parcours_id, journey)) return journey;
 
-  const named_at = isOther
-    ? event.timestamp
-    : parcours_id === undefined
-    ? journey.named_at
-    : journey.named_at && Math.min(journey.named_at, event.timestamp);
-  const { asked } = journey;
-  const { steps: before, ...rest } = isOther
-    ? { steps: {} }
-    : isAnew
-    ? { steps: stepsSince(event.timestamp, journey), since: event.timestamp }
-    : journey;
+  const { steps: before, ...exploration } = isOther
+    ? { ...askedIn(journey), steps: {}, named_at: event.timestamp }
+    : goneOn(journey, event, parcours_id);
   const steps = { ...before, [event.event_type]: completed(before[event.event_type], event) };
-  const left = leftAt({ steps }) ?? Infinity;
-  const { exploration_commencée: first } = steps;
-  const begun = first && first.at > left ? first : first?.again;
+  const begun = begunAfterLeaving(steps);
   // Only now it turns out that the user had left with a job before they began again: what told of it is history, too.
-  if (begun && begun.at > left) {
-    const since = begun.at;
+  if (begun) {
     return {
       ...journey,
-      steps: { ...stepsSince(since, { steps }), exploration_commencée: begun },
-      since,
+      steps: { ...stepsSince(begun.at, { steps }), exploration_commencée: begun },
+      since: begun.at,
     };
   }
   return {
-    ...rest,
-    ...(asked && { asked }),
+    ...exploration,
     ...(parcours_id !== undefined && { parcours_id }),
-    ...(named_at !== undefined && { named_at }),
     steps,
     heard_at: event.received_at,
   };
+}
+
+/** A step of an exploration before this one came late. It may be the first that is heard of that one. */
+function hearOfOneBefore(journey: Journey): Journey {
+  return { ...journey, named_at: journey.named_at ?? earliest(journey) };
+}
+
+/** Whether a step that names no other exploration happened before this one began, as far as is known. */
+function isHistory(
+  { timestamp }: StepEvent,
+  parcours_id: string | undefined,
+  { since = -Infinity, named_at = -Infinity }: Journey,
+): boolean {
+  return timestamp < since || (parcours_id === undefined && timestamp < named_at);
+}
+
+/** The exploration with which a step that names no other one goes on: the one so far, or one that it begins itself. */
+function goneOn(journey: Journey, event: StepEvent, parcours_id: string | undefined): Journey {
+  const { timestamp } = event;
+  const named_at = journey.named_at !== undefined && parcours_id !== undefined
+    ? Math.min(journey.named_at, timestamp)
+    : journey.named_at;
+  const named = named_at === undefined ? {} : { named_at };
+  const isAnew = event.event_type === "exploration_commencée" &&
+    timestamp >= (leftAt(journey) ?? Infinity);
+  return isAnew
+    ? {
+      ...askedIn(journey),
+      ...named,
+      steps: stepsSince(timestamp, journey),
+      since: timestamp,
+    }
+    : { ...journey, ...named };
+}
+
+/** What an exploration keeps of those before it. */
+function askedIn({ asked }: Journey): Pick<Journey, "asked"> {
+  return asked === undefined ? {} : { asked };
+}
+
+/** The beginning that came after the user had left with a job, where the steps hold both. */
+function begunAfterLeaving(steps: Journey["steps"]): Completion | undefined {
+  const left = leftAt({ steps }) ?? Infinity;
+  const { exploration_commencée: first } = steps;
+  return [first, first?.again].find((begun) => begun && begun.at > left);
 }
 
 function completed(before: CompletedStep | undefined, event: StepEvent): CompletedStep {
