@@ -1,4 +1,4 @@
-import type { Publication } from "../../shared/flywheel/publish.ts";
+import type { Publication } from "../../shared/flywheel/publication.ts";
 import { HttpError } from "../../shared/platform/http/error.ts";
 
 /**

@@ -1,23 +1,12 @@
-import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
-import { checkPayload } from "../domain/events/catalogue.ts";
-import type { Issue } from "../domain/events/issue.ts";
-import { normaliseText } from "../domain/events/normalise.ts";
-import { countUsersInOrder, type PlainEvents, plainEvents } from "../domain/events/plain-event.ts";
-import { isObject } from "../domain/is-object.ts";
 import { type Database, isAnswer } from "../platform/database.ts";
-
-/** What became of a publication; the results stand in the order sent. */
-export interface Publication {
-  accepted: number;
-  duplicates: number;
-  rejected: number;
-  results: {
-    event_id: string | null;
-    status: "accepted" | "duplicate" | "rejected";
-    error?: { code: string; message: string; issues?: Issue[] };
-  }[];
-}
+import {
+  type Publication,
+  publishOne,
+  publishTogether,
+  readSending,
+  type Sending,
+} from "./publication.ts";
 
 /**
  * Publishes one event, a list of events, or `{ events, expected_version? }`. Payloads are checked against the catalogue here, envelopes
@@ -116,7 +105,7 @@ export function createPublisher(database: Database): Publish {
 
   return (body, publisher) => {
     const sending = readSending(body, publisher);
-    if (!sending.mayTravelWithOthers) return sendAlone(sending);
+    if (!mayTravelWithOthers(sending)) return sendAlone(sending);
     const { promise, resolve, reject } = Promise.withResolvers<Publication>();
     waiting.push({ ...sending, resolve, reject });
     turn ??= setImmediate(() => {
@@ -143,60 +132,14 @@ function usersOf({ together }: UnderWay): string[] {
   return together.flatMap(({ users }) => users());
 }
 
-/** A publication on its way. */
-interface Sending {
-  /** The body as it was sent. */
-  text: string;
-  /** How many bytes it was sent in. */
-  bytes: number;
-  publisher: string | null;
-  /** Whose events it holds, as far as they can be told. */
-  users: () => string[];
-  /** How many events it holds. */
-  events: number;
-  /** Its events, where one look says that they are fine. */
-  plain: PlainEvents | undefined;
-  /** What the catalogue finds wrong, by the event's place. */
-  refused: Record<number, Issue[]>;
-  mayTravelWithOthers: boolean;
+/** Whether it is small, and never refused whole for what others have published: then all that travel along would be tried again. */
+function mayTravelWithOthers({ text, events, saysMore }: Sending): boolean {
+  return events > 0 && text.length <= smallText && !saysMore;
 }
 
 interface Waiting extends Sending {
   resolve(publication: Publication): void;
   reject(error: unknown): void;
-}
-
-function readSending(
-  { text, value }: { text: string; value: unknown },
-  publisher: string | undefined,
-): Sending {
-  // A field that is null is one that is left out.
-  const isWrapped = isObject(value) && value.events !== undefined && value.events !== null;
-  const events = isWrapped ? value.events : isObject(value) ? [value] : value;
-  const isList = Array.isArray(events);
-  const saysMore = isWrapped &&
-    Object.entries(value).some(([field, each]) => field !== "events" && each !== null);
-  const plain = isList && events.length > 0 && !saysMore
-    ? plainEvents(text, events, publisher, () => crypto.randomUUID())
-    : undefined;
-  return {
-    text: text || "{}",
-    bytes: Buffer.byteLength(text),
-    publisher: publisher ?? null,
-    users: () =>
-      publisher !== undefined
-        ? [publisher]
-        : plain
-        ? plain.events.map(([user]) => user)
-        : isList
-        ? events.map((each) => isObject(each) ? String(each.user_id).toLowerCase() : "")
-        : [],
-    events: isList ? events.length : 0,
-    plain,
-    refused: isList && !plain ? refusedPayloads(events) : {},
-    // A publication that is refused whole, as one that expects a version may be, would have all others tried again.
-    mayTravelWithOthers: isList && events.length > 0 && text.length <= smallText && !saysMore,
-  };
 }
 
 /**
@@ -229,8 +172,7 @@ function takeTogether(
 async function send(database: Database, together: readonly Waiting[]): Promise<void> {
   if (together.length > 1) {
     try {
-      const publications = await publishTimely(database, together) ??
-        await publishTogether(database, together);
+      const publications = await publishTogether(database, together);
       together.forEach(({ resolve }, index) => resolve(publications[index]!));
       return;
     } catch (error) {
@@ -242,92 +184,4 @@ async function send(database: Database, together: readonly Waiting[]): Promise<v
   for (const one of together) {
     await publishOne(database, one).then(one.resolve, one.reject);
   }
-}
-
-/**
- * Publishes what is plain, and later than all that the log has of these users: most of what apps send, as they send it. Then neither
- * the envelopes nor possible repetitions need a look.
- *
- * @returns undefined, with nothing published, where it is otherwise
- */
-async function publishTimely(
-  database: Database,
-  together: readonly Sending[],
-): Promise<Publication[] | undefined> {
-  if (together.some(({ plain }) => !plain)) return undefined;
-  const users = countUsersInOrder(together.flatMap(({ plain }) => plain!.events));
-  if (users === undefined) return undefined;
-  const list = `[${together.map(({ plain }) => plain!.text).join(",")}]`;
-  const largest = Math.max(...together.map(({ bytes }) => bytes));
-  const [row] = await (users > 1
-    ? database<{ published: boolean }[]>`
-        select flywheel.publish_timely_streams(${list}, ${largest}) as published
-      `
-    : database<{ published: boolean }[]>`
-        select flywheel.publish_timely(${list}, ${largest}) as published
-      `);
-  return row!.published ? together.map(({ plain }) => acceptedAll(plain!)) : undefined;
-}
-
-function acceptedAll({ events }: PlainEvents): Publication {
-  return {
-    accepted: events.length,
-    duplicates: 0,
-    rejected: 0,
-    results: events.map(([, event_id]) => ({ event_id, status: "accepted" })),
-  };
-}
-
-async function publishOne(database: Database, sending: Sending): Promise<Publication> {
-  const [timely] = await publishTimely(database, [sending]) ?? [];
-  if (timely) return timely;
-  const { text, publisher, refused } = sending;
-  const [row] = await database<{ publish: Publication }[]>`
-    select flywheel.publish(${text}, ${publisher}, ${JSON.stringify(refused)}::text::jsonb)
-  `;
-  return row!.publish;
-}
-
-async function publishTogether(
-  database: Database,
-  together: readonly Sending[],
-): Promise<Publication[]> {
-  const refused: Record<number, Issue[]> = {};
-  let first = 0;
-  for (const each of together) {
-    for (const [place, issues] of Object.entries(each.refused)) {
-      refused[first + Number(place)] = issues;
-    }
-    first += each.events;
-  }
-  const [row] = await database<{ publications: Publication[] }[]>`
-    select flywheel.publish_together(
-      ${`[${together.map(({ text }) => text).join(",")}]`},
-      ${together.map(({ bytes }) => String(bytes))}::text[]::integer[],
-      ${together.map(({ publisher }) => publisher)},
-      ${JSON.stringify(refused)}::text::jsonb
-    ) as publications
-  `;
-  return row!.publications;
-}
-
-/** What the catalogue finds wrong, by the event's place in the batch. What has no payload of a type is for the envelope's rules. */
-function refusedPayloads(events: readonly unknown[]): Record<number, Issue[]> {
-  return Object.fromEntries(
-    events.flatMap((event, index) => {
-      const { event_type, payload } = readEnvelope(event);
-      if (typeof event_type !== "string" || !isObject(payload)) return [];
-      const check = checkPayload(event_type, payload);
-      return check.ok ? [] : [[index, check.issues]];
-    }),
-  );
-}
-
-/** An event's type and payload, under either name, whatever Unicode form the names have. */
-function readEnvelope(event: unknown): { event_type?: unknown; payload?: unknown } {
-  if (!isObject(event)) return {};
-  return {
-    event_type: typeof event.event_type === "string" ? normaliseText(event.event_type) : undefined,
-    payload: event.payload ?? event.data ?? {},
-  };
 }

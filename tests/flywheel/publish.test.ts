@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createPublisher, type Publication } from "../../shared/flywheel/publish.ts";
+import type { Publication } from "../../shared/flywheel/publication.ts";
+import { createPublisher } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { event } from "../support/flywheel.ts";

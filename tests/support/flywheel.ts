@@ -5,7 +5,8 @@ import { counting as rollupMemory } from "../../shared/domain/rollups/count.ts";
 import { defaultSettings } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
-import { createPublisher, type Publication, type Publish } from "../../shared/flywheel/publish.ts";
+import type { Publication } from "../../shared/flywheel/publication.ts";
+import { createPublisher, type Publish } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { parseJson } from "../../shared/platform/parse-json.ts";
 
