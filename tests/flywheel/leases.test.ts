@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
-import { pendingEvents, queueStatus } from "../../shared/flywheel/queue.ts";
+import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -25,7 +25,10 @@ beforeEach(async () => {
     set linger = '0', lease_time = '60 seconds', max_workers = 64, max_attempts = 5, lease_users = 100, lease_events = 100
   `;
   await base.admin`update flywheel.worker_slots set expires_at = '-infinity'`;
-  await base.admin`update flywheel.streams set lease_token = null, attempts = 0`;
+  // What the test before left leased is due, and folded here.
+  await base.admin`
+    update flywheel.streams set lease_token = null, attempts = 0, available_at = now() where available_at is not null
+  `;
   await drain(database, [counting]);
 });
 
@@ -169,38 +172,47 @@ describe("a late commit", () => {
 });
 
 describe("a long fold", () => {
-  /** Takes a while over each event, as no reactor should. */
-  const slow: Reactor = {
-    ...counting as Reactor,
-    react(...told) {
-      const until = performance.now() + 40;
-      while (performance.now() < until);
-      return (counting as Reactor).react(...told);
-    },
-  };
-
   test("extends its lease and keeps its slot, so that nobody else takes its users", async () => {
-    await base.admin`update flywheel.settings set lease_time = '1 second', max_workers = 1`;
+    await base.admin`update flywheel.settings set max_workers = 1`;
     const users = await Promise.all(Array.from({ length: 15 }, () => userWithEvents(3)));
-    // 45 events, 40 ms each: almost two lease times in one lease.
-    const folding = drain(database, [slow]);
-    let others = 0;
+    // 45 seconds for each user: eleven lease times in one lease.
+    const seconds = 15;
+    let passed = 0;
+    const clock = performance.now.bind(performance);
+    using _ = vi.spyOn(performance, "now").mockImplementation(() => clock() + passed * 1000);
+    const slow: Reactor = {
+      ...counting as Reactor,
+      react(...told) {
+        passed += seconds;
+        return (counting as Reactor).react(...told);
+      },
+    };
     const rival = base.connect();
-    let done = false;
-    const rivals = (async () => {
-      while (!done) {
-        others += (await drain(rival, reactors)).users;
-        others += (await lease(rival, shape))?.streams.length ?? 0;
-        const [row] = await rival`select flywheel.enter() as slot`;
-        // A slot is given back when all is folded, and not before.
-        if (row!.slot) others += await pendingEvents(rival);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    })();
-    const { users: folded, processed } = await folding;
-    done = true;
-    await rivals;
-    expect({ folded, processed, others }).toEqual({ folded: 15, processed: 45, others: 0 });
+    let rounds = 0;
+    let others = 0;
+    /** Has a user's time pass for the database as well, just before the worker says that it goes on. */
+    async function compete(): Promise<void> {
+      rounds++;
+      await pass(base.admin, `${3 * seconds} seconds`);
+      await base.admin`
+        update flywheel.worker_slots set expires_at = expires_at - ${
+        3 * seconds
+      } * interval '1 second'
+      `;
+      others += (await drain(rival, reactors)).users;
+      others += (await lease(rival, shape))?.streams.length ?? 0;
+      const [row] = await rival`select flywheel.enter() as slot`;
+      if (row!.slot) others++;
+    }
+    const worker = new Proxy(base.connect(), {
+      apply(target, _, args) {
+        const query = () => Reflect.apply(target, undefined, args);
+        return String(args[0]?.raw).includes("flywheel.stay(") ? compete().then(query) : query();
+      },
+    });
+    const { users: folded, processed } = await drain(worker, [slow]);
+    expect({ folded, processed, rounds, others })
+      .toEqual({ folded: 15, processed: 45, rounds: 14, others: 0 });
     for (const user of users) foldedOnce(await storyOf(base.admin, user), 3);
   });
 

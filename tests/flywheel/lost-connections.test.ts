@@ -51,20 +51,34 @@ test(
 test("once a connection is lost, what comes next has none of those beside it", async () => {
   const database = base.connect();
   const ask = async () => {
-    const [row] = await database`select pg_backend_pid() as pid, pg_sleep(0.3)`;
+    const [row] = await database`select pg_backend_pid() as pid, pg_advisory_xact_lock_shared(1)`;
     return row!.pid as number;
   };
-  const [lost, beside] = await Promise.all([ask(), ask()]);
-  const asked = Promise.allSettled([ask(), ask()]);
-  await eventually(async () => {
-    const [row] = await base.superuser`
-      select pg_terminate_backend(pid) from pg_stat_activity where pid = ${lost} and state = 'active'
-    `;
-    return row;
+  /** Asks twice, has both queries wait, each on a connection, and does something before they go on. */
+  const askTwice = async (meanwhile: (pids: number[]) => Promise<unknown>) => {
+    let asked: Promise<PromiseSettledResult<number>[]> | undefined;
+    await base.superuser.begin(async (sql) => {
+      await sql`select pg_advisory_xact_lock(1)`;
+      asked = Promise.allSettled([ask(), ask()]);
+      const waiting = await eventually(async () => {
+        const rows = await base.superuser<{ pid: number }[]>`
+          select pid from pg_locks
+          where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database())
+        `;
+        return rows.length === 2 && rows;
+      });
+      await meanwhile(waiting.map(({ pid }) => pid));
+    });
+    return (await asked!).map((each) =>
+      each.status === "fulfilled" ? each.value : each.reason.code
+    );
+  };
+  let [lost, beside]: number[] = [];
+  const outcomes = await askTwice(async (pids) => {
+    [lost, beside] = pids;
+    await base.superuser`select pg_terminate_backend(${lost!}, 20000)`;
   });
-  const outcomes = (await asked).map((each) =>
-    each.status === "fulfilled" ? each.value : each.reason.code
-  );
   expect(new Set(outcomes)).toEqual(new Set(["CONNECTION_CLOSED", beside]));
   expect(await ask()).not.toBe(beside);
 });

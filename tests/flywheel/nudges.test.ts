@@ -49,6 +49,30 @@ async function happens(user: string, fields: Record<string, unknown>): Promise<s
   return results[0]!.event_id!;
 }
 
+/** As if a writer's letter had been received, and the settings changed, two days earlier: the time of a nudge for one day is over. */
+async function travel(user: string): Promise<void> {
+  await base.admin.begin(async (sql) => {
+    await sql`update public.phoenix_events set received_at = received_at - interval '2 days' where user_id = ${user}`;
+    const [{ was, is } = {}] = await sql`
+      update public.phoenix_nudges_sent
+      set sent_at = sent_at - interval '2 days', expires_at = expires_at - interval '2 days'
+      where user_id = ${user}
+      returning
+        floor(extract(epoch from expires_at + interval '2 days') * 1000)::text as was,
+        floor(extract(epoch from expires_at) * 1000)::text as is
+    `;
+    await sql`
+      update flywheel.states set state = replace(state::text, ${was}, ${is})::json where user_id = ${user}
+    `;
+    await sql`
+      update flywheel.streams
+      set available_at = available_at - interval '2 days', wake_at = wake_at - interval '2 days'
+      where user_id = ${user}
+    `;
+    await sql`update flywheel.settings_changes set changed_at = changed_at - interval '2 days'`;
+  });
+}
+
 const nudgesOf = (user: string, type = "%") =>
   base.admin<Record<string, unknown>[]>`
     select * from public.phoenix_nudges_sent where user_id = ${user} and nudge_type like ${type} order by sent_at`;
@@ -115,13 +139,12 @@ describe("the row of a nudge and the log tell the same story:", () => {
   });
 
   test("expired by a timer, which goes back to the nudge", async () => {
-    await set({ holdout: 0, lifetime_days: 1 / 86_400 });
+    await set({ holdout: 0, lifetime_days: 1 });
     const user = await writer();
     const [nudge] = await nudgesOf(user);
-    await eventually(async () => {
-      await drain(database, reactors);
-      return (await nudgesOf(user))[0]!.status === "expired";
-    });
+    await travel(user);
+    await drain(database, reactors);
+    expect(await nudgesOf(user)).toMatchObject([{ status: "expired" }]);
     expect(await toldOf(user)).toMatchObject([{
       event_type: "nudge.expired",
       payload: { nudge_id: nudge!.nudge_id, reason: "not seen" },
@@ -326,10 +349,9 @@ test("a replay writes and tells nothing a second time, whatever the settings are
 });
 
 test("a replay before its timer has rung writes that a nudge has expired", async () => {
-  await set({ holdout: 0, lifetime_days: 1 / 86_400 });
+  await set({ holdout: 0, lifetime_days: 1 });
   const user = await writer();
-  await base.admin`
-    select pg_sleep_until(n.expires_at) from public.phoenix_nudges_sent as n where n.user_id = ${user}`;
+  await travel(user);
   expect(await nudgesOf(user)).toMatchObject([{ status: "pending" }]);
   await reprocess(database, reprocessRequest.parse({ user_id: user }));
   await drain(database, reactors);

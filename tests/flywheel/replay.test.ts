@@ -121,13 +121,13 @@ describe("a replay", () => {
 
   test("of a user who is being erased leaves no trace of them", async () => {
     const [user] = await folded(1, 1) as [string];
-    const asked = await base.admin.begin(async (sql) => {
+    let asking: ReturnType<typeof ask> | undefined;
+    await base.admin.begin(async (sql) => {
       await sql`select flywheel.erase_user(${user}, 'asked for')`;
-      const asked = ask({ user_id: user });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      return { asked };
+      asking = ask({ user_id: user });
+      await lockWait(base, "reprocess");
     });
-    expect(await asked.asked).toEqual({ users: 0, events: 0 });
+    expect(await asking).toEqual({ users: 0, events: 0 });
     expect(await base.admin`select from flywheel.replays where user_id = ${user}`).toEqual([]);
   });
 
