@@ -187,20 +187,20 @@ describe("POST transitions", () => {
     });
   });
 
-  test("is had so often a minute by a user, and as often as it likes by a backend", async () => {
+  test("lets a user ask for 60 at once, and a backend for any number", async () => {
     const asker = await stack.signUp();
     const ask = (as: TestUser | "secret") =>
       call("POST", "transitions", {
         as,
         json: { target_app: "cv", ...(as === "secret" && { user_id: asker.user_id }) },
       });
-    const answers = await Promise.all(Array.from({ length: 70 }, () => ask(asker)));
+    const answers = await Promise.all(Array.from({ length: 90 }, () => ask(asker)));
     const refused = answers.filter(({ status }) => status === 429);
     expect(refused.length).toBeGreaterThan(0);
-    expect(refused.length).toBeLessThanOrEqual(10);
+    expect(refused.length).toBeLessThanOrEqual(30);
     expect(refusalOf(refused[0]!)).toMatchObject({ code: "too_many_requests" });
     expect(Number(refused[0]!.headers.get("retry-after"))).toBeGreaterThan(0);
-    expect(answers.filter(({ status }) => status === 201)).toHaveLength(70 - refused.length);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(90 - refused.length);
     expect((await ask("secret")).status).toBe(201);
   });
 
