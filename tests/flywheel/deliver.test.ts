@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createDeliverer } from "../../shared/flywheel/deliver.ts";
 import { hearFailure } from "../../shared/flywheel/delivery-outcome.ts";
 import { requestTransition, transitionRequest } from "../../shared/flywheel/transitions.ts";
@@ -28,6 +28,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await qstash.stop();
   await base[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  await base.admin`update flywheel.deliveries set available_at = null`;
+  qstash.statuses.clear();
+  qstash.messages.clear();
+  qstash.listed = Promise.resolve();
 });
 
 interface Qstash {
@@ -123,7 +130,7 @@ async function deliveryOf(user_id: string) {
 }
 
 test("a delivery goes to QStash as the settings say, and QStash's console does not show it", async () => {
-  const printed = vi.spyOn(console, "error");
+  using printed = vi.spyOn(console, "error");
   const { delivery_id, published_at, failed_at } = await deliverTo("cv");
   expect(published_at).not.toBeNull();
   expect(failed_at).toBeNull();
@@ -138,7 +145,6 @@ test("a delivery goes to QStash as the settings say, and QStash's console does n
   });
   expect(qstash.queues.get("phoenix_cv_transitions")).toBe(7);
   expect(printed, "the client prints what fails").not.toHaveBeenCalled();
-  printed.mockRestore();
 });
 
 test("a queue that is there keeps what its operator set", async () => {
@@ -166,11 +172,8 @@ test("what QStash cannot take for now stays", async () => {
 test("what QStash was too slow to make a queue for is not handed over behind the back of whom it was left to", async () => {
   await configure("rise");
   const { promise, resolve } = Promise.withResolvers<void>();
-  qstash.statuses.delete("phoenix_rise_transitions");
-  qstash.messages.clear();
   qstash.queues.delete("phoenix_rise_transitions");
   qstash.listed = promise;
-  await base.admin`update flywheel.deliveries set available_at = null`;
   const user_id = await ask("rise");
   await deliver();
   expect(await deliveryOf(user_id)).toMatchObject({ published_at: null, failed_at: null });
@@ -189,8 +192,6 @@ test("while QStash is away it is offered what one lease takes, and no more", asy
     select from flywheel.deliveries where user_id in ${base.admin(users)} and attempts > 0
   `;
   expect(offered).toHaveLength(25);
-  qstash.statuses.delete("phoenix_rise_transitions");
-  await deliver();
 });
 
 test("what an app did not take is told at its new address, as long as it is waited for", async () => {
@@ -271,7 +272,6 @@ test("a deliverer goes on beyond what apps without an address were to be told", 
 });
 
 test("what an app has piled up holds up no other app's", async () => {
-  await base.admin`update flywheel.deliveries set available_at = null`;
   await configure("cv");
   await configure("website");
   await Promise.all(Array.from({ length: 30 }, () => ask("website")));
@@ -303,7 +303,10 @@ test("QStash forgets whom nobody may be told of though nothing can be delivered"
   const delivery_id = crypto.randomUUID();
   await base.admin`insert into flywheel.withdrawals (delivery_id) values (${delivery_id})`;
   await base.admin`alter function flywheel.lease_deliveries() rename to missing`;
-  await deliver();
-  await base.admin`alter function flywheel.missing() rename to lease_deliveries`;
+  try {
+    await deliver();
+  } finally {
+    await base.admin`alter function flywheel.missing() rename to lease_deliveries`;
+  }
   expect(qstash.forgotten).toEqual([`/v2/messages ${delivery_id}`, `/v2/dlq ${delivery_id}`]);
 });

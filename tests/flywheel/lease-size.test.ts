@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { shapeOf } from "../../shared/domain/fold.ts";
 import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -12,9 +12,9 @@ let database: Database;
 beforeAll(async () => {
   base = await testDatabase();
   database = base.connect();
-  await base.admin`update flywheel.settings set linger = '0', lease_bytes = 16384`;
 });
 afterAll(() => base[Symbol.asyncDispose]());
+beforeEach(() => base.admin`update flywheel.settings set linger = '0', lease_bytes = 16384`);
 
 /** How many events a user with events of these payloads is leased, and what became of all of them. */
 async function leasedOf(payloads: readonly Record<string, unknown>[]) {

@@ -23,12 +23,15 @@ let database: Database;
 beforeAll(async () => {
   base = await testDatabase();
   database = base.connect();
-  await base
-    .admin`update flywheel.settings set linger = '0', max_attempts = 4, backoff_base = '10 seconds'`;
 });
 afterAll(() => base[Symbol.asyncDispose]());
 
-beforeEach(() => drain(database, [counting]));
+beforeEach(async () => {
+  await base.admin`
+    update flywheel.settings set linger = '0', max_attempts = 4, lease_users = 100, backoff_base = '10 seconds'
+  `;
+  await drain(database, [counting]);
+});
 
 /** A reactor that does something odd at an event whose payload says `odd`, and sees nothing otherwise. */
 function stumbling(odd: (at: number) => unknown): Reactor {
@@ -393,7 +396,6 @@ test.each([
     }
     await base.admin`drop function flywheel.outage() cascade`;
     await drain(database, [counting]);
-    await base.admin`update flywheel.settings set lease_users = 100`;
     const stories = await Promise.all(users.map((user) => storyOf(base.admin, user)));
     expect(stories.map(({ processed }) => processed)).toEqual(users.map(() => 1));
     expect(stories.flatMap(({ events }) => events).filter((each) => each.ai_processing_error))
@@ -425,7 +427,6 @@ test.each([2, 5])(
       await pass(base.admin, "1 hour");
     }
     await base.admin`drop function flywheel.outage() cascade`;
-    await base.admin`update flywheel.settings set max_attempts = 4`;
     const { processed, events } = await storyOf(base.admin, odd);
     expect(processed).toBe(3);
     expect(events.map(({ ai_processing_error }) => ai_processing_error))
@@ -449,7 +450,6 @@ test("a worker that fails beside its work leaves nobody leased", async () => {
   };
   await expect(drain(database, [slow])).rejects.toMatchObject({ code: "42883" });
   await base.admin`alter function flywheel.missing() rename to merge_rollups`;
-  await base.admin`update flywheel.settings set lease_users = 100`;
   const [row] = await base.admin`
     select max(attempts) as attempts, max(available_at) < now() + interval '30 seconds' as is_soon
     from flywheel.streams where user_id = any (${users}) and lease_token is not null

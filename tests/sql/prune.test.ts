@@ -66,7 +66,7 @@ test("a worker whose time is over before nothing is due has pruned a piece all t
   await base.admin`update flywheel.pruning set pruned_at = '-infinity'`;
   let passed = 0;
   const clock = performance.now.bind(performance);
-  const now = vi.spyOn(performance, "now").mockImplementation(() => clock() + passed);
+  using _ = vi.spyOn(performance, "now").mockImplementation(() => clock() + passed);
   const long: Reactor = {
     name: "long",
     version: 1,
@@ -77,7 +77,6 @@ test("a worker whose time is over before nothing is due has pruned a piece all t
     },
   };
   await drain(base.connect(), [long]);
-  now.mockRestore();
   expect(passed).toBeGreaterThan(0);
   expect(await remembered()).toBe(105 - 40);
 });
