@@ -310,8 +310,13 @@ describe("an analyst", () => {
           `insert into ${name} default values`,
         ]
       ) {
-        await expect(as("phoenix_analyst", query), query).rejects.toThrow(
-          /permission denied|read-only|cannot (insert|update|delete)|does not exist/,
+        // Not in a transaction that is read-only: that would be refused whatever is granted.
+        const attempt = base.superuser.begin(async (sql) => {
+          await sql`select set_config('role', 'phoenix_analyst', true)`;
+          await sql.unsafe(query);
+        });
+        await expect(attempt, query).rejects.toThrow(
+          /permission denied|cannot (insert|update|delete)|does not exist/,
         );
       }
     }

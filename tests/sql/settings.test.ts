@@ -38,9 +38,10 @@ test("there is one row, with a value for each, and no second one", async () => {
   const rows = await base.admin`select * from flywheel.settings`;
   expect(rows).toHaveLength(1);
   expect(Object.values(rows[0]!)).not.toContain(null);
-  await expect(base.admin`insert into flywheel.settings default values`).rejects.toThrow();
+  await expect(base.admin`insert into flywheel.settings default values`).rejects
+    .toMatchObject({ code: "23505" });
   await expect(base.admin`insert into flywheel.settings (only_row) values (false)`).rejects
-    .toThrow();
+    .toMatchObject({ code: "23514" });
 });
 
 describe("nonsense is refused", () => {
@@ -69,7 +70,7 @@ describe("nonsense is refused", () => {
   test("where two settings contradict each other", async () => {
     await expect(
       base.admin`update flywheel.settings set backoff_base = '1 hour', backoff_max = '1 second'`,
-    ).rejects.toThrow();
+    ).rejects.toMatchObject({ code: "23514" });
   });
 });
 
