@@ -4,7 +4,7 @@ import { defaultSettings, flawOf, settingsOver } from "../../shared/domain/setti
 import { Story, typesOf } from "../support/story.ts";
 
 describe("settings", () => {
-  test("say what issue and contract say where nothing else is said", () => {
+  test("are those of the contract where nothing else is said", () => {
     expect(defaultSettings).toMatchObject({
       journey: { blockage_minutes: 10 },
       nudges: {

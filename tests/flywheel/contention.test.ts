@@ -99,7 +99,7 @@ async function operate(): Promise<void> {
 }
 
 test(
-  "16 publishers, 8 workers, an app and an operator on 50 users never deadlock, and nothing is lost or twice",
+  "16 publishers, 8 workers, an app and an operator on 50 users never deadlock, and nothing is lost or written twice",
   async () => {
     until = performance.now() + seconds * 1000;
     const publishing = Array.from({ length: 16 }, (_, by) => publishAll(base.connect(), by));

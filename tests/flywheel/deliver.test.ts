@@ -43,11 +43,11 @@ interface Qstash {
   queues: Map<string, number>;
   /** The headers of each message, by its queue. */
   messages: Map<string, Headers>;
-  /** What its list of queues waits for. */
+  /** Its list of queues is answered once this is resolved. */
   listed: Promise<void>;
   /** How messages for a queue are answered, where that is not with 200. */
   statuses: Map<string, 400 | 413 | 422 | 500>;
-  /** Where which deliveries were to be deleted. */
+  /** What QStash was asked to delete: the path and the delivery's id. */
   forgotten: string[];
   stop(): Promise<void>;
 }
@@ -105,7 +105,7 @@ async function deliverTo(target_app: string) {
 const configure = (app: string) =>
   base.admin`select flywheel.configure_app(${app}, 'http://127.0.0.1:9/')`;
 
-/** A transition of a new user: returns whose. */
+/** Asks for a transition of a new user: returns the user's id. */
 async function ask(target_app: string): Promise<string> {
   const user_id = crypto.randomUUID();
   await requestTransition(database, user_id, transitionRequest.parse({ target_app }));
@@ -154,7 +154,7 @@ test("a queue that is there keeps what its operator set", async () => {
 });
 
 test.each([400, 413, 422] as const)(
-  "what QStash answers with %s has failed for good",
+  "a delivery that QStash refuses with %s has failed for good",
   async (status) => {
     qstash.statuses.set("phoenix_letters_transitions", status);
     expect(await deliverTo("letters")).toMatchObject({
@@ -164,12 +164,12 @@ test.each([400, 413, 422] as const)(
   },
 );
 
-test("what QStash cannot take for now stays", async () => {
+test("a delivery that QStash cannot take for now stays in the outbox", async () => {
   qstash.statuses.set("phoenix_rise_transitions", 500);
   expect(await deliverTo("rise")).toMatchObject({ published_at: null, failed_at: null });
 });
 
-test("what QStash was too slow to make a queue for is not handed over behind the back of whom it was left to", async () => {
+test("a delivery that is given up while QStash is slow to make its queue is not handed over later all the same", async () => {
   await configure("rise");
   const { promise, resolve } = Promise.withResolvers<void>();
   qstash.queues.delete("phoenix_rise_transitions");
@@ -183,7 +183,7 @@ test("what QStash was too slow to make a queue for is not handed over behind the
   expect(qstash.messages.has("phoenix_rise_transitions")).toBe(false);
 });
 
-test("while QStash is away it is offered what one lease takes, and no more", async () => {
+test("while QStash is away it is offered the deliveries of one lease, and no more", async () => {
   qstash.statuses.set("phoenix_rise_transitions", 500);
   await configure("rise");
   const users = await Promise.all(Array.from({ length: 60 }, () => ask("rise")));
@@ -194,7 +194,7 @@ test("while QStash is away it is offered what one lease takes, and no more", asy
   expect(offered).toHaveLength(25);
 });
 
-test("what an app did not take is told at its new address, as long as it is waited for", async () => {
+test("what an app did not take is delivered to its new address, as long as its transition is open", async () => {
   await configure("website");
   const [waiting, late] = [await ask("website"), await ask("website")];
   await deliver();
@@ -212,7 +212,10 @@ test("what an app did not take is told at its new address, as long as it is wait
   await deliver();
   expect(await deliveryOf(waiting)).toMatchObject({ failed_at: null });
   expect(await deliveryOf(late)).toMatchObject({ failed_at: expect.any(Date) });
-  expect(qstash.messages.has("phoenix_website_transitions"), "QStash would not take it for new")
+  expect(
+    qstash.messages.has("phoenix_website_transitions"),
+    "QStash would take it for a repetition",
+  )
     .toBe(false);
   await base
     .admin`update flywheel.deliveries set available_at = available_at - interval '10 minutes'`;
@@ -220,7 +223,7 @@ test("what an app did not take is told at its new address, as long as it is wait
   expect(qstash.messages.has("phoenix_website_transitions")).toBe(true);
 });
 
-test("what QStash refused is tried again once the app is configured anew", async () => {
+test("what QStash refused is tried again once the app is configured again", async () => {
   qstash.statuses.set("phoenix_letters_transitions", 400);
   await configure("letters");
   const user = await ask("letters");
@@ -260,7 +263,7 @@ test.each([
   expect(await deliveryOf(first!)).toMatchObject({ published_at: expect.any(Date) });
 });
 
-test("a deliverer goes on beyond what apps without an address were to be told", async () => {
+test("a deliverer goes on past deliveries to an app that has no address any more", async () => {
   await configure("rise");
   await Promise.all(Array.from({ length: 60 }, () => ask("rise")));
   await base.admin`select flywheel.configure_app('rise', null)`;
@@ -271,7 +274,7 @@ test("a deliverer goes on beyond what apps without an address were to be told", 
   expect(await database`select from flywheel.deliveries where available_at <= now()`).toEqual([]);
 });
 
-test("what an app has piled up holds up no other app's", async () => {
+test("the deliveries that one app has piled up hold up no other app's", async () => {
   await configure("cv");
   await configure("website");
   await Promise.all(Array.from({ length: 30 }, () => ask("website")));
@@ -283,7 +286,7 @@ test("what an app has piled up holds up no other app's", async () => {
   expect([count("cv"), count("website")]).toEqual([1, 12]);
 });
 
-test("a deliverer whose time is over rings for the next, and one that has left nothing does not", async () => {
+test("a deliverer whose time is over rings for the next, and one that leaves nothing behind does not", async () => {
   await configure("cv");
   const rings = async (budgetMs: number) => {
     await base.admin`update flywheel.deliveries set available_at = null`;
@@ -299,7 +302,7 @@ test("a deliverer whose time is over rings for the next, and one that has left n
   expect(await rings(400)).toBe(true);
 });
 
-test("QStash forgets whom nobody may be told of though nothing can be delivered", async () => {
+test("QStash is asked to forget what was withdrawn even where no delivery can be leased", async () => {
   const delivery_id = crypto.randomUUID();
   await base.admin`insert into flywheel.withdrawals (delivery_id) values (${delivery_id})`;
   await base.admin`alter function flywheel.lease_deliveries() rename to missing`;

@@ -112,14 +112,14 @@ async function workOnce(): Promise<Worker> {
 }
 
 describe("what a worker's commit appends does not ring, and the same worker folds it:", () => {
-  test("what a reactor tells", async () => {
+  test("an event that a reactor tells", async () => {
     const user = await published("tell");
     await drain(database, reactors);
     expect(await heardBy(user)).toEqual(["test.happened", "test.told"]);
     expect(await rings()).toBe(0);
   });
 
-  test("what it tells amid a backlog, which is not folded ahead", async () => {
+  test("an event that it tells amid a backlog, which is not folded ahead", async () => {
     await base.admin`update flywheel.settings set lease_events = 1`;
     const user = await published("tell", "nothing");
     await drain(database, reactors);
@@ -134,7 +134,7 @@ describe("what a worker's commit appends does not ring, and the same worker fold
     expect(await rings()).toBe(0);
   });
 
-  test("and what a replay makes of it", async () => {
+  test("and the same in a replay", async () => {
     const user = await published("tell", "hand over", "nothing");
     await drain(database, reactors);
     const before = await heardBy(user);
@@ -152,7 +152,7 @@ test("a publication rings though the clock was set back since the bell rang", as
   await base.admin`update flywheel.doorbell set rung_at = now() + interval '1 hour'`;
   const session = base.connectOnce();
   const publishing = () => publish(session, event(crypto.randomUUID()));
-  // As the session remembers it, which rang too.
+  // The session remembers the same, as if it had rung itself.
   await session`
     select set_config('flywheel.quiet_until', extract(epoch from now() + interval '1 hour')::text, false)
   `;
@@ -163,7 +163,7 @@ test("a publication rings though the clock was set back since the bell rang", as
   expect(await rings(), "and not twice").toBe(1);
 });
 
-test("a publication fails for no bell that cannot ring", async () => {
+test("a publication succeeds though the bell cannot ring", async () => {
   await base.superuser`alter view vault.decrypted_secrets rename to decrypted_secrets_away`;
   try {
     expect(await publish(database, event(crypto.randomUUID()))).toMatchObject({ accepted: 1 });
@@ -185,7 +185,7 @@ describe("a worker that leaves", () => {
     expect(await heardBy(user)).toEqual(["test.happened", "transition_écosystème"]);
   });
 
-  test("rings though somebody rang just now: whom that called may have found no slot", async () => {
+  test("rings though somebody rang just now: the worker who came then may have found no slot", async () => {
     await published("hand over");
     const worker = await workOnce();
     await base.admin`update flywheel.settings set ring_interval = '10 seconds'`;
@@ -211,13 +211,13 @@ describe("a worker that leaves", () => {
   });
 });
 
-describe("a worker that leaves does not ring for what another would not get either:", () => {
-  test("a stream that somebody holds", async () => {
+describe("a worker that leaves does not ring for what no other could take either:", () => {
+  test("a stream that somebody has locked", async () => {
     const held = await published("nothing");
     await base.admin.begin(async (sql) => {
       await sql`select from flywheel.streams where user_id = ${held} for update`;
       expect(await (await enter()).leave()).toBe(false);
-      // For what is due besides it does.
+      // For what else is due it does.
       await published("nothing");
       expect(await (await enter()).leave()).toBe(true);
     });
@@ -226,7 +226,7 @@ describe("a worker that leaves does not ring for what another would not get eith
     await heardBy(held);
   });
 
-  test("a replay of which somebody does a piece", async () => {
+  test("a replay that another worker is at", async () => {
     await base.admin`update flywheel.settings set replay_users = 1`;
     for (let user = 0; user < 2; user++) await published("nothing");
     await drain(database, reactors);
@@ -246,7 +246,7 @@ describe("a worker that leaves does not ring for what another would not get eith
   });
 });
 
-test("a replay rings for a worker, and a worker that leaves for what is left of it", async () => {
+test("a replay rings for a worker, and a worker that leaves rings for the rest of it", async () => {
   for (let user = 0; user < 3; user++) await published("nothing");
   await drain(database, reactors);
   await silence();
@@ -254,7 +254,7 @@ test("a replay rings for a worker, and a worker that leaves for what is left of 
   try {
     await reprocess(database, reprocessRequest.parse({}));
     expect(await rings()).toBe(1);
-    // Whom the replay has set back already is folded; others are to be set back.
+    // The user set back so far is folded; the others are still to be set back.
     expect(await (await workOnce()).leave()).toBe(true);
   } finally {
     await stopReplays(database);
@@ -262,7 +262,7 @@ test("a replay rings for a worker, and a worker that leaves for what is left of 
   }
 });
 
-test("who publishes in the transaction of a commit rings all the same", async () => {
+test("a publication in the transaction of a commit rings all the same", async () => {
   await published("hand over");
   const leased = (await lease(database, shape))!;
   await base.admin.begin(async (sql) => {
@@ -273,8 +273,8 @@ test("who publishes in the transaction of a commit rings all the same", async ()
   expect(await rings()).toBe(1);
 });
 
-describe("whoever holds a publication up keeps nobody else from ringing:", () => {
-  test("a user whose stream is locked", async () => {
+describe("a publication that is held up or refused keeps no other from ringing:", () => {
+  test("one of a user whose stream is locked", async () => {
     const [first, locked, other] = ["0", "f", "7"].map((digit) =>
       digit + crypto.randomUUID().slice(1)
     ) as [string, string, string];
@@ -292,7 +292,7 @@ describe("whoever holds a publication up keeps nobody else from ringing:", () =>
     expect(await rings()).toBe(2);
   });
 
-  test("one who expects a version that is over, again and again", async () => {
+  test("one that expects a version of the past, again and again", async () => {
     const user = crypto.randomUUID();
     await publish(database, event(user));
     await silence();
@@ -313,7 +313,7 @@ describe("whoever holds a publication up keeps nobody else from ringing:", () =>
     expect(await rings()).toBe(times);
   });
 
-  test("and one who expects the right version rings", async () => {
+  test("and one that expects the right version rings", async () => {
     await publish(database, [event(crypto.randomUUID())], { expected_version: 0 });
     expect(await rings()).toBe(1);
   });

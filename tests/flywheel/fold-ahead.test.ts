@@ -108,7 +108,7 @@ test("a replay hears the same and tells nothing twice", async () => {
   expect({ story: await storyOf(base.admin, user), log: await loggedOf(user) }).toEqual(before);
 });
 
-test("who publishes before the commit comes first, and is folded anew", async () => {
+test("an event that is published before the commit comes first, and its user is folded anew", async () => {
   const user = crypto.randomUUID();
   const other = crypto.randomUUID();
   await publish(database, [event(user), event(other)]);
@@ -129,7 +129,7 @@ test("who publishes before the commit comes first, and is folded anew", async ()
   expect(await base.admin`select * from flywheel.verify_rollups()`).toEqual([]);
 });
 
-test("what is not told after all was not folded ahead either", async () => {
+test("an event that is not appended after all is not folded ahead either", async () => {
   const user = crypto.randomUUID();
   const other = crypto.randomUUID();
   // It would tell of a nudge that was never written.
@@ -181,7 +181,7 @@ test("publishers and workers at once: each user hears the log as it stands, in o
   expect(await base.admin`select * from flywheel.verify_rollups()`).toEqual([]);
 });
 
-test("what fails at what it told itself has its attempts, as at any event", async () => {
+test("a reactor that fails at what it told itself has its attempts, as at any event", async () => {
   const failing: Reactor<Heard> = {
     ...teller,
     react(...told) {

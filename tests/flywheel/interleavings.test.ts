@@ -89,7 +89,7 @@ const program = fc.array(
   { minLength: 1, maxLength: 12 },
 );
 
-/** Which of the few times a stored event is of. */
+/** Which of the few times a stored event has. */
 function timeIn({ timed, timestamp }: LoggedEvent): number | null {
   return timed ? (timestamp - Date.parse(timeOf(0))) / 1000 : null;
 }

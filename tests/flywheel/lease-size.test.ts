@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => base[Symbol.asyncDispose]());
 beforeEach(() => base.admin`update flywheel.settings set linger = '0', lease_bytes = 16384`);
 
-/** How many events a user with events of these payloads is leased, and what became of all of them. */
+/** Leases a new user with these payloads: returns how many events were leased, and the user's story once all are folded. */
 async function leasedOf(payloads: readonly Record<string, unknown>[]) {
   const user = crypto.randomUUID();
   for (const payload of payloads) await publish(database, event(user, { payload }));
@@ -35,7 +35,7 @@ describe("A lease, which has to fit into one function's memory,", () => {
     expect(leased).toBe(100);
   });
 
-  test("takes ever fewer events of a backlog that workers die over", async () => {
+  test("takes ever fewer events of a backlog at which workers die", async () => {
     const user = crypto.randomUUID();
     await publish(database, Array.from({ length: 100 }, (_, n) => event(user, { payload: { n } })));
     const sizes: number[] = [];

@@ -41,8 +41,8 @@ async function userWithEvents(count: number): Promise<string> {
   return user;
 }
 
-/** What a user's story is after each of so many events was folded exactly once. */
-function foldedOnce(story: Awaited<ReturnType<typeof storyOf>>, count: number): void {
+/** Expects each of a user's events to have been folded exactly once. */
+function expectFoldedOnce(story: Awaited<ReturnType<typeof storyOf>>, count: number): void {
   const versions = Array.from({ length: count }, (_, index) => index + 1);
   expect(story).toMatchObject({
     version: count,
@@ -64,7 +64,7 @@ describe("a worker that is killed between lease and commit", () => {
 
     await pass(base.admin, "60 seconds");
     await drain(database, reactors);
-    foldedOnce(await storyOf(base.admin, user), 5);
+    expectFoldedOnce(await storyOf(base.admin, user), 5);
   });
 
   test("does not keep its slot longer than the lease time", async () => {
@@ -80,10 +80,10 @@ describe("a worker that is killed between lease and commit", () => {
     await base
       .admin`update flywheel.worker_slots set expires_at = expires_at - interval '60 seconds'`;
     await drain(database, reactors);
-    foldedOnce(await storyOf(base.admin, user), 1);
+    expectFoldedOnce(await storyOf(base.admin, user), 1);
   });
 
-  test("takes no innocent user along, however often one user's event kills", async () => {
+  test("harms no other user, however often one user's event kills", async () => {
     await base.admin`update flywheel.settings set lease_users = 20`;
     const innocent = await Promise.all(Array.from({ length: 10 }, () => userWithEvents(3)));
     const killer = crypto.randomUUID();
@@ -100,7 +100,7 @@ describe("a worker that is killed between lease and commit", () => {
       await pass(base.admin, "60 seconds");
       await base.admin`update flywheel.worker_slots set expires_at = '-infinity'`;
     }
-    for (const user of innocent) foldedOnce(await storyOf(base.admin, user), 3);
+    for (const user of innocent) expectFoldedOnce(await storyOf(base.admin, user), 3);
     const story = await storyOf(base.admin, killer);
     expect(story).toMatchObject({
       processed: 3,
@@ -111,7 +111,7 @@ describe("a worker that is killed between lease and commit", () => {
         { ai_processing_error: null },
       ],
     });
-    // Until the event stands alone, and then its attempts.
+    // Those until the event is leased alone, and then its attempts.
     expect(deaths).toBeLessThanOrEqual(12);
   });
 });
@@ -129,10 +129,10 @@ describe("a late commit", () => {
     await work(database, reactors, shape, taken);
     await pass(base.admin, "60 seconds");
     await drain(database, reactors);
-    foldedOnce(await storyOf(base.admin, user), 4);
+    expectFoldedOnce(await storyOf(base.admin, user), 4);
     const again = await work(database, reactors, shape, late);
     expect(again.committed.users).toEqual([]);
-    foldedOnce(await storyOf(base.admin, user), 4);
+    expectFoldedOnce(await storyOf(base.admin, user), 4);
   });
 
   test("is refused for the users that were lost, and taken for those that were not", async () => {
@@ -144,11 +144,11 @@ describe("a late commit", () => {
     await drain(database, reactors);
     const { committed } = await work(database, reactors, shape, late);
     expect(committed.users).toEqual([kept]);
-    foldedOnce(await storyOf(base.admin, lost), 2);
-    foldedOnce(await storyOf(base.admin, kept), 2);
+    expectFoldedOnce(await storyOf(base.admin, lost), 2);
+    expectFoldedOnce(await storyOf(base.admin, kept), 2);
   });
 
-  test("that fails puts nobody off whom somebody else has", async () => {
+  test("that fails puts off nobody whom another worker has leased since", async () => {
     const user = await userWithEvents(1);
     const late = (await lease(database, shape))!;
     await pass(base.admin, "60 seconds");
@@ -167,7 +167,7 @@ describe("a late commit", () => {
     const { committed } = await work(database, reactors, shape, late);
     expect(committed.users).toEqual([]);
     await drain(database, reactors);
-    foldedOnce(await storyOf(base.admin, user), 3);
+    expectFoldedOnce(await storyOf(base.admin, user), 3);
   });
 });
 
@@ -213,10 +213,10 @@ describe("a long fold", () => {
     const { users: folded, processed } = await drain(worker, [slow]);
     expect({ folded, processed, rounds, others })
       .toEqual({ folded: 15, processed: 45, rounds: 14, others: 0 });
-    for (const user of users) foldedOnce(await storyOf(base.admin, user), 3);
+    for (const user of users) expectFoldedOnce(await storyOf(base.admin, user), 3);
   });
 
-  test("is told which users it does not hold any more", async () => {
+  test("is told which users its lease no longer holds", async () => {
     const [lost, kept] = [await userWithEvents(1), await userWithEvents(1)];
     const { token } = (await lease(database, shape))!;
     await base.admin`update flywheel.streams set available_at = now() where user_id = ${lost}`;
@@ -257,30 +257,33 @@ describe("leases", () => {
       "several users' in order of time",
       (user, n) => [user, crypto.randomUUID()].map((each) => event(each, { timestamp: at(n) })),
     ],
-  ])("stand, and the backlog is as old as it was, when more is published: %s", async (_, more) => {
-    const user = crypto.randomUUID();
-    await publish(database, more(user, 1));
-    await lease(database, shape);
-    const due = async () => {
-      const [stream] = await base.admin`
+  ])(
+    "stay as they are, and the backlog as old as it was, when more is published: %s",
+    async (_, more) => {
+      const user = crypto.randomUUID();
+      await publish(database, more(user, 1));
+      await lease(database, shape);
+      const due = async () => {
+        const [stream] = await base.admin`
         select available_at, pending_since from flywheel.streams where user_id = ${user}
       `;
-      return stream;
-    };
-    const before = await due();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    await publish(database, more(user, 2));
-    expect(await due()).toEqual(before);
-  });
+        return stream;
+      };
+      const before = await due();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await publish(database, more(user, 2));
+      expect(await due()).toEqual(before);
+    },
+  );
 
-  test("stand while events are published: these come with the next one, in order", async () => {
+  test("stay while events are published: these come with the next one, in order", async () => {
     const user = await userWithEvents(2);
     const first = (await lease(database, shape))!;
     await publish(database, event(user, { payload: { n: "later" } }));
     expect(await lease(database, shape)).toBeUndefined();
     await work(database, reactors, shape, first);
     await drain(database, reactors);
-    foldedOnce(await storyOf(base.admin, user), 3);
+    expectFoldedOnce(await storyOf(base.admin, user), 3);
   });
 
   test("of part of a backlog leave the rest as old as the event that comes next", async () => {
@@ -312,7 +315,7 @@ describe("leases", () => {
   });
 });
 
-test("a worker that stays keeps no slot but its own", async () => {
+test("a worker that says it is alive keeps no slot but its own", async () => {
   await base.admin`update flywheel.settings set max_workers = 2`;
   const enter = async () => (await database`select flywheel.enter() as slot`)[0]!.slot;
   await database`select flywheel.stay(${(await enter()).token})`;
@@ -320,7 +323,7 @@ test("a worker that stays keeps no slot but its own", async () => {
 });
 
 describe("queue-status", () => {
-  test("says how long the user has waited who waits longest", async () => {
+  test("says how long the user who waits longest has waited", async () => {
     await using own = await testDatabase();
     const publisher = own.connect();
     const [patient, other] = [crypto.randomUUID(), crypto.randomUUID()];
@@ -333,7 +336,7 @@ describe("queue-status", () => {
     expect(oldest_pending_seconds).toBeLessThan(3660);
   });
 
-  test("counts whom a worker holds until the lease is over, and them as waiting all the while", async () => {
+  test("counts users as leased until their lease is over, and as pending all the while", async () => {
     await using own = await testDatabase();
     const worker = own.connect();
     await publish(worker, [event(crypto.randomUUID()), event(crypto.randomUUID())]);
@@ -349,7 +352,7 @@ describe("queue-status", () => {
   });
 });
 
-test("a worker's slot is free again when the database fails it, and knows what was done in it", async () => {
+test("a worker's slot counts the events handled in it, and is free again when the database fails the worker", async () => {
   await base.admin`update flywheel.worker_slots set processed_total = 0`;
   for (const count of [2, 3]) {
     await userWithEvents(count);
@@ -369,7 +372,7 @@ test("a worker's slot is free again when the database fails it, and knows what w
   expect(await base.admin`select from flywheel.worker_slots where expires_at > now()`).toEqual([]);
 });
 
-test("a lease that has to wait gives up what it holds, tries again, and takes what is due in the end", async () => {
+test("a lease that has to wait for a lock lets go of what it holds, tries again, and takes what is due in the end", async () => {
   const user = await userWithEvents(1);
   const locked = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
@@ -390,7 +393,7 @@ test("a lease that has to wait gives up what it holds, tries again, and takes wh
 });
 
 describe("a user with a long history", () => {
-  /** One with 10,000 folded events and one to come. */
+  /** A user with 10,000 folded events and one that is due. */
   async function userOfLongStanding(): Promise<string> {
     const user = crypto.randomUUID();
     await base.admin`
@@ -407,7 +410,7 @@ describe("a user with a long history", () => {
     return user;
   }
 
-  test("is committed apart, and holds up nobody who was leased along", async () => {
+  test("is committed apart, and holds up nobody of the same lease", async () => {
     const [long, other] = [await userOfLongStanding(), await userWithEvents(1)];
     const leased = (await lease(database, shape))!;
     expect(leased.users.toSorted()).toEqual([long, other].toSorted());
@@ -422,7 +425,7 @@ describe("a user with a long history", () => {
     expect((await storyOf(base.admin, long)).processed).toBe(10_001);
   });
 
-  test("is committed once the lease has been extended, and costs nobody's account where that fails", async () => {
+  test("is committed once the lease has been extended, and where that fails, what was committed before is reported all the same", async () => {
     const [long, other] = [await userOfLongStanding(), await userWithEvents(1)];
     const leased = (await lease(database, shape))!;
     const steps: string[] = [];

@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => base[Symbol.asyncDispose]());
 
 test(
-  "whoever asks is answered, or told, though connections are lost all the time, and at once when they are not",
+  "every query is answered or rejected while connections are lost all the time, and answered once they are lost no more",
   async () => {
     const database = base.connect();
     const asked = [
@@ -48,7 +48,7 @@ test(
   60_000,
 );
 
-test("once a connection is lost, what comes next has none of those beside it", async () => {
+test("once a connection is lost, later queries have none of those beside it", async () => {
   const database = base.connect();
   const ask = async () => {
     const [row] = await database`select pg_backend_pid() as pid, pg_advisory_xact_lock_shared(1)`;
@@ -83,7 +83,7 @@ test("once a connection is lost, what comes next has none of those beside it", a
   expect(await ask()).not.toBe(beside);
 });
 
-test("a connection that is refused costs those that are there nothing", async () => {
+test("a connection that is refused does nothing to those that are open", async () => {
   const role = `limited_${crypto.randomUUID().replaceAll("-", "")}`;
   await base.superuser.unsafe(
     `create role ${role} login password 'a password' connection limit 2 in role service_role`,
@@ -104,7 +104,7 @@ test("a connection that is refused costs those that are there nothing", async ()
   await base.superuser.unsafe(`drop role ${role}`);
 });
 
-test("while nobody answers everybody is told so at once, however long it takes", async () => {
+test("while nobody listens every query fails at once, however many there were", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -116,7 +116,7 @@ test("while nobody answers everybody is told so at once, however long it takes",
 });
 
 describe("when a query takes long", () => {
-  test("of a database that fell silent everybody is told, and those who come later have an answer once it speaks", async () => {
+  test("and the database has fallen silent, those that wait are rejected, and later ones are answered once it speaks again", async () => {
     using line = new Line(base.url);
     const database = connect(line.url, { silenceMs: 300 });
     expect(await database`select 1 as one`).toEqual([{ one: 1 }]);
@@ -135,7 +135,7 @@ describe("when a query takes long", () => {
     await database.end();
   });
 
-  test("of one behind a pooler that lets in and has everybody wait it may", async () => {
+  test("because a pooler lets clients in and has them wait, it is waited for", async () => {
     using line = new Line(base.url);
     const database = connect(line.url, { silenceMs: 300 });
     expect(await database`select 1 as one`).toEqual([{ one: 1 }]);
@@ -147,7 +147,7 @@ describe("when a query takes long", () => {
     await database.end();
   });
 
-  test("of one that is there it may", async () => {
+  test("and the database is there, it is waited for", async () => {
     const database = connect(base.url, { silenceMs: 100 });
     expect(await database`select 1 as one from pg_sleep(1)`).toEqual([{ one: 1 }]);
     await database.end();
@@ -155,8 +155,8 @@ describe("when a query takes long", () => {
 });
 
 /**
- * A line to the database that can fall silent: it still takes whoever calls, and nothing comes through it any more. While it is busy it
- * lets in whoever calls, and what those who are in ask waits.
+ * A line to the database. While it is silent it still takes connections, but nothing comes through. While it is busy it greets clients as
+ * the database does, and has their queries wait.
  */
 class Line {
   isSilent = false;

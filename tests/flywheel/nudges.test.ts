@@ -138,7 +138,7 @@ describe("the row of a nudge and the log tell the same story:", () => {
     expect(told[2]!.payload).toMatchObject({ event_type: "cv.uploaded" });
   });
 
-  test("expired by a timer, which goes back to the nudge", async () => {
+  test("expired by a timer, with the nudge as its cause", async () => {
     await set({ holdout: 0, lifetime_days: 1 });
     const user = await writer();
     const [nudge] = await nudgesOf(user);
@@ -236,7 +236,7 @@ describe("a nudge that was seen before it was taken back is not cancelled, and i
     expect(told.map(({ event_type }) => event_type)).toEqual(["nudge.clicked", "nudge.converted"]);
   });
 
-  test("where rules that did not take it back were in force, nor is one that had ended", async () => {
+  test("where the rules in force did not take it back; nor is one that had ended", async () => {
     const user = crypto.randomUUID();
     const rulesBefore = reactors.map((reactor) =>
       reactor.name !== nudges.name ? reactor : {
@@ -315,7 +315,7 @@ test("process-queue does not count a held-out nudge among those it made", async 
   expect(await drain(database, reactors)).toMatchObject({ processed: 1, nudges: 0 });
 });
 
-test("a step of a nudge that has to wait for its user's stream holds nothing meanwhile", async () => {
+test("a step of a nudge that has to wait for its user's stream locks nothing meanwhile", async () => {
   const user = await writer();
   const [{ nudge_id } = {}] = await pendingNudges(database, user);
   let marking: Promise<unknown> | undefined;
@@ -348,7 +348,7 @@ test("a replay writes and tells nothing a second time, whatever the settings are
   expect([await nudgesOf(user), await toldOf(user), await stateOf()]).toEqual(before);
 });
 
-test("a replay before its timer has rung writes that a nudge has expired", async () => {
+test("a replay before the timer of a nudge has rung writes that it has expired", async () => {
   await set({ holdout: 0, lifetime_days: 1 });
   const user = await writer();
   await travel(user);
@@ -393,7 +393,7 @@ describe("the reactors' settings", () => {
     expect(first!.ever).toBe(true);
   });
 
-  test("said last stay, though the clock was set back since those before them", async () => {
+  test("that were set last stay, though the clock was set back since those before them", async () => {
     await set({ max_in_period: 1 });
     await base.admin`
       update flywheel.settings_changes
@@ -407,7 +407,7 @@ describe("the reactors' settings", () => {
     expect(memory).toMatchObject({ settings: { nudges: { max_in_period: 0 } } });
   });
 
-  test("that change count from the moment when they are there, so that a replay folds as it was", async () => {
+  test("that change count from the moment when others can see them, so that a replay folds as it was", async () => {
     await set({ holdout: 0 });
     const user = crypto.randomUUID();
     const stateOf = async () =>
@@ -450,7 +450,7 @@ describe("the reactors' settings", () => {
     expect(await inForce()).toEqual([6, 6]);
   });
 
-  test("that make no sense are left out, and the operator is told", async () => {
+  test("that make no sense are passed over, and the operator is told", async () => {
     await set({ holdout: 2 });
     const user = crypto.randomUUID();
     const said: [string, unknown][] = [];
@@ -464,7 +464,7 @@ describe("the reactors' settings", () => {
     ]);
   });
 
-  test("that make no sense leave those before them in force, on pages and where somebody asks", async () => {
+  test("that make no sense leave those before them in force, on pages and for transitions", async () => {
     const user = crypto.randomUUID();
     await publish(database, event(user));
     for (const more of [{}, { typo: 1 }]) {

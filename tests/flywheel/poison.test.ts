@@ -174,7 +174,7 @@ describe("an event at which a reactor throws", () => {
   });
 });
 
-describe("what a reactor returns and nobody can write", () => {
+describe("a reaction that cannot be written", () => {
   const cyclic: Record<string, unknown> = {};
   cyclic.self = cyclic;
   const refused = (at: number) => ({
@@ -251,7 +251,7 @@ describe("what a reactor returns and nobody can write", () => {
     ]);
   });
 
-  test("does not cost the other reactors' effects of that event, where it is a state", async () => {
+  test("does not cost the other reactors' effects of that event, where it is the state that cannot be", async () => {
     const user = await oddUser();
     await drainThroughWaits([stumbling(() => ({ state: { n: 1n } })), counting]);
     const story = await storyOf(base.admin, user);
@@ -260,7 +260,7 @@ describe("what a reactor returns and nobody can write", () => {
   });
 });
 
-test("what two reactors make alike of one event is written once, and what became of it with it", async () => {
+test("a nudge that two reactors make alike of one event is written once, and so is its cancellation", async () => {
   const user = crypto.randomUUID();
   await publish(database, event(user));
   const twin = { ...counting, name: "twin" };
@@ -372,7 +372,7 @@ test.each([
   ["53100", "public.phoenix_nudges_sent"],
   ["57014", "public.phoenix_nudges_sent"],
 ])(
-  "whoever cannot commit, as of an error %s in %s, uses up nobody's attempts: what made it hurt being gone, everything is folded",
+  "a worker that cannot commit, as for an error %s in %s, uses up nobody's attempts, and all is folded once the cause is gone",
   async (code, table) => {
     await base.admin.unsafe(`
       create function flywheel.outage() returns trigger language plpgsql as $$
@@ -435,7 +435,7 @@ test.each([2, 5])(
   },
 );
 
-test("a worker that fails beside its work leaves nobody leased", async () => {
+test("a worker that fails at what it does beside its work puts nobody off for long", async () => {
   await base.admin`alter function flywheel.merge_rollups() rename to missing`;
   await base.admin`update flywheel.settings set lease_users = 2`;
   const users = await soundUsers(5);
@@ -457,7 +457,7 @@ test("a worker that fails beside its work leaves nobody leased", async () => {
   expect(row).toEqual({ attempts: 1, is_soon: true });
 });
 
-test("what workers died over before new reactors came is looked at by these, and is no fault of the first event", async () => {
+test("what workers died over is tried again by new reactors, and is not blamed on the first event", async () => {
   const user = crypto.randomUUID();
   await publish(database, [1, 2].map((n) => event(user, { payload: { n } })));
   await drain(database, [counting]);

@@ -176,7 +176,7 @@ describe("a closer look is taken at", () => {
   });
 });
 
-test("an event_id that was answered as another's is found out, and nothing else of its user takes longer", async () => {
+test("an event_id that stands for another event is found out, and everything else of its user goes the short way", async () => {
   const [user, alias] = [newId(), newId()];
   await send(event(user, { timestamp: at(1) }));
   const same = event(user, { event_id: alias, timestamp: at(1) });
@@ -239,7 +239,7 @@ test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do"
   );
   expect(told.statuses).toEqual(Array(count).fill("rejected"));
   const [after] = await stream();
-  // When a backlog that is none began, and how late an event was last said to be, is nobody's business.
+  // Without a backlog pending_since means nothing; latest_at and latest_before only decide on a closer look.
   const { pending_since, latest_at, latest_before } = after!;
   expect(after).toEqual({ ...before[0], pending_since, latest_at, latest_before });
 });
@@ -264,7 +264,7 @@ test("the last day of a month is a day", async () => {
   expect(told).toMatchObject({ statuses: ["accepted"], called: short });
 });
 
-test("whoever publishes the same at the same moment, one is first", async () => {
+test("of those who publish the same at the same moment one is first", async () => {
   const connections = Array.from({ length: 4 }, () => base.connectOnce());
   for (let round = 0; round < 25; round++) {
     const [user, other, event_id] = [newId(), newId(), round % 2 ? newId() : undefined];

@@ -102,7 +102,7 @@ test("large ones go by themselves, each of them", async () => {
   expect(new Set(xmins).size).toBe(4);
 });
 
-test("who expects a version leaves the others together", async () => {
+test("a publication that expects a version goes by itself, and leaves the others together", async () => {
   const users = newUsers(3);
   const [expecting, ...others] = users.map((user) => ({ body: event(user) }));
   const body = { events: [expecting!.body], expected_version: 0 };
@@ -156,7 +156,7 @@ describe.each([
   test.each([
     ["one after the other", 120],
     ["all at once", 0],
-  ])("%s, takes no instance's connections from the others", async (_, pause) => {
+  ])("%s, does not take an instance's connections from the others", async (_, pause) => {
     const [locked, other] = newUsers(2) as [string, string];
     const publish = createPublisher(base.connect());
     const send = (user: string) => {
@@ -210,7 +210,7 @@ test("numbers arrive as they were written, to the last digit", async () => {
 });
 
 describe("what one does wrong is its own business:", () => {
-  test("whoever is refused whole is told so, and all others are published", async () => {
+  test("a publication that is refused whole is told so, and all others are published", async () => {
     const [one, busy, other, late] = newUsers(4) as [string, string, string, string];
     const five = Array.from({ length: 5 }, () => event(busy));
     const told = await publishAll([
@@ -236,7 +236,7 @@ describe("what one does wrong is its own business:", () => {
     expect(await logOf(late)).toEqual([]);
   });
 
-  test("what has a field that nobody knows is refused, and told which", async () => {
+  test("a publication with an unknown field is refused, and told which", async () => {
     const [one, other] = newUsers(2) as [string, string];
     const told = await publishAll([
       { body: event(one) },
@@ -279,7 +279,7 @@ describe("what one does wrong is its own business:", () => {
     },
   );
 
-  test("a version is expected by one alone, however many publish at once", async () => {
+  test("of those who expect the same version at once one is published", async () => {
     const [user] = newUsers(1) as [string];
     const told = await publishAll(
       [1, 2, 3].map((n) => ({
@@ -290,7 +290,7 @@ describe("what one does wrong is its own business:", () => {
     expect(await logOf(user)).toHaveLength(1);
   });
 
-  test("the database takes no expected version with others", async () => {
+  test("the database takes no publication with an expected version together with others", async () => {
     const bodies = JSON.stringify([{ events: [event(newUsers(1)[0]!)], expected_version: 0 }]);
     await expect(database`select flywheel.publish_together(${bodies}, array[99], ${[null]})`)
       .rejects

@@ -69,7 +69,7 @@ describe("a replay", () => {
     expect(await storiesOf([user, other])).toEqual(before);
   });
 
-  test("leaves no page that shows less than there was, meanwhile", async () => {
+  test("leaves no page that shows less than before, while it lasts", async () => {
     const [user] = await folded(1, 5, reactors) as [string];
     await base.admin`update flywheel.settings set lease_events = 2`;
     await ask({ user_id: user });
@@ -83,7 +83,7 @@ describe("a replay", () => {
     expect(kinds).toEqual(["stale", "stale", "stale", "fresh"]);
   });
 
-  test("since a time is of those who had events since then, from their first event", async () => {
+  test("since a time is of the users with events since then, from their first event on", async () => {
     const [user, other] = await folded(2, 3) as [string, string];
     const [{ now }] = await base.admin`select clock_timestamp() as now` as [{ now: Date }];
     await publish(database, event(user, { payload: { n: "new" } }));
@@ -94,7 +94,7 @@ describe("a replay", () => {
     expect((await storyOf(base.admin, user)).state).toMatchObject({ counting: { count: 4 } });
   });
 
-  test("of what was set aside since a time is of those whose dead letters are of then", async () => {
+  test("of dead letters since a time is of the users with dead letters since then", async () => {
     const [user] = await folded(1, 2) as [string];
     await base.admin`
       update public.phoenix_events
@@ -206,7 +206,7 @@ describe("a replay of many users", () => {
     }
   });
 
-  test("keeps nobody waiting since before it began", async () => {
+  test("is not said to have kept its users waiting since before it began", async () => {
     const [user] = await folded(1, 3);
     await base
       .admin`update public.phoenix_events set received_at = now() - interval '1 year' where user_id = ${user!}`;
@@ -219,7 +219,7 @@ describe("a replay of many users", () => {
     expect(oldest_pending_seconds).toBeLessThan(3600);
   });
 
-  test("keeps its users waiting since it began, however many pieces they are folded in", async () => {
+  test("is said to have kept its users waiting since it began, however many pieces they are folded in", async () => {
     const [user] = await folded(1, 3);
     await base.admin`update flywheel.settings set lease_events = 1`;
     await ask({ user_id: user! });
@@ -231,7 +231,7 @@ describe("a replay of many users", () => {
     expect(await waiting()).toEqual(began);
   });
 
-  test("can be stopped: nobody more is set back, and who was is folded to the end", async () => {
+  test("can be stopped: no further user is set back, and those who were are folded to the end", async () => {
     const users = await folded(20, 2);
     await base.admin`update flywheel.settings set replay_users = 5`;
     await ask({});
@@ -261,7 +261,7 @@ describe("a replay of many users", () => {
     for (const story of await storiesOf(users)) expect(story).toMatchObject({ processed: 2 });
   });
 
-  test("goes on where the last user set back is erased, and forgets who was last", async () => {
+  test("goes on where the last user set back is erased, and forgets their id", async () => {
     const users = (await folded(6, 1)).toSorted();
     await base.admin`update flywheel.settings set replay_users = 3`;
     await ask({});
@@ -280,7 +280,7 @@ describe("a replay of many users", () => {
     expect(await lastOf()).toBeNull();
   });
 
-  test("does not remember as the last one whoever is erased while it waits for them", async () => {
+  test("does not remember as its last user one who is erased while it waits for them", async () => {
     // Those who come first of all.
     const users = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
     await publish(database, users.map((user) => event(user)));
@@ -304,7 +304,7 @@ describe("a replay of many users", () => {
     expect((await storyOf(base.admin, users[2]!)).processed).toBe(1);
   });
 
-  test("does not hold up one user's, which begins at once", async () => {
+  test("does not hold up the replay of one user, which begins at once", async () => {
     const [user] = await folded(10, 2) as [string];
     await base.admin`update flywheel.settings set replay_users = 1`;
     await ask({});
@@ -337,7 +337,7 @@ describe("a reactor whose state has another shape now", () => {
     expect((await storyOf(base.admin, idle)).state).toMatchObject({ counting: { count: 4 } });
   });
 
-  test("or when somebody asks, whatever is published once more meanwhile", async () => {
+  test("or when somebody asks for it, though a duplicate is published meanwhile", async () => {
     const [user] = await folded(1, 1) as [string];
     await database`select flywheel.refold(${user})`;
     await publish(database, event(user, { payload: { n: 0 } }));
@@ -352,14 +352,14 @@ describe("a reactor whose state has another shape now", () => {
     expect(after).toEqual({ available_at: null, wake_at: null });
   });
 
-  test("and the whole state of the others, once they are replayed", async () => {
+  test("and the state of any other user once they are replayed", async () => {
     const [user] = await folded(1, 4) as [string];
     await ask({ user_id: user });
     await drain(database, [summing]);
     expect((await storyOf(base.admin, user)).state).toEqual({ counting: { sum: 10 } });
   });
 
-  test("leaves what an old worker folded meanwhile out, and the other way round", async () => {
+  test("leaves out what a worker of the old version folded meanwhile, and the other way round", async () => {
     const [user] = await folded(1, 4) as [string];
     for (const [n, reactors] of [[summing], [counting], [summing]].entries()) {
       await publish(database, event(user, { payload: { round: n } }));

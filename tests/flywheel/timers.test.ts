@@ -56,7 +56,7 @@ async function ringsOf(user: string) {
   };
 }
 
-/** How a stream stands: when a worker should look at it, in milliseconds from when its last event was received. */
+/** When a worker should look at a stream, in milliseconds after its last event was received; null for never. */
 async function lookAfter(user: string): Promise<number | null> {
   const [row] = await base.admin<{ after: number | null }[]>`
     select round(extract(epoch from available_at - date_trunc('milliseconds', e.received_at)) * 1000)::float as after
@@ -171,7 +171,7 @@ describe("a timer survives", () => {
     expect(await ringsOf(user)).toEqual({ rang: 1, nudges: 1 });
   });
 
-  test("a late commit that nobody else was ahead of: it is the one", async () => {
+  test("a late commit that no other was ahead of: it counts", async () => {
     const user = crypto.randomUUID();
     await set(user, hour);
     await drain(database, reactors);

@@ -76,7 +76,7 @@ describe("a transition that is asked for again", () => {
   });
 });
 
-test("a transition carries what the flywheel knows, whoever remembers it, for as long as the settings say", async () => {
+test("a transition carries what the flywheel knows, remembered or not, and lasts as long as the settings say", async () => {
   const user_id = crypto.randomUUID();
   const chosen = { métier: "Designer UX" };
   await publish(
@@ -146,13 +146,13 @@ function interrupted(between: () => Promise<unknown>): Database {
   });
 }
 
-/** So often, and then no more. */
+/** Something that is done a number of times, and then no more. */
 function times(count: number, act: (time: number) => Promise<unknown>): () => Promise<unknown> {
   let time = 0;
   return async () => time < count ? await act(time++) : undefined;
 }
 
-test("who is erased while a transition is asked for has nothing of before in it", async () => {
+test("where a user is erased after their profile was read, the transition carries nothing of before", async () => {
   const user_id = crypto.randomUUID();
   await publish(database, event(user_id, choosing));
   await drain(database, reactors);
@@ -164,7 +164,7 @@ test("who is erased while a transition is asked for has nothing of before in it"
   expect(told).toEqual([{ event_type: "transition_écosystème" }]);
 });
 
-test("whoever is being erased as a transition is asked for has nothing of before in it", async () => {
+test("where a user is being erased when a transition is asked for, it carries nothing of before", async () => {
   const user_id = crypto.randomUUID();
   await publish(database, event(user_id, choosing));
   await drain(database, reactors);
@@ -178,7 +178,7 @@ test("whoever is being erased as a transition is asked for has nothing of before
   expect((await asking)!.context).toEqual(said);
 });
 
-test("a transition that is asked for carries what was chosen while it was, and undoes nothing", async () => {
+test("a transition carries the job that was chosen while it was being asked for, and undoes nothing", async () => {
   const user_id = crypto.randomUUID();
   const choose = (métier: string) =>
     publish(database, event(user_id, { ...choosing, payload: { métier } }));
@@ -192,7 +192,7 @@ test("a transition that is asked for carries what was chosen while it was, and u
   expect(context).toMatchObject({ métier_choisi: "Designer UX" });
 });
 
-test("who chooses again and again is asked for no transition, and told so", async () => {
+test("no transition is opened for a user who chooses another job at every try, and the caller is told so", async () => {
   const user_id = crypto.randomUUID();
   let n = 0;
   const goOn = () =>
@@ -235,7 +235,7 @@ const rowsOf = (user_id: string, target_app = "cv") =>
   `;
 
 test.each(["accepted", "rejected"] as const)(
-  "a choice that is folded late asks no app again that has %s since",
+  "a choice that is folded late does not ask an app again that has %s since",
   async (step) => {
     const user_id = crypto.randomUUID();
     await publish(database, event(user_id, choosing));

@@ -252,7 +252,7 @@ describe("What works on the queue", () => {
     ["GET", "events/queue-status"],
     ["POST", "events/process-queue"],
     ["POST", "events/force-reprocess"],
-  ])("is not for users, nor for nobody: %s %s", async (method, path) => {
+  ])("is refused to users and to anonymous callers: %s %s", async (method, path) => {
     expect(refusalOf(await call(method, path, {}))).toMatchObject({ status: 401 });
     expect(refusalOf(await call(method, path, { as: users[0]! }))).toMatchObject({
       status: 403,

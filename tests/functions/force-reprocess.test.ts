@@ -79,7 +79,7 @@ test.each([
   ["only_failed", `{"only_failed":null,"since":"9999-12-31T23:59:59Z"}`],
   ["body", "null"],
 ])(
-  "a replay is refused where the %s is null, which would be one of more: %s",
+  "a replay is refused where the %s is null, which would make it one of more users: %s",
   async (field, body) => {
     const answer = await call("POST", "events/force-reprocess", { as: "secret", body });
     expect(refusalOf(answer)).toMatchObject({

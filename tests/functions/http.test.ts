@@ -29,7 +29,7 @@ describe("A request id", () => {
     }
   });
 
-  test("is made where the caller gives none, or one that is none", async () => {
+  test("is made up where the caller gives none, or one that is not valid", async () => {
     const made = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
     for (const given of [undefined, "", "a b", "x".repeat(101), "<script>"]) {
       const headers = given === undefined ? {} : { "x-request-id": given };

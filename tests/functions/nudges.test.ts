@@ -129,7 +129,7 @@ describe("GET nudges", () => {
   });
 });
 
-describe("Who asks for nudges again and again", () => {
+describe("An app that asks for nudges again and again", () => {
   const ask = (as: TestUser, tag?: string) =>
     call("GET", "nudges", {
       as,

@@ -170,7 +170,7 @@ describe("rpc publish_events", () => {
     expect(stored[1]!.data).toEqual(stored[0]!.data);
   });
 
-  test("is refused to nobody in particular", async () => {
+  test("is refused to an anonymous caller", async () => {
     const { status } = await stack.anonymous().rpc("publish_events", { events: {} });
     expect(status).toBe(401);
   });

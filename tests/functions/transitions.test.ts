@@ -149,7 +149,7 @@ describe("POST transitions", () => {
     expect(refusalOf(nameless)).toMatchObject({ status: 400, issues: [{ field: "user_id" }] });
   });
 
-  test("is not for another user's, and not for nobody", async () => {
+  test("is refused for another user, and to an anonymous caller", async () => {
     const json = { target_app: "cv", user_id: crypto.randomUUID() };
     expect(refusalOf(await call("POST", "transitions", { as: user, json }))).toMatchObject({
       status: 403,
@@ -372,7 +372,7 @@ describe("GET transitions", () => {
       .toEqual([]);
   });
 
-  test("gives whoever polls with a secret key everybody's, page by page, each once", async () => {
+  test("gives a secret key everybody's, page by page, each once", async () => {
     const users = await Promise.all(Array.from({ length: 5 }, () => stack.signUp()));
     const asked = await Promise.all(users.map((user) => ask(user, "website")));
     const found: string[] = [];
@@ -389,7 +389,7 @@ describe("GET transitions", () => {
     expect(found.toSorted()).toEqual(asked.map(({ transition_id }) => transition_id).toSorted());
   });
 
-  test("gives whoever names a user with a secret key that user's alone", async () => {
+  test("gives a secret key that names a user that user's alone", async () => {
     const [user, other] = await Promise.all([stack.signUp(), stack.signUp()]);
     const own = await ask(user, "cv");
     await ask(other, "cv");
@@ -438,12 +438,12 @@ describe("GET transitions", () => {
     });
   });
 
-  test("is for nobody without credentials", async () => {
+  test("is refused to an anonymous caller", async () => {
     expect(refusalOf(await call("GET", "transitions"))).toMatchObject({ status: 401 });
   });
 });
 
-test("what QStash says of an attempt is heard though it quotes a mebibyte of each, what the app was sent and its answer", async () => {
+test("QStash's callback is heard though it quotes a mebibyte of what the app was sent and another of its answer", async () => {
   const delivery = new URLSearchParams({
     user_id: crypto.randomUUID(),
     delivery_id: crypto.randomUUID(),

@@ -41,7 +41,7 @@ test("a signature dated ahead is refused a second time for as long as it counts"
   expect(await ring(other)).toBe(200);
 });
 
-test("where no secret is set nobody is the doorbell, least of all who signs with none", async () => {
+test("where no secret is set nobody is the doorbell, least of all a caller who signs with an empty one", async () => {
   const env = readEnv({ SUPABASE_DB_URL: "postgres://nowhere" });
   const app = createApp("bell");
   app.post(
@@ -54,7 +54,7 @@ test("where no secret is set nobody is the doorbell, least of all who signs with
   expect(status).toBe(401);
 });
 
-describe("nobody is listened to before it is known who they are:", () => {
+describe("a body is not read before its sender is known:", () => {
   const env = readEnv({
     SUPABASE_DB_URL: "postgres://nowhere",
     PHOENIX_DOORBELL_SECRET: "a secret of the doorbell's",
@@ -67,7 +67,7 @@ describe("nobody is listened to before it is known who they are:", () => {
       context.json(await secretOrSigned(context, { env, once: createOnce(undefined) })),
   );
 
-  test("of whoever shows nothing not a byte is read", async () => {
+  test("without credentials not a byte of it", async () => {
     vi.stubEnv("SUPABASE_URL", "http://localhost");
     vi.stubEnv("SUPABASE_SECRET_KEYS", `{"default":"sb_secret_a_key"}`);
     let pulled = 0;
@@ -82,7 +82,7 @@ describe("nobody is listened to before it is known who they are:", () => {
   });
 
   test.each(["x-phoenix-signature", "upstash-signature"])(
-    "what a forged %s comes with is not looked at",
+    "nor with a forged %s",
     async (header) => {
       const answer = await app.request("/bell", {
         method: "POST",

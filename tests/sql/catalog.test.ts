@@ -76,7 +76,7 @@ test("no table refers to another: an erasure may delete from them in any order, 
   expect(foreign).toEqual([]);
 });
 
-test("a function runs with its owner's rights only where somebody else may call it, or is a trigger on what they may write", async () => {
+test("a function runs with its owner's rights only where others may call it, or where it is a trigger on what they may write", async () => {
   const needless = await base.admin<{ name: string }[]>`
     select p.oid::regprocedure::text as name
     from pg_proc as p
@@ -90,7 +90,7 @@ test("a function runs with its owner's rights only where somebody else may call 
   ]);
 });
 
-test("the list of other tables names none that is gone", async () => {
+test("the list of tables without a user names none that is gone", async () => {
   const names = (await tables()).map(({ name }) => name);
   expect(unsharded.filter((name) => !names.includes(name))).toEqual([]);
 });

@@ -40,7 +40,7 @@ async function leaseDeliveries(): Promise<string[] | undefined> {
   return row!.leased?.deliveries.map(({ delivery_id }) => delivery_id).sort();
 }
 
-test("a user is erased while what they were the subject of is marked as published", async () => {
+test("a user can be erased while deliveries about them are marked as published", async () => {
   const { user_id, ids: [first, second] } = await userWithDeliveries(2);
   const published = JSON.stringify(
     [second, first].map((delivery_id) => ({ user_id, delivery_id })),
@@ -74,7 +74,7 @@ test("what a deliverer takes while its user is erased is withdrawn", async () =>
   expect(withdrawn.map(({ delivery_id }) => delivery_id)).toEqual(ids.toSorted());
 });
 
-test("a user is erased while an app is configured anew that failed to hear of them", async () => {
+test("a user can be erased while an app that missed deliveries about them is configured again", async () => {
   const { user_id, ids } = await userWithDeliveries(3);
   const inOrder = ids.toSorted();
   // In another order than that of their ids, in the table and in time.
@@ -99,7 +99,7 @@ test("a user is erased while an app is configured anew that failed to hear of th
   await acting;
 });
 
-test("what has arrived is withdrawn where it was handed over twice, and may be on its way once more", async () => {
+test("a delivery that has arrived is withdrawn where it was handed over twice and so may still be on its way", async () => {
   const { user_id, ids: [once, twice] } = await userWithDeliveries(2);
   await base.admin`
     update flywheel.deliveries
@@ -154,7 +154,7 @@ async function ask(user_id: string, more: object = {}) {
   return transition_id;
 }
 
-/** What a user's apps are to be told, in the order of its making. */
+/** The deliveries about a user, oldest first. */
 function outboxOf(user_id: string) {
   return base.admin<Record<string, unknown>[]>`
     select
@@ -187,7 +187,7 @@ describe("what becomes of a delivery:", () => {
     return { user_id, delivery_id: row!.delivery_id };
   }
 
-  test("an app's 404 neither makes it delivered nor answers it, whatever it says", async () => {
+  test("an app's 404 neither makes it delivered nor answers it, whatever its body says", async () => {
     const about = await delivery();
     const body = btoa(JSON.stringify({ status: "accepted" }));
     await hearAnswer(database, about, { status: 404, body });
@@ -198,7 +198,7 @@ describe("what becomes of a delivery:", () => {
     expect(status).toBe("requested");
   });
 
-  test("an attempt that failed is no silence: QStash has it, and its patience begins anew", async () => {
+  test("an attempt that failed is no silence: QStash has it, and is given as much time again", async () => {
     const about = await delivery();
     await database`select flywheel.mark_published(${JSON.stringify([about])}::text::jsonb)`;
     await base
@@ -208,7 +208,7 @@ describe("what becomes of a delivery:", () => {
     expect(await outboxOf(about.user_id)).toMatchObject([{ is_due: true, delivered_at: null }]);
   });
 
-  test("an answer that has to wait for its user's stream holds nothing meanwhile", async () => {
+  test("an answer that has to wait for its user's stream locks nothing meanwhile", async () => {
     const about = await delivery();
     let answering: Promise<unknown> | undefined;
     await base.admin.begin(async (sql) => {
@@ -258,7 +258,7 @@ describe("an app without an address", () => {
     expect(await leaseDeliveries()).toContain(delivery_id);
   });
 
-  test("has nothing due, which every deliverer would come upon, until it has an address and is waited for", async () => {
+  test("has nothing due, which every deliverer would come upon, until it has an address again, and then what is still waited for", async () => {
     while (await leaseDeliveries());
     await configure("letters", "http://127.0.0.1/");
     const [waiting, answered] = [crypto.randomUUID(), crypto.randomUUID()];
@@ -295,7 +295,7 @@ describe("an app that is configured anew is told what", () => {
     return about;
   }
 
-  /** Whether it is due, and is to be in about so many minutes. */
+  /** When a delivery has failed, and in about how many minutes it is due. */
   async function dueIn({ user_id }: { user_id: string }) {
     const [row] = await base.admin`
       select failed_at, round(extract(epoch from available_at - clock_timestamp()) / 60)::int as minutes
@@ -305,7 +305,7 @@ describe("an app that is configured anew is told what", () => {
     return row;
   }
 
-  test("QStash was still trying as it was handed over, and gives up later", async () => {
+  test("QStash was still trying to deliver, and gives up later", async () => {
     const about = await handedOver();
     await configure("letters", "http://127.0.0.1/right");
     await hearFailure(database, about, { status: 404 });
@@ -324,7 +324,7 @@ describe("an app that is configured anew is told what", () => {
     expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
   });
 
-  test("failed before, whatever is heard later of the attempts before", async () => {
+  test("failed before, whatever is heard later of earlier attempts", async () => {
     const about = await handedOver();
     await hearFailure(database, about, { status: 502 });
     await configure("letters", "http://127.0.0.1/right");
@@ -386,7 +386,7 @@ describe("an app that is configured anew is told what", () => {
     expect(await dueIn({ user_id })).toEqual({ failed_at: null, minutes: 0 });
   });
 
-  test("failed, but not what fails anew as it is configured now, or nobody waits for", async () => {
+  test("failed, but not what fails again at its new address, or what nobody waits for", async () => {
     const [again, over] = [await handedOver(), await handedOver()];
     await base.admin`
       update public.phoenix_transitions

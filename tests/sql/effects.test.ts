@@ -22,7 +22,7 @@ const minute = 60_000;
 
 type Kind = "nudges" | "nudge_changes" | "dead_letters" | "transitions" | "expiries";
 
-/** Writes one effect as a commit does, of which these are the users. */
+/** Writes one effect as a commit of these users does. */
 async function write(kind: Kind, effect: object, committed: string[]): Promise<unknown> {
   const effects = JSON.stringify([effect]);
   const [row] = await base.admin`
@@ -64,7 +64,7 @@ async function statusOf(transition_id: string): Promise<string> {
 describe("of a user whom a commit refuses", () => {
   const refused = () => [newId()];
 
-  test("no nudge is written, and nothing becomes of one", async () => {
+  test("no nudge is written, and none is changed", async () => {
     const user = newId();
     const nudge = nudgeFor(user);
     const cancelled = { user_id: user, nudge_id: nudge.effect_id, change: "cancelled", at: 1 };

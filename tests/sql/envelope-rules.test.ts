@@ -96,7 +96,7 @@ async function outcome(...events: unknown[]) {
   return first!;
 }
 
-test("one look at an envelope and the rules one by one come to the same event", async () => {
+test("the one look at an envelope and the rules one by one come to the same verdict", async () => {
   await fc.assert(
     fc.asyncProperty(envelope, fc.boolean(), async (some, isNearlySound) => {
       const user_id = crypto.randomUUID();
@@ -144,10 +144,13 @@ test.each([
   ["nothing but the spaces that jsonb writes", Array(300_000).fill(10), "fits"],
   ["exponents for its zeros", Array(100_000).fill(1e14), "fits"],
   ["what is twice as long written out", Array(100_000).fill(1e20), "PT413"],
-])("what comes as jsonb counts with %s as it has to be sent", async (_, payload, outcome) => {
-  const body = JSON.stringify({ event_type: "a.b", app_source: "cv", payload: { payload } });
-  const told = await base.admin`
+])(
+  "a body that comes as jsonb counts as it would be sent, with %s",
+  async (_, payload, outcome) => {
+    const body = JSON.stringify({ event_type: "a.b", app_source: "cv", payload: { payload } });
+    const told = await base.admin`
     select flywheel.publish((${body}::text::jsonb)::text, ${crypto.randomUUID()}, '{}', true)
   `.then(() => "fits", ({ code }) => code);
-  expect(told).toBe(outcome);
-});
+    expect(told).toBe(outcome);
+  },
+);

@@ -74,7 +74,7 @@ test("a publisher who did not hear the answer may repeat the call: it is answere
   expect(again).toMatchObject({ accepted: 0, duplicates: 1 });
 });
 
-test("with it all events are taken or none, and which of them is refused is told", async () => {
+test("with an expected version all events are taken or none, and the one that is refused is named", async () => {
   const user = newId();
   const event_id = newId();
   await publish(database, event(user, { event_id, payload: { n: 1 } }));
@@ -106,7 +106,7 @@ test("with it all events are taken or none, and which of them is refused is told
   }
 });
 
-test("one that is null is none, and one that is misspelt is refused", async () => {
+test("an expected version that is null counts as none, and a misspelt one is refused", async () => {
   const user = newId();
   await publish(database, numbered(user, 1), { expected_version: null });
   await publish(database, numbered(user, 2), { expected_version: null });
@@ -115,24 +115,24 @@ test("one that is null is none, and one that is misspelt is refused", async () =
   expect(await versionOf(user)).toBe(2);
 });
 
-test("it may be written as any number is", async () => {
+test("an expected version may be written as any number is", async () => {
   const user = newId();
   const body = JSON.stringify({ events: [event(user)], expected_version: 0 });
   const { accepted } = await publishText(database, body.replace(/0}$/, "0.0}"));
   expect(accepted).toBe(1);
 });
 
-test("a text in a list of events is an event that is none, whatever it says", async () => {
+test("a text in a list of events is refused as an event, whatever it says", async () => {
   const events = JSON.stringify([event(newId()), event(newId()), "expected_version"]);
   const [row] = await database`select flywheel.publish(${events}) as publication`;
   expect(row!.publication).toMatchObject({ accepted: 2, rejected: 1 });
 });
 
 test.each([
-  ["events of several users", () => [event(newId()), event(newId())], 0],
-  ["what is no whole number", () => [event(newId())], "one"],
-  ["half a number", () => [event(newId())], 0.5],
-])("it does not go with %s", async (_, events, expected_version) => {
+  ["for events of several users", () => [event(newId()), event(newId())], 0],
+  ["that is a text", () => [event(newId())], "one"],
+  ["that is half a number", () => [event(newId())], 0.5],
+])("an expected version %s is refused", async (_, events, expected_version) => {
   await expect(publish(database, events(), { expected_version })).rejects.toMatchObject({
     code: "PT400",
     detail: "invalid_expected_version",

@@ -148,7 +148,7 @@ describe.each<Early>([
     }, 240_000);
     afterAll(end);
 
-    /** What it wrote is gone afterwards, and what the connection has planned is not. */
+    /** Runs something whose writes are gone afterwards, while the connection keeps its plans. */
     async function rolledBack(run: (sql: postgres.Sql) => Promise<void>): Promise<void> {
       await watched.sql`begin`;
       await run(watched.sql);
@@ -161,11 +161,11 @@ describe.each<Early>([
   },
 );
 
-/** There a plan that goes by the user alone looks no dearer than one by a whole key, and is, for whoever has told much. */
-describe("where nearly everybody has told one event, the long history of one is not read", () => {
+/** By such statistics a plan that goes by the user alone looks no dearer than one by a whole key; for a user with many events it is. */
+describe("where nearly every user has one event, the long history of another is not read", () => {
   const veteran = userOf(users);
   const events = 1_000;
-  /** What an app says that knows no better of what was long ago. */
+  /** The time that an app gives for all that was long ago, where it knows no better. */
   const oneDay = "2025-02-01T00:00:00Z";
   let published = 0;
 

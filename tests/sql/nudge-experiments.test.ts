@@ -154,7 +154,7 @@ describe("phoenix_nudge_experiments", () => {
     });
   });
 
-  test("shows users what is theirs and was shown to them, and nobody anything", async () => {
+  test("shows users what is theirs and not held out, and anonymous callers nothing", async () => {
     const as = (role: string) =>
       base.admin.begin(async (sql) => {
         const claims = JSON.stringify({ sub: user, role });

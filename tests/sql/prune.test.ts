@@ -60,7 +60,7 @@ test("a worker prunes when nothing is due, at most once in the interval", async 
   expect(await remembered()).toBe(0);
 });
 
-test("a worker whose time is over before nothing is due has pruned a piece all the same", async () => {
+test("a worker whose time is over while something is still due has pruned a piece all the same", async () => {
   await base.admin`delete from flywheel.fingerprints`;
   await fill();
   await base.admin`update flywheel.pruning set pruned_at = '-infinity'`;

@@ -153,7 +153,7 @@ describe("a change is in force from the next call, without a deploy", () => {
   });
 
   test.each(["backoff_max", "lease_time"])(
-    "of the longest wait by %s, for what waits already, too",
+    "of the longest wait, by %s, also for what waits already",
     async (name) => {
       const database = base.connect();
       await base.admin`

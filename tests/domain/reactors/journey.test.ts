@@ -132,7 +132,7 @@ describe("the journey's report", () => {
     });
   });
 
-  test("remembers where a user left who came back, and counts no minute of the time away", () => {
+  test("remembers where a user who came back had left, and counts no minute of the time away", () => {
     const story = given(
       ["exploration_commencée"],
       ["valeurs_explorées", 5],
@@ -455,7 +455,7 @@ describe("the last step", () => {
     expect(reportOf(story).progression.étapes_complétées).toEqual(["exploration_commencée"]);
   });
 
-  test("is taken by what stands, where the same job is chosen in a new exploration", () => {
+  test("is taken by a transition that still stands, where the same job is chosen in a new exploration", () => {
     const story = given(["exploration_commencée"], ["métier_choisi", 5]);
     tell(story, "requested");
     take(story, "exploration_commencée", 60);

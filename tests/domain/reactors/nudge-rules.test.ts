@@ -274,16 +274,19 @@ describe("journey_stalled", () => {
     expect(typesOf(story.passes(1 * day))).toEqual(["journey_stalled"]);
   });
 
-  test.each([2, 5, 40])("is neither hurried nor forgotten by what comes %i days late", (days) => {
-    const story = new Story();
-    story.happens("exploration_commencée", "aube");
-    expect(story.happens("page.vue", "aube", { timestamp: story.now - days * day })).toEqual([]);
-    expect(story.passes(3 * day - 1)).toEqual([]);
-    expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
-  });
+  test.each([2, 5, 40])(
+    "is neither hurried nor forgotten because something arrives %i days late",
+    (days) => {
+      const story = new Story();
+      story.happens("exploration_commencée", "aube");
+      expect(story.happens("page.vue", "aube", { timestamp: story.now - days * day })).toEqual([]);
+      expect(story.passes(3 * day - 1)).toEqual([]);
+      expect(typesOf(story.passes(1))).toEqual(["journey_stalled"]);
+    },
+  );
 
-  test.each([["of it", 2], ["of before", -10]])(
-    "follows one silence once, though something comes late %s",
+  test.each([["during it", 2], ["before it", -10]])(
+    "follows one silence once, though something that was %s arrives late",
     (_, days) => {
       const story = new Story();
       const begun = story.now;
@@ -304,7 +307,7 @@ describe("journey_stalled", () => {
     expect(story.passes(5 * day)).toEqual([]);
   });
 
-  test("follows three days after the user was last there, where it comes late that they explore", () => {
+  test("follows three days after the user was last there, though the start of their exploration arrives late", () => {
     const story = new Story();
     story.happens("page.vue", "aube");
     story.happens("exploration_commencée", "aube", { timestamp: story.now - day });
@@ -399,7 +402,7 @@ describe("a transition that an app rejects, or lets expire,", () => {
     }
   });
 
-  test("is made up for by whichever name the app is told", () => {
+  test("is made up for under whichever name the app is given", () => {
     const story = new Story();
     const told = transition("", "rejected", { app_cible: "cv" });
     story.happens("transition_écosystème", "flywheel", told);

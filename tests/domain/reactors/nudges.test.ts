@@ -211,7 +211,7 @@ describe("a nudge that the user has seen", () => {
     expect(story.outcomes.filter((outcome) => outcome.endsWith("letters_to_cv"))).toEqual([]);
   });
 
-  test("before the fold came to take it back is as any other that was seen", () => {
+  test("before the fold came to take it back is like any other that was seen", () => {
     const reacted = (...steps: ("shown" | "clicked" | "dismissed")[]) => {
       const story = new Story();
       story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
@@ -267,7 +267,7 @@ describe("a nudge that the user has seen", () => {
     expect(story.outcomes).toEqual(["cancelled letters_to_cv", "converted letters_to_cv"]);
   });
 
-  test("is not clicked by whoever else says so", () => {
+  test("is not clicked because another app says so", () => {
     const { story, nudge } = nudged();
     story.happens("nudge.clicked", "cv", { payload: { nudge_id: nudge.nudge_id } });
     story.happens("cv.uploaded", "cv");
@@ -320,7 +320,7 @@ describe("a held-out nudge", () => {
     expect(story.appended).toEqual([]);
   });
 
-  test("is not taken back with its job, as it would not be where it was seen, and one for the next job comes as there", () => {
+  test("is not taken back with its job, just as one that was seen is not, and one for the next job follows as it does there", () => {
     const arms = [0, 1].map((holdout) => {
       const story = new Story({ settings: { nudges: { holdout } } });
       const choose = (métier: string) =>

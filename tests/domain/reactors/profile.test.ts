@@ -202,7 +202,7 @@ describe("a profile", () => {
     });
   });
 
-  test("is of no event that is not of its types", () => {
+  test("changes with events of its types alone", () => {
     for (const [event_type, { examples = [] }] of Object.entries(catalogueSchemas())) {
       const tells = examples.map((payload) => {
         const story = new Story();
@@ -450,7 +450,7 @@ describe("a profile", () => {
       .toEqual({ riasec: ["Investigative", "Social", "Artistic"] });
   });
 
-  test("has no interest of which the user has none", () => {
+  test("leaves out an interest with a score of zero", () => {
     const riasec = { Realistic: 20, Social: 0 };
     expect(given(["tests_psychométriques_complétés", { riasec }])).toEqual({
       riasec: ["Realistic"],

@@ -183,7 +183,7 @@ test("nothing is added where an event happened before one that came earlier: the
   expect(done.rows).toEqual(counted([event("user.login", 2 * day)]).rows);
 });
 
-test("nor where what came before is not counted yet", () => {
+test("nor is anything added where what came before is not counted yet", () => {
   const { memory } = counted([event("user.login", 0)]);
   const increments = new Increments();
   const { isLate } = count(memory, [event("user.login", day)], increments.add, true);
