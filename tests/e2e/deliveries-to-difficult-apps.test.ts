@@ -29,38 +29,23 @@ describe("an app that is", () => {
     expect(new Set(received.map(({ text }) => text)).size).toBe(1);
   });
 
-  test("down gets it once it is up again", async () => {
+  test("down gets a delivery once it is up again", async () => {
     const user_id = crypto.randomUUID();
     await eco.apps.website.stop();
     await eco.ask(user_id, "website");
-    await eventually(async () => {
-      const [row] = await eco.sql`
-        select from flywheel.deliveries where user_id = ${user_id} and published_at is not null
-      `;
-      return row !== undefined;
-    });
+    await eco.deliveryBecomes(user_id, "website", "published");
     eco.apps.website.start();
     await eco.sagaBecomes(user_id, "website", "notified");
     expect(idsOf(eco.apps.website.about(user_id))).toHaveLength(1);
   });
 
-  test("down hears nothing more of a user who is erased meanwhile, nor does anybody from QStash", async () => {
+  test("down hears nothing more of a user who is erased meanwhile, and QStash keeps nothing of them", async () => {
     const [given_up, waiting] = [crypto.randomUUID(), crypto.randomUUID()];
     await eco.apps.website.stop();
     await eco.ask(given_up, "website");
-    await eventually(async () => {
-      const [row] = await eco.sql`
-        select from flywheel.deliveries where user_id = ${given_up} and failed_at is not null
-      `;
-      return row !== undefined;
-    });
+    await eco.deliveryBecomes(given_up, "website", "failed");
     await eco.ask(waiting, "website");
-    await eventually(async () => {
-      const [row] = await eco.sql`
-        select from flywheel.deliveries where user_id = ${waiting} and published_at is not null
-      `;
-      return row !== undefined;
-    });
+    await eco.deliveryBecomes(waiting, "website", "published");
     const ids = (await eco.sql<{ delivery_id: string }[]>`
       select delivery_id from flywheel.deliveries where user_id in (${given_up}, ${waiting})
     `).map(({ delivery_id }) => delivery_id);
@@ -124,7 +109,7 @@ describe("an app that is", () => {
     });
   });
 
-  test("lying, with 500 after it has handled it, ends right", async () => {
+  test("lying, with 500 for what it has handled, leaves its transition accepted once", async () => {
     const user_id = crypto.randomUUID();
     const handled = new Set<string>();
     eco.apps.cv.answer(user_id, async ({ delivery_id, transition_id, attempt }) => {
@@ -138,13 +123,7 @@ describe("an app that is", () => {
     await eventually(() => Promise.resolve(eco.apps.cv.about(user_id).length >= 3));
     await eco.sagaBecomes(user_id, "cv", "accepted");
     expect(idsOf(eco.apps.cv.about(user_id))).toHaveLength(1);
-    await eventually(async () => {
-      const [row] = await eco.sql`
-        select from flywheel.deliveries
-        where user_id = ${user_id} and app = 'cv' and delivered_at is not null
-      `;
-      return row !== undefined;
-    });
+    await eco.deliveryBecomes(user_id, "cv", "delivered");
     expect((await eco.sagaOf(user_id, "cv"))?.told).toEqual(["requested", "accepted"]);
   });
 

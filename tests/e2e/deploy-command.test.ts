@@ -185,7 +185,7 @@ test("refuses a migration older than what is applied, and says what to do about 
   expect(await project.state()).toEqual(before);
 });
 
-test("refuses to deploy what is older than the database, and has nobody falsify its history", async () => {
+test("refuses to deploy what is older than the database, and does not advise anybody to falsify its history", async () => {
   const project = await emptyProject();
   await project.deploy(["--yes", "--only", "db"]);
   await project.sql`

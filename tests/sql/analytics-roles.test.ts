@@ -387,7 +387,7 @@ describe("a signed-in user", () => {
     await expect(as("authenticated", `select public.${name}()`)).rejects.toThrow(denied);
   });
 
-  test("who is nobody in particular sees nothing", async () => {
+  test("whose token names no user sees nothing", async () => {
     for (const view of views) {
       const rows = await base.superuser.begin(async (sql) => {
         await sql`select set_config('role', 'authenticated', true)`;
@@ -398,7 +398,7 @@ describe("a signed-in user", () => {
   });
 });
 
-describe("nobody at all", () => {
+describe("an anonymous caller", () => {
   test.each([...views, "phoenix_events", "phoenix_nudges_sent"])(
     "may not read %s",
     async (name) => {

@@ -30,15 +30,22 @@ export interface Ecosystem extends AsyncDisposable {
   choose(user_id?: string, métier?: string): Promise<string>;
   /** Somebody asks for a transition by hand: returns its id. */
   ask(user_id: string, target_app: AppName): Promise<string>;
-  /** Takes a step of a transition with the secret key: returns the status. */
+  /** Takes a step of a transition with the secret key: returns the HTTP status. */
   take(transition_id: string, step: string): Promise<number>;
   processQueue(): Promise<Answer>;
   /** The last transition of a user to an app. */
   sagaOf(user_id: string, target_app: AppName): Promise<Saga | undefined>;
-  /** Waits until it stands so. */
+  /** Waits until that transition has a status: returns the transition. */
   sagaBecomes(user_id: string, target_app: AppName, status: string): Promise<Saga>;
+  /** Waits until the delivery about a user to an app was taken by QStash, was taken by the app, or was given up. */
+  deliveryBecomes(
+    user_id: string,
+    app: AppName,
+    what: "published" | "delivered" | "failed",
+  ): Promise<void>;
 }
 
+/** Boots the stack and a server for each app. */
 export async function ecosystem(): Promise<Ecosystem> {
   const folder = await tempFolder();
   const dataDir = `${folder.path}/data`;
@@ -132,6 +139,15 @@ export async function ecosystem(): Promise<Ecosystem> {
         expect(saga?.status).toBe(status);
         return saga;
       }),
+    async deliveryBecomes(user_id, app, what) {
+      await eventually(async () => {
+        const [row] = await sql`
+          select from flywheel.deliveries
+          where user_id = ${user_id} and app = ${app} and ${sql(`${what}_at`)} is not null
+        `;
+        return row;
+      });
+    },
     async [Symbol.asyncDispose]() {
       await sql.end();
       await stack[Symbol.asyncDispose]();
