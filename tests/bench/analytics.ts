@@ -3,7 +3,7 @@ import postgres from "postgres";
 import * as straightforward from "../support/straightforward.ts";
 import { writeLog } from "./harness/analytics-log.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
-import { figure, type Measure, median, percentile, ratio } from "./harness/measure.ts";
+import { figure, type Measure, median, percentile, ratio, timed } from "./harness/measure.ts";
 
 /** What analysts ask beside the same asked of the log itself, with equal answers, and what it costs as the log grows. */
 export const analytics: Suite = {
@@ -62,7 +62,7 @@ interface Race {
   period?: number;
 }
 
-/** How often ours is asked, which takes no time. */
+/** How often ours is asked: it is quick. */
 const repeats = 100;
 
 const stats: Race = {
@@ -154,12 +154,6 @@ async function milliseconds(
   return median(taken);
 }
 
-async function timed(act: () => PromiseLike<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  await act();
-  return performance.now() - startedAt;
-}
-
 /** A user's journey beside their events read by the primary key, whole and in the journey's columns, for many users in turns. */
 async function journeys(
   { admin, quick }: Bench,
@@ -176,7 +170,7 @@ async function journeys(
   for (const { user_id } of users) {
     const byKey = () =>
       sql`select * from public.phoenix_events where user_id = ${user_id} order by version`;
-    // So that nobody has to fetch the pages for the others.
+    // So that all three find the pages in memory.
     await byKey();
     taken.journey.push(
       await timed(() =>

@@ -3,8 +3,9 @@ import { lease } from "../../shared/flywheel/lease.ts";
 import { createPublisher } from "../../shared/flywheel/publish.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import { connect, type Database } from "../../shared/platform/database.ts";
+import { mergeAll } from "../support/rollups.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
-import { figure, median, ratio } from "./harness/measure.ts";
+import { figure, median, ratio, timed } from "./harness/measure.ts";
 import { withSettings } from "./harness/with-settings.ts";
 import { newEvents, newUsers, type PublishedEvent } from "./harness/workload.ts";
 
@@ -210,17 +211,4 @@ function withoutActivity(effects: string): string {
     unknown
   >;
   return JSON.stringify(others);
-}
-
-async function mergeAll(database: Database): Promise<void> {
-  while (true) {
-    const [row] = await database`select flywheel.merge_rollups() as merged`;
-    if (row!.merged === 0) return;
-  }
-}
-
-async function timed(act: () => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  await act();
-  return performance.now() - startedAt;
 }

@@ -66,7 +66,7 @@ test("once a connection is lost, later queries have none of those beside it", as
           where locktype = 'advisory' and not granted
             and database = (select oid from pg_database where datname = current_database())
         `;
-        return rows.length === 2 && rows;
+        return rows.length === 2 ? rows : undefined;
       });
       await meanwhile(waiting.map(({ pid }) => pid));
     });

@@ -23,12 +23,17 @@ export async function publishAll(
   return accepted;
 }
 
+/** What `GET events/queue-status` answers. */
 export async function queueStatus({ env }: TestStack): Promise<z.output<typeof statusSchema>> {
   const answer = await functionsOf(env)("GET", "events/queue-status", { as: "secret" });
   return statusSchema.parse(answer.body);
 }
 
-/** Waits until every event was handled, as long as there is progress. */
+/**
+ * Waits until every event was handled.
+ *
+ * @throws Error where no event is handled for 20 s
+ */
 export async function settled(stack: TestStack): Promise<void> {
   for (let pending = Infinity; pending > 0;) {
     const before = pending;

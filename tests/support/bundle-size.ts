@@ -4,6 +4,7 @@ import { brotliCompressSync, constants } from "node:zlib";
 import { rolldown } from "rolldown";
 import type { Upload } from "./management-api.ts";
 
+/** How large a deployed function is. */
 export interface BundleSize {
   /** Bytes of what the CLI sends. */
   uploaded: number;

@@ -27,7 +27,7 @@ export interface TestDatabase extends AsyncDisposable {
   superuserUrl: string;
 }
 
-/** Makes a database; gone when it is disposed of. */
+/** Makes such a database, a copy of a template that the first call of the run makes. It is dropped when it is disposed of. */
 export async function testDatabase(): Promise<TestDatabase> {
   const { DB_URL, SUPERUSER_DB_URL } = inject("stack");
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
@@ -39,8 +39,8 @@ export async function testDatabase(): Promise<TestDatabase> {
     await server.end();
   }
 
-  const url = withDatabase(DB_URL, name);
-  const superuserUrl = withDatabase(SUPERUSER_DB_URL, name);
+  const url = inDatabase(DB_URL, name);
+  const superuserUrl = inDatabase(SUPERUSER_DB_URL, name);
   const superuser = open(superuserUrl, 2);
   const admin = open(url, 4);
   const connections: Database[] = [];
@@ -65,7 +65,7 @@ export async function testDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** The first who comes makes what all copy. */
+/** Makes the template, unless another test has made it. */
 async function makeTemplate(server: postgres.Sql, url: string, superuserUrl: string) {
   await server`select pg_advisory_lock(hashtext(${TEMPLATE}))`;
   try {
@@ -74,10 +74,10 @@ async function makeTemplate(server: postgres.Sql, url: string, superuserUrl: str
     const unfinished = `${TEMPLATE}_unfinished`;
     await server.unsafe(`drop database if exists ${unfinished} with (force)`);
     await server.unsafe(`create database ${unfinished} template template0`);
-    const superuser = open(withDatabase(superuserUrl, unfinished), 1);
+    const superuser = open(inDatabase(superuserUrl, unfinished), 1);
     await bootstrap(superuser, decodeURIComponent(new URL(url).password));
     await superuser.end();
-    const owner = open(withDatabase(url, unfinished), 1);
+    const owner = open(inDatabase(url, unfinished), 1);
     await applySchemaFiles(owner, INSTALL);
     await owner.end();
     await server.unsafe(`alter database ${unfinished} rename to ${TEMPLATE}`);
@@ -90,8 +90,7 @@ function open(url: string, max: number): postgres.Sql {
   return postgres(url, { max, onnotice() {}, connection: { application_name: "phoenix-test" } });
 }
 
-function withDatabase(url: string, name: string): string {
-  const changed = new URL(url);
-  changed.pathname = `/${name}`;
-  return changed.href;
+/** A server's URL with another database in it. */
+export function inDatabase(url: string, name: string): string {
+  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
 }

@@ -14,6 +14,7 @@ export async function unpack(upload: Upload, folder: string): Promise<void> {
   await Deno.symlink(NODE_MODULES, join(folder, "node_modules"), { type: "dir" });
 }
 
+/** A function that is being served. */
 export interface ServedFunction {
   url: string;
   stop(): Promise<void>;

@@ -10,13 +10,13 @@ import { createPublisher, type Publish } from "../../shared/flywheel/publish.ts"
 import type { Database } from "../../shared/platform/database.ts";
 import { parseJson } from "../../shared/platform/parse-json.ts";
 
-/** Where a user's state keeps what the rollups remember, which is another story. */
+/** The name under which a user's state keeps what the rollups remember: what the reactors remember is compared without it. */
 export const rollups = rollupMemory.name;
 
 /** An event as a publisher sends it. */
 export type Event = Record<string, unknown>;
 
-/** An event of a free type, of a user's own. */
+/** An event of a user, of a type that is not in the catalogue where `fields` does not say another. */
 export function event(user_id: string, fields: Event = {}): Event {
   return { user_id, event_type: "test.happened", app_source: "website", payload: {}, ...fields };
 }
@@ -60,7 +60,7 @@ export async function tell(sql: postgres.Sql, events: readonly Event[]): Promise
   `;
 }
 
-/** Works as one worker until nothing is due. */
+/** Works as one worker until nothing is due: returns what was done. */
 export function drain(database: Database, reactors: readonly Reactor[]) {
   return processQueue(database, { log: () => {}, reactors });
 }
@@ -90,7 +90,7 @@ interface Alarm {
   rang: readonly number[];
 }
 
-/** Wants to be woken so many milliseconds after an event as its payload says, unless another comes before; `never` calls it off. */
+/** Wants to be woken as many milliseconds after an event as the payload's `delay` says, unless another event comes before; `never` calls it off. */
 export const alarm: Reactor<Alarm> = {
   name: "alarm",
   version: 1,
@@ -119,7 +119,7 @@ export function nudgeAt(at: number) {
   } as const;
 }
 
-/** What a user's stream and fold have come to. */
+/** What a user's stream has come to: its state, its events in order and the causes of the nudges. */
 export async function storyOf(sql: postgres.Sql, user_id: string) {
   const [stream] = await sql<
     { version: number; processed: number; attempts: number; state: Record<string, unknown> }[]
@@ -157,7 +157,11 @@ export async function storyOf(sql: postgres.Sql, user_id: string) {
   };
 }
 
-/** As if that much time had passed for leases, backoffs and timers of everybody, in the database's words. */
+/**
+ * As if time had passed for everybody's leases, backoffs and timers.
+ *
+ * @param time an interval as the database reads it, such as `1 hour`
+ */
 export async function pass(sql: postgres.Sql, time: string): Promise<void> {
   await sql`
     with due as materialized (

@@ -11,8 +11,9 @@ export interface Answer {
   body: unknown;
 }
 
+/** What a call sends beside its method and path. */
 export interface Call {
-  /** A user by their token, the project by its secret key; nobody without. */
+  /** A user by their token, or the project by its secret key; without it an anonymous caller. */
   as?: { accessToken: string } | "secret";
   /** What is sent as JSON. */
   json?: unknown;
@@ -77,12 +78,13 @@ export const publicationSchema = z.strictObject({
 
 export type Publication = z.output<typeof publicationSchema>;
 
-/** Reads the answer to a publication of which something was taken. */
+/** Reads the answer to a publication of which something was taken, and expects it to be one. */
 export function publicationOf(answer: Answer): Publication {
   expect(answer.status, answer.text).toBe(202);
   return publicationSchema.parse(answer.body);
 }
 
+/** What an error says. */
 export interface Refusal {
   status: number;
   code: string;
@@ -90,7 +92,7 @@ export interface Refusal {
   issues?: { field: string; message: string }[] | undefined;
 }
 
-/** Reads an error in the contract's form, and nothing but that: no trace of the program's inside. */
+/** Reads an error, and expects it to be in the contract's form and to show nothing of the program's inside. */
 export function refusalOf(answer: Answer): Refusal {
   expect(answer.text).not.toMatch(/\.ts\b|\.js\b|\bat \S+ \(|node_modules|PostgresError|SQLSTATE/);
   const body = answer.status === 422

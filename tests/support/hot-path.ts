@@ -4,12 +4,12 @@ import { listTransitions, transitionsQuery } from "../../shared/flywheel/transit
 import { shape, userOf } from "./large-store.ts";
 import { event } from "./flywheel.ts";
 
-/** What is done in a store all the time, by the name of a user's number: with few users the same one has several. */
+/** Something that is done in a store; `user` gives the id of the user of a number. In a small store a user has several numbers. */
 type Act = (sql: postgres.Sql, user: (n: number) => string) => Promise<void>;
 
 const json = JSON.stringify;
 
-/** What a test itself has to look up or to set, which nobody watches. */
+/** Runs what the test itself has to look up or to set, without telling how it is executed. */
 async function unwatched<T>(sql: postgres.Sql, run: () => Promise<T>): Promise<T> {
   await sql`set auto_explain.log_min_duration = -1`;
   const done = await run();

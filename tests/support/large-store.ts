@@ -15,11 +15,13 @@ export const largeTables = [
   "user_activity",
 ];
 
+/** The shape of the states that {@link fillFolded} writes. */
 export const shape = shapeOfWork(reactors);
 
+/** The id of the user of a number; ids are in the order of their numbers. */
 export const userOf = (n: number) => `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
 
-/** The users from a number up to another, without that. */
+/** The users from the number `from` on, up to and without `upto`. */
 interface Users {
   from: number;
   upto: number;

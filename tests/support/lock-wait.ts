@@ -1,7 +1,13 @@
 import type { TestDatabase } from "./database.ts";
 import { eventually } from "./eventually.ts";
 
-/** Waits until so many calls of a function of schema flywheel wait for a lock: @returns the backend of one */
+/**
+ * Waits until calls of a function of schema flywheel wait for a lock.
+ *
+ * @param called the function's name, or its beginning
+ * @param calls how many are to wait
+ * @returns the process id of the backend of one of them
+ */
 export function lockWait({ superuser }: TestDatabase, called: string, calls = 1): Promise<number> {
   return eventually(async () => {
     const rows = await superuser<{ pid: number }[]>`

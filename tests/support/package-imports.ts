@@ -9,7 +9,11 @@ const Graph = z.object({
   })),
 });
 
-/** The package specifiers, as they are written, that the modules of an unpacked function import. */
+/**
+ * The package specifiers, as they are written, that the modules of an unpacked function import: each once, sorted.
+ *
+ * @throws Error with what Deno says where it cannot read the modules
+ */
 export async function packageImports(upload: Upload, folder: string): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [

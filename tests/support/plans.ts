@@ -22,7 +22,7 @@ export interface Plan {
 /** One connection that tells how each of its statements is executed, those within functions too. */
 export interface Watched extends AsyncDisposable {
   sql: postgres.Sql;
-  /** Runs statements and gives back how each was executed. */
+  /** Runs statements and returns how each was executed: @throws Error where there was none */
   explained(run: (sql: postgres.Sql) => Promise<unknown>): Promise<Plan[]>;
 }
 
@@ -78,7 +78,7 @@ export function fullReads(
   );
 }
 
-/** How many blocks were read again of what had found no room in memory: by the statement that read most. */
+/** How many blocks of what had found no room in memory were read again, by the statement that read most of them. */
 export function spillReads(plans: readonly Plan[]): number {
   return Math.max(...plans.map(({ Plan }) => Plan["Temp Read Blocks"] ?? 0));
 }
@@ -87,7 +87,7 @@ function nodesOf(node: Node): Node[] {
   return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 }
 
-/** What is written names its table as well. */
+/** Whether a node reads: one that writes names its table, too. */
 function isRead(node: Node): boolean {
   return / Scan$/.test(node["Node Type"]);
 }

@@ -21,6 +21,7 @@ export interface QstashRecorder {
   stop(): Promise<void>;
 }
 
+/** Starts it on a free port, without schedules. */
 export function startQstashRecorder(): QstashRecorder {
   const token = "qstash-token-of-the-test";
   const schedules = new Map<string, Schedule>();

@@ -24,7 +24,7 @@ export async function logOf(sql: postgres.Sql, user: string): Promise<LoggedEven
   return rows.map((row) => ({ ...row, set_aside: false }) as unknown as LoggedEvent);
 }
 
-/** What a log comes to when it is folded at one go, in peace, timers included that come due in the next minute. */
+/** What a log comes to when it is folded at one go by nobody but the test, with the timers that come due in the next minute. */
 export function foldQuietly(
   reactors: readonly Reactor[],
   user: string,

@@ -17,6 +17,7 @@ export interface Received {
   receivedAt: number;
 }
 
+/** How an app answers a delivery. */
 export type Behaviour = (received: Received) => Response | Promise<Response>;
 
 /** A Phoenix app's own server: it remembers what it is sent, and answers each user's deliveries as the test says. */
@@ -25,7 +26,7 @@ export interface ReceivingApp extends AsyncDisposable {
   received: readonly Received[];
   /** What was received about a user, in its order. */
   about(user_id: string): Received[];
-  /** The first of it. */
+  /** The first of it: @throws Error where nothing was received */
   first(user_id: string): Received;
   /** How deliveries about a user are answered; otherwise with 200. */
   answer(user_id: string, behaviour: Behaviour): void;
@@ -34,6 +35,7 @@ export interface ReceivingApp extends AsyncDisposable {
   start(): void;
 }
 
+/** Starts such an app on a free port. */
 export function receivingApp(): ReceivingApp {
   const received: Received[] = [];
   const behaviours = new Map<string, Behaviour>();

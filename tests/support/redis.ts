@@ -37,6 +37,7 @@ export const describeWithRedis = findRedisServer() || Deno.env.get("CI") === "tr
   : (name: string, tests: () => void) =>
     describe.skip(`${name} (skipped: redis-server is not installed)`, tests);
 
+/** @throws Error where `redis-server` is not installed, or ends before it answers */
 export async function startRedis(): Promise<TestRedis> {
   const program = findRedisServer();
   if (!program) throw new Error("redis-server is not installed");
@@ -61,6 +62,7 @@ export async function startRedis(): Promise<TestRedis> {
   };
 }
 
+/** @throws Error as {@link startRedis} does */
 export async function startUpstash(): Promise<TestUpstash> {
   const redis = await startRedis();
   const token = crypto.randomUUID();

@@ -4,10 +4,11 @@ import { reactors } from "../../shared/domain/reactors/all.ts";
 import { murmur3 } from "../../shared/domain/murmur3.ts";
 import type { TestDatabase } from "./database.ts";
 import { drain, type Event, publish, tell } from "./flywheel.ts";
+import { userOf } from "./rollups.ts";
 
 const DAY = 86_400_000;
 
-/** What somebody might call a job who means no good. */
+/** The name that somebody who means no good might give to a job. */
 export const HOSTILE_JOB = `</table><script>document.title = "owned"</script>\u001b[31m & Co`;
 
 const steps = journeySteps.slice(0, -1);
@@ -27,13 +28,9 @@ export async function writeHistory(base: TestDatabase): Promise<void> {
   await writeExperiments(base.admin);
 }
 
-/** A number from 0 to 1 that follows from what it is for. */
+/** A number from 0 to 1: the same for the same arguments. */
 function chance(...of: (string | number)[]): number {
   return murmur3(of.join(" ")) / 2 ** 32;
-}
-
-function userOf(user: number): string {
-  return `00000000-0000-4000-8000-${String(user).padStart(12, "0")}`;
 }
 
 function begunAt(user: number, now: number): number {

@@ -1,12 +1,12 @@
 import type { Database } from "../../shared/platform/database.ts";
 import type { Event } from "./flywheel.ts";
 
-/** One of a few users. */
-export function userOf(index: number): string {
-  return `00000000-0000-4000-8000-00000000000${index}`;
+/** The id of the user of a number. */
+export function userOf(number: number): string {
+  return `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 }
 
-/** As rpc('publish_events') does: nobody has looked at the payloads. */
+/** Publishes as rpc('publish_events') does, without a check of the payloads. */
 export async function publishUnchecked(
   database: Database,
   events: readonly Event[],
@@ -15,7 +15,7 @@ export async function publishUnchecked(
   await database`select flywheel.publish(${JSON.stringify({ events })})`;
 }
 
-/** What the rollups and the activity lack to equal the log. */
+/** What the rollups and the activity lack to equal the log: nothing where they are right. */
 export async function wrong(database: Database) {
   return [
     ...await database`select * from flywheel.verify_rollups()`,

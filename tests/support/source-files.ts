@@ -29,7 +29,11 @@ const OUTSIDE = new Set([
   ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask"],
 ]);
 
-/** Every file of text that git knows or would add. */
+/**
+ * Every file that git knows or would add.
+ *
+ * @throws Error where git does not say
+ */
 export async function trackedFiles(): Promise<TrackedFile[]> {
   const { success, stdout } = await new Deno.Command("git", {
     args: [
@@ -52,7 +56,11 @@ export async function trackedFiles(): Promise<TrackedFile[]> {
   return files.flat();
 }
 
-/** Reads a TypeScript file with a parser. */
+/**
+ * Reads a TypeScript file with a parser.
+ *
+ * @throws Error where it is not TypeScript
+ */
 export function readSource({ path, text }: TrackedFile): SourceFile {
   const { program, module, errors } = parseSync(path, text);
   if (errors[0]) throw new Error(`${path}: ${errors[0].message}`);

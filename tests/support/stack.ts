@@ -4,6 +4,7 @@ import { inject } from "vitest";
 import { bootstrap } from "../../supabase/local/postgres/bootstrap.ts";
 import { connect as connectToDatabase } from "../../supabase/local/postgres/connect.ts";
 import type { StackEnv } from "../../supabase/local/stack-env.ts";
+import { inDatabase } from "./database.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -26,6 +27,7 @@ export interface TestStack {
   anonymous(): SupabaseClient;
   /** supabase-js with the secret key. */
   service(): SupabaseClient;
+  /** Signs up a new user over HTTP. */
   signUp(): Promise<TestUser>;
   /** Connections as `postgres`; ended by whoever asked for them. */
   adminSql(options?: { max?: number }): postgres.Sql;
@@ -38,7 +40,7 @@ export function testStack(): TestStack {
   return clientsOf(inject("stack"));
 }
 
-/** The same helpers for a stack that a test has started itself. */
+/** The same for a stack that a test has started itself. */
 export function clientsOf(env: StackEnv): TestStack {
   const connect = (key: string) =>
     createClient(env.API_URL, key, { auth: { persistSession: false, autoRefreshToken: false } });
@@ -71,8 +73,4 @@ export function clientsOf(env: StackEnv): TestStack {
       };
     },
   };
-}
-
-function inDatabase(url: string, name: string): string {
-  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
 }

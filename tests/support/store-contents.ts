@@ -1,8 +1,8 @@
 import type postgres from "postgres";
 
 /**
- * What stands in the store: for each table its number of rows and a digest of them, so that two looks are equal only where nothing
- * has changed.
+ * What stands in the store: for each table its number of rows and a digest of them. Two looks are equal only where nothing has
+ * changed in between.
  */
 export async function storeContents(sql: postgres.Sql): Promise<Record<string, string>> {
   const tables = await sql<{ name: string }[]>`

@@ -1,6 +1,6 @@
 /**
- * The analysts' figures worked out from the log, as whoever has no rollups would write them: what the views and functions have to
- * be equal to, and what the benchmark races them against. `$1` is the number of days or weeks.
+ * The analysts' figures worked out from the log, as one would write them without rollups: what the views and functions have to be
+ * equal to, and what the benchmark races them against. `$1` is the number of days or weeks.
  */
 
 const recent = `

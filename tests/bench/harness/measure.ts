@@ -37,6 +37,13 @@ export function rate(
   return median(results.map(({ seconds, counts }) => counts.events! / seconds));
 }
 
+/** The milliseconds that something takes. */
+export async function timed(act: () => PromiseLike<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await act();
+  return performance.now() - startedAt;
+}
+
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
