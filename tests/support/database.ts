@@ -4,6 +4,7 @@ import { inject } from "vitest";
 import { connect, type Database } from "../../shared/platform/database.ts";
 import { bootstrap } from "../../supabase/local/postgres/bootstrap.ts";
 import { applySchemaFiles } from "../../supabase/local/postgres/schema-files.ts";
+import type {} from "./stack.ts";
 
 const TEMPLATE = "phoenix_template";
 const INSTALL = fileURLToPath(new URL("../../sql/install.sql", import.meta.url));
