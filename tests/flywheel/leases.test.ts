@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
-import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -320,36 +319,6 @@ test("a worker that says it is alive keeps no slot but its own", async () => {
   const enter = async () => (await database`select flywheel.enter() as slot`)[0]!.slot;
   await database`select flywheel.stay(${(await enter()).token})`;
   expect(await enter()).not.toBeNull();
-});
-
-describe("queue-status", () => {
-  test("says how long the user who waits longest has waited", async () => {
-    await using own = await testDatabase();
-    const publisher = own.connect();
-    const [patient, other] = [crypto.randomUUID(), crypto.randomUUID()];
-    await publish(publisher, [event(patient), event(other)]);
-    await own.admin`
-      update flywheel.streams set pending_since = pending_since - interval '1 hour' where user_id = ${patient}
-    `;
-    const { oldest_pending_seconds } = await queueStatus(publisher);
-    expect(oldest_pending_seconds).toBeGreaterThanOrEqual(3600);
-    expect(oldest_pending_seconds).toBeLessThan(3660);
-  });
-
-  test("counts users as leased until their lease is over, and as pending all the while", async () => {
-    await using own = await testDatabase();
-    const worker = own.connect();
-    await publish(worker, [event(crypto.randomUUID()), event(crypto.randomUUID())]);
-    const counts = async () => {
-      const { pending_users, leased_users } = await queueStatus(worker);
-      return { pending_users, leased_users };
-    };
-    expect(await counts()).toEqual({ pending_users: 2, leased_users: 0 });
-    await lease(worker, shape);
-    expect(await counts()).toEqual({ pending_users: 2, leased_users: 2 });
-    await pass(own.admin, "1 hour");
-    expect(await counts()).toEqual({ pending_users: 2, leased_users: 0 });
-  });
 });
 
 test("a worker's slot counts the events handled in it, and is free again when the database fails the worker", async () => {

@@ -364,45 +364,6 @@ test("a stream whose events are not in the log waits ever longer, and keeps nobo
   await base.admin`select flywheel.erase_user(${user}, 'a test')`;
 });
 
-test.each([
-  ["53100", "flywheel.states"],
-  ["57014", "flywheel.states"],
-  ["XX000", "flywheel.states"],
-  // Where only its effects cannot be written, an event is to blame, but for such codes.
-  ["53100", "public.phoenix_nudges_sent"],
-  ["57014", "public.phoenix_nudges_sent"],
-])(
-  "a worker that cannot commit, as for an error %s in %s, uses up nobody's attempts, and all is folded once the cause is gone",
-  async (code, table) => {
-    await base.admin.unsafe(`
-      create function flywheel.outage() returns trigger language plpgsql as $$
-      begin
-        raise exception 'an outage' using errcode = '${code}';
-      end
-      $$;
-      create trigger outage before insert on ${table} for each statement execute function flywheel.outage();
-    `);
-    // More than a lease takes, so that one is held ahead.
-    await base.admin`update flywheel.settings set lease_users = 2`;
-    const users = await soundUsers(5);
-    const isDue = async () =>
-      (await base.admin`select from flywheel.streams where available_at <= now() limit 1`).length >
-        0;
-    for (let round = 0; round < 6; round++) {
-      while (await isDue()) {
-        await expect(drain(database, [counting])).rejects.toMatchObject({ code });
-      }
-      await pass(base.admin, "1 hour");
-    }
-    await base.admin`drop function flywheel.outage() cascade`;
-    await drain(database, [counting]);
-    const stories = await Promise.all(users.map((user) => storyOf(base.admin, user)));
-    expect(stories.map(({ processed }) => processed)).toEqual(users.map(() => 1));
-    expect(stories.flatMap(({ events }) => events).filter((each) => each.ai_processing_error))
-      .toEqual([]);
-  },
-);
-
 test.each([2, 5])(
   "an event whose effects the database cannot write is set aside, and nobody else waits for its user, with %i attempts",
   async (max_attempts) => {
@@ -434,28 +395,6 @@ test.each([2, 5])(
     for (const user of sound) expect((await storyOf(base.admin, user)).processed).toBe(1);
   },
 );
-
-test("a worker that fails at what it does beside its work puts nobody off for long", async () => {
-  await base.admin`alter function flywheel.merge_rollups() rename to missing`;
-  await base.admin`update flywheel.settings set lease_users = 2`;
-  const users = await soundUsers(5);
-  const slow: Reactor = {
-    ...stumbling(() => ({ state: {} })),
-    name: "slow",
-    react(state) {
-      const until = performance.now() + 300;
-      while (performance.now() < until);
-      return { state };
-    },
-  };
-  await expect(drain(database, [slow])).rejects.toMatchObject({ code: "42883" });
-  await base.admin`alter function flywheel.missing() rename to merge_rollups`;
-  const [row] = await base.admin`
-    select max(attempts) as attempts, max(available_at) < now() + interval '30 seconds' as is_soon
-    from flywheel.streams where user_id = any (${users}) and lease_token is not null
-  `;
-  expect(row).toEqual({ attempts: 1, is_soon: true });
-});
 
 test("what workers died over is tried again by new reactors, and is not blamed on the first event", async () => {
   const user = crypto.randomUUID();
