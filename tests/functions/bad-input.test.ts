@@ -34,7 +34,7 @@ afterEach(async () => {
 
 const good = { event_type: "letter.generated", app_source: "letters" };
 
-/** What goes a way of its own, where its user always said when things happened. */
+/** An event that goes the short way, where its user has always said when things happened. */
 const timely = { ...good, timestamp: new Date().toISOString() };
 
 /** An event as JSON text; `more` is JSON text for what JavaScript cannot write. */
@@ -233,7 +233,7 @@ describe("An event that breaks the envelope's rules is refused with 422 and the 
     "an id of another kind": [{ session_id: { id: 1 } }, "session_id"],
     "an id of 201 characters": [{ correlation_id: "x".repeat(201) }, "correlation_id"],
     "a cause of another kind": [{ causation_id: [] }, "causation_id"],
-    "an unknown field": [{ user: "me" }, "event"],
+    "an unknown field": [{ user: "me" }, "user"],
     "a payload nested 33 levels deep": [{ payload: nested }, "event"],
     "metadata nested 33 levels deep": [{ metadata: nested }, "event"],
   };
