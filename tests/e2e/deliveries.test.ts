@@ -3,6 +3,7 @@ import { type Ecosystem, ecosystem } from "../support/ecosystem.ts";
 import { eventually } from "../support/eventually.ts";
 import { refusalOf } from "../support/functions.ts";
 import { qstashSignature } from "../support/signatures.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 const hasPython = await new Deno.Command("python3", { args: ["--version"] }).output()
   .then(({ success }) => success, () => false);
@@ -46,10 +47,10 @@ describe("a chosen job", () => {
     const user_id = await eco.choose();
     await eco.sagaBecomes(user_id, "cv", "notified");
     const { text, signature } = eco.apps.cv.first(user_id);
-    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await using folder = await tempFolder();
+    const file = `${folder.path}/documented.ts`;
     await Deno.writeTextFile(file, await documented("ts"));
     const { isFromPhoenix } = await import(file);
-    await Deno.remove(file);
     const eightDaysAgo = signature.replace(/\d+/, String(Math.floor(Date.now() / 1000) - 691_200));
     expect([
       isFromPhoenix(text, signature, eco.secrets.cv),

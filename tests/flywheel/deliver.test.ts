@@ -34,7 +34,7 @@ beforeEach(async () => {
   await base.admin`update flywheel.deliveries set available_at = null`;
   qstash.statuses.clear();
   qstash.messages.clear();
-  qstash.listed = Promise.resolve();
+  qstash.list = () => Promise.resolve();
 });
 
 interface Qstash {
@@ -43,8 +43,8 @@ interface Qstash {
   queues: Map<string, number>;
   /** The headers of each message, by its queue. */
   messages: Map<string, Headers>;
-  /** Its list of queues is answered once this is resolved. */
-  listed: Promise<void>;
+  /** What its list of queues waits for. */
+  list(): Promise<void>;
   /** How messages for a queue are answered, where that is not with 200. */
   statuses: Map<string, 400 | 413 | 422 | 500>;
   /** What QStash was asked to delete: the path and the delivery's id. */
@@ -61,7 +61,7 @@ function startQstash(): Qstash {
   app.get(
     "/queues",
     async (context) => {
-      await qstash.listed;
+      await qstash.list();
       return context.json(
         [...queues].map(([name, parallelism]) => ({ name, parallelism, lag: 0 })),
       );
@@ -87,7 +87,7 @@ function startQstash(): Qstash {
     url: `http://127.0.0.1:${server.addr.port}`,
     queues,
     messages,
-    listed: Promise.resolve(),
+    list: () => Promise.resolve(),
     statuses,
     forgotten,
     stop: () => server.shutdown(),
@@ -173,7 +173,7 @@ test("a delivery that is given up while QStash is slow to make its queue is not 
   await configure("rise");
   const { promise, resolve } = Promise.withResolvers<void>();
   qstash.queues.delete("phoenix_rise_transitions");
-  qstash.listed = promise;
+  qstash.list = () => promise;
   const user_id = await ask("rise");
   await deliver();
   expect(await deliveryOf(user_id)).toMatchObject({ published_at: null, failed_at: null });
@@ -298,7 +298,7 @@ test("a deliverer whose time is over rings for the next, and one that leaves not
     return row!.rang;
   };
   expect(await rings(20_000)).toBe(false);
-  qstash.listed = new Promise((resolve) => setTimeout(resolve, 500));
+  qstash.list = () => new Promise((resolve) => setTimeout(resolve, 500));
   expect(await rings(400)).toBe(true);
 });
 

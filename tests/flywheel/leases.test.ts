@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
@@ -8,6 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { counting, drain, type Event, event, pass, publish, storyOf } from "../support/flywheel.ts";
 import { lockWait } from "../support/lock-wait.ts";
 import { startWorker } from "../support/worker.ts";
+import { workerClock } from "../support/worker-clock.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -176,13 +177,11 @@ describe("a long fold", () => {
     const users = await Promise.all(Array.from({ length: 15 }, () => userWithEvents(3)));
     // 45 seconds for each user: eleven lease times in one lease.
     const seconds = 15;
-    let passed = 0;
-    const clock = performance.now.bind(performance);
-    using _ = vi.spyOn(performance, "now").mockImplementation(() => clock() + passed * 1000);
+    using clock = workerClock();
     const slow: Reactor = {
       ...counting as Reactor,
       react(...told) {
-        passed += seconds;
+        clock.advance(seconds * 1000);
         return (counting as Reactor).react(...told);
       },
     };

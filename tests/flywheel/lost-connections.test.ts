@@ -95,13 +95,16 @@ test("a connection that is refused does nothing to those that are open", async (
     const [row] = await database`select pg_backend_pid() as pid, pg_sleep(0.3)`;
     return row!.pid as number;
   };
-  const asked = await Promise.allSettled([ask(), ask(), ask()]);
-  const there = asked.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
-  const refused = asked.flatMap((each) => each.status === "rejected" ? [each.reason.code] : []);
-  expect(refused).toEqual(["53300"]);
-  expect(there).toContain(await ask());
-  await database.end();
-  await base.superuser.unsafe(`drop role ${role}`);
+  try {
+    const asked = await Promise.allSettled([ask(), ask(), ask()]);
+    const there = asked.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
+    const refused = asked.flatMap((each) => each.status === "rejected" ? [each.reason.code] : []);
+    expect(refused).toEqual(["53300"]);
+    expect(there).toContain(await ask());
+  } finally {
+    await database.end();
+    await base.superuser.unsafe(`drop role ${role}`);
+  }
 });
 
 test("while nobody listens every query fails at once, however many there were", async () => {

@@ -4,6 +4,7 @@ import type { Reactor } from "../../shared/domain/reactor.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { counting, drain, event, pass, publish, storyOf } from "../support/flywheel.ts";
+import { workerClock } from "../support/worker-clock.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -44,7 +45,7 @@ test.each([
       $$;
       create trigger outage before insert on ${table} for each statement execute function flywheel.outage();
     `);
-    // More than a lease takes, so that one is held ahead.
+    // More users than a lease takes, so that the worker has leased the next ones ahead.
     await base.admin`update flywheel.settings set lease_users = 2`;
     const users = await newUsers(5);
     const isDue = async () =>
@@ -69,13 +70,13 @@ test("a worker that fails at what it does beside its work puts nobody off for lo
   await base.admin`alter function flywheel.merge_rollups() rename to missing`;
   await base.admin`update flywheel.settings set lease_users = 2`;
   const users = await newUsers(5);
+  using clock = workerClock();
   const slow: Reactor = {
     name: "slow",
     version: 1,
     initial: {},
     react(state) {
-      const until = performance.now() + 300;
-      while (performance.now() < until);
+      clock.advance(600);
       return { state };
     },
   };
