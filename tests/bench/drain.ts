@@ -80,7 +80,7 @@ export async function fill(
   await bench.admin`analyze`;
 }
 
-/** A process runs TypeScript on one core: two of them share the work, where the peer's four do. */
+/** A process runs TypeScript on one core: two of ours share the work, as four of the peer's do. */
 const processes = 2;
 
 /**
@@ -130,7 +130,7 @@ async function drainHttp(bench: Bench): Promise<Result> {
     };
   };
   const result = await withSettings(bench, untilEmpty, async () => {
-    // As long as those that drain directly.
+    // It warms up as long as the processes that drain directly.
     await fill(bench, { events: 2 * 40_000, users: 2 * 2_000 });
     await work();
     await fill(bench, { events, users });

@@ -8,8 +8,8 @@ const LOOK_EVERY_MS = 2;
 const PATIENCE_MS = 60_000;
 
 /**
- * From an app's publication to the nudge that its user can see, over HTTP, each event a new user's first, one after the other: right
- * after the other, when a worker still lingers, and after the last worker has left, when it takes the doorbell.
+ * From an app's publication over HTTP to the nudge that its user can see. The events are new users' first ones, one after the other: at
+ * once, while a worker still lingers, and then each after the last worker has left, when it takes the doorbell.
  */
 export const nudgeLatency: Suite = {
   name: "nudge-latency",

@@ -140,7 +140,7 @@ async function race(
   };
 }
 
-/** The events at any time of the last days, or now, each user's in order. */
+/** The events with random times within the last days, or with now where there are no days, in order. */
 function spread(events: PublishedEvent[], days: number): PublishedEvent[] {
   const now = Date.now();
   return events

@@ -2,7 +2,7 @@ import { drain, fill } from "./drain.ts";
 import type { Bench, Suite } from "./harness/bench.ts";
 import { figure, type Measure, median, ratio } from "./harness/measure.ts";
 
-/** Whether ten times the events of ten times the users cost more each, and what that leaves behind. */
+/** Whether an event costs more where there are ten times the events and users, and how large the streams are then. */
 export const volumeCost: Suite = {
   name: "volume",
   measures: ["volume_cost"],

@@ -30,7 +30,7 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-/** Makes the report and opens it, cut off from every network. Returns what the page asked for besides itself, too. */
+/** Makes the report and opens it, cut off from every network: returns it, what it asked for besides itself, and its errors. */
 async function opened(
   { url }: TestDatabase,
 ): Promise<{ page: Page; asked: string[]; errors: string[] }> {

@@ -74,7 +74,7 @@ async function drainThroughWaits(reactors: readonly Reactor[]): Promise<void> {
 }
 
 describe("an event at which a reactor throws", () => {
-  test("waits longer after each attempt, at random within the jitter, and then is set aside", async () => {
+  test("waits longer after each attempt, within the jitter, and then is set aside", async () => {
     const user = await oddUser();
     const waits: number[] = [];
     for (let attempt = 1; attempt <= 4; attempt++) {

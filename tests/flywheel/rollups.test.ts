@@ -131,7 +131,7 @@ async function take(step: Step): Promise<void> {
       return;
     case "work":
       await Promise.all(Array.from({ length: step.workers }, () => drain(database, [nudges])));
-      // Whoever leaves while another one looks may leave that one nothing to see, and rings: for this.
+      // A worker that leaves while another looks may hide work from it, and rings for the next: this is the next.
       await drain(database, [nudges]);
       return;
     case "work on one lease": {

@@ -47,7 +47,7 @@ test("a user can be erased while deliveries about them are marked as published",
   );
   let marking: Promise<unknown> | undefined;
   const erased = await base.admin.begin(async (sql) => {
-    // As far as an erasure comes that reads them in this order.
+    // As far as an erasure gets that locks them in this order.
     await sql`select from flywheel.streams where user_id = ${user_id} for update`;
     await sql`select from flywheel.deliveries where delivery_id = ${first!} for update`;
     marking = database`select flywheel.mark_published(${published}::text::jsonb)`.execute();

@@ -119,7 +119,7 @@ describe("no hot query reads a large table from end to end", () => {
 
 describe.each<Early>([
   { store: "nearly empty", early: [], isCounted: false, acts: [...hotPath, ...besides] },
-  // The counts being what they are, what is not of the hot path may go by them.
+  // By these counts what is not of the hot path may well read a whole table.
   { store: "full of events, and no user folded", early: [fillLog], isCounted: true, acts: hotPath },
 ])(
   "no plan that was made while the store was $store does so once it is large:",

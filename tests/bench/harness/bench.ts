@@ -42,7 +42,7 @@ export interface Bench {
 /** A part of the benchmark, chosen by its own name or by one of its measures'. */
 export interface Suite {
   name: string;
-  /** What it promises. Figures beyond are its own business. */
+  /** The measures that it promises; it may give others besides. */
   measures: readonly string[];
   measure(bench: Bench): Promise<Measure[]>;
 }
@@ -94,7 +94,7 @@ export async function openBench(
   };
 }
 
-/** Empties tables; where somebody still holds one that it waits for, it lets go of all and tries again. */
+/** Empties tables; where that deadlocks with somebody who still holds one of them, it tries again. */
 async function truncate(admin: postgres.Sql, tables: readonly string[], tries = 5): Promise<void> {
   try {
     await admin.unsafe(`truncate ${tables.join(", ")}`);

@@ -48,7 +48,7 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
-/** Between two values it lies proportionally between them. */
+/** The value below which a share of the values lies, interpolated between its two neighbours. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = (sorted.length - 1) * share;

@@ -20,7 +20,7 @@ export function task<Task>(): Task {
 /** Says that everything is prepared, waits for a line on standard input, runs, and prints the {@link Lap}. */
 export async function race(run: () => Promise<Record<string, number>>): Promise<void> {
   console.log("ready");
-  // Whoever started this is gone where the word never comes.
+  // Standard input ends without that line where the process that started this one is gone.
   process.stdin.once("end", () => process.exit(1));
   await once(process.stdin, "data");
   process.stdin.removeAllListeners("end").pause();

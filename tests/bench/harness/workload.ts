@@ -123,7 +123,7 @@ export function newStreams(
   );
 }
 
-/** What tells it from other events of its user is random, so that two that happen to share a time are none the less two. */
+/** An event with random content, so that two of a user that happen to share a time are not the same event. */
 function newEvent(user_id: string, at: number): PublishedEvent {
   const [event_type, app_source, payload] = kinds[Math.floor(Math.random() * kinds.length)]!;
   return {

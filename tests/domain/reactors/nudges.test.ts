@@ -572,7 +572,7 @@ describe("in every life", () => {
         const ends = ["nudge.converted", "nudge.expired", "nudge.cancelled"];
         const told = story.events.filter(({ event_type }) => ends.includes(event_type))
           .map(({ event_type, payload }) => `${event_type} ${payload.nudge_id}`);
-        // What was seen before it was taken back is not, and nothing is told of it.
+        // A nudge that was seen before it was taken back goes on, and nothing is told of its cancellation.
         const ended = story.effects.flatMap(({ effect }) => {
           if (effect.kind !== "nudge_change") return [];
           const isVoid = !told.includes(`nudge.cancelled ${effect.nudge_id}`);
@@ -594,7 +594,7 @@ describe("in every life", () => {
     fc.assert(
       fc.property(life, (moments) => {
         const { effects, events, user_id } = live(moments, { nudges: { holdout: 0.5 } });
-        // What was seen before it was taken back was not, and nothing is told of it.
+        // Those that are told of as cancelled: one that was seen before it was taken back is not.
         const cancelled = events.filter(({ event_type }) => event_type === "nudge.cancelled")
           .map(({ payload }) => payload.nudge_id);
         const sent = effects.flatMap(({ effect, cause }) =>
@@ -602,7 +602,7 @@ describe("in every life", () => {
             ? [{ ...effect, at: cause.at, id: effectId(user_id, cause, effect) }]
             : []
         ).filter(({ nudge_type, id }) =>
-          // What was taken back before it was seen was not had.
+          // One that was taken back before it was seen does not count.
           !nudge_type.startsWith("aube_to_") || !cancelled.includes(id)
         );
         for (const [index, { nudge_type, at, variant }] of sent.entries()) {
