@@ -1,8 +1,9 @@
 create function flywheel.count_users(of_users uuid[], counted bigint[], upto bigint[])
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with difference as (
     select
       f.figure, f.day, f.app_source, f.key,
@@ -31,7 +32,8 @@ as $$
     from difference as d
     where d.count <> 0 or d.users <> 0 or d.total <> 0 or d.remembered <> d.forgotten
   ) as d
-  group by d.piece
+  group by d.piece;
+end
 $$;
 
 comment on function flywheel.count_users(uuid[], bigint[], bigint[]) is

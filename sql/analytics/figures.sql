@@ -9,9 +9,12 @@ returns table (
   total numeric,
   seconds integer[]
 )
-language sql
+language plpgsql
 stable
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
+set enable_seqscan = off
 -- The planner cannot know how many events there will be, and a nested loop would be quadratic in them.
 set enable_nestloop = off
 -- Callers may have switched these off, to look up a few rows by their keys.
@@ -19,6 +22,9 @@ set enable_hashjoin = on
 set enable_material = on
 set jit = off
 as $$
+#variable_conflict use_column
+begin
+  return query
   with logged as materialized (
     select
       e.user_id,
@@ -316,7 +322,8 @@ as $$
   from taken as t
   join presence as p
     on p.user_id = t.user_id and p.app_source = t.target and p.last_day >= t.day + 30
-  group by t.day
+  group by t.day;
+end
 $$;
 
 comment on function flywheel.figures(uuid[], bigint[]) is
