@@ -3,6 +3,7 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
 set enable_hashjoin = off

@@ -1,9 +1,12 @@
 create function flywheel.mark_attempted(owner uuid, delivery uuid)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
+begin
   update flywheel.deliveries as d
   set
     published_at = clock_timestamp(),
@@ -14,7 +17,8 @@ as $$
     and d.available_at is not null
     -- Where it is null, the delivery is to be told anew, which an earlier attempt does not put off, or is just being handed over, and
     -- its deliverer marks it.
-    and d.published_at is not null
+    and d.published_at is not null;
+end
 $$;
 
 comment on function flywheel.mark_attempted(uuid, uuid) is

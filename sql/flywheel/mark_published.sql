@@ -1,6 +1,6 @@
 create function flywheel.mark_published(published jsonb)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
@@ -9,8 +9,9 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
+begin
   -- The streams first, as everywhere: whatever locks several deliveries of a user has locked the stream.
-  select
+  perform
   from (
     select distinct p.user_id
     from jsonb_to_recordset(published) as p (user_id uuid)
@@ -31,6 +32,7 @@ as $$
     and d.delivery_id = p.delivery_id
     -- Null where its outcome was heard of first.
     and d.available_at is not null;
+end
 $$;
 
 comment on function flywheel.mark_published(jsonb) is
