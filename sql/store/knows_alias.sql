@@ -1,16 +1,18 @@
 create function flywheel.knows_alias(owner uuid, event_ids uuid[])
 returns boolean
-language sql
+language plpgsql
 -- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
 volatile
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
 set enable_seqscan = off
 as $$
-  select exists (
+begin
+  return exists (
     select from flywheel.aliases as a
     where a.user_id = owner and a.event_id = any (event_ids)
-  )
+  );
+end
 $$;
 
 comment on function flywheel.knows_alias(uuid, uuid[]) is

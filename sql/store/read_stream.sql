@@ -5,34 +5,32 @@ create function flywheel.read_stream(
   max_events integer default 100
 )
 returns setof public.phoenix_events
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
-  select e.*
-  from (
-    (
-      select f.*
-      from public.phoenix_events as f
-      where not backwards
-        and f.user_id = owner
-        and f.version >= coalesce(from_version, 1)
-      order by f.version
-      limit max_events
-    )
-    union all
-    (
-      select b.*
-      from public.phoenix_events as b
-      where backwards
-        and b.user_id = owner
-        and b.version <= coalesce(from_version, 9223372036854775807)
-      order by b.version desc
-      limit max_events
-    )
-  ) as e
-  order by case when backwards then -e.version else e.version end
+begin
+  if backwards then
+    return query
+    select e.*
+    from public.phoenix_events as e
+    where e.user_id = owner and e.version <= coalesce(from_version, 9223372036854775807)
+    order by e.version desc
+    limit max_events;
+  else
+    return query
+    select e.*
+    from public.phoenix_events as e
+    where e.user_id = owner and e.version >= coalesce(from_version, 1)
+    order by e.version
+    limit max_events;
+  end if;
+end
 $$;
 
 comment on function flywheel.read_stream(uuid, bigint, boolean, integer) is
