@@ -27,6 +27,12 @@ declare
   -- What fits into the memory of one function's instance, several times as it is read.
   most_bytes constant bigint := 32 * 1024 * 1024;
 begin
+  -- Most looks find nothing, and to see that costs less than to start the statement that takes.
+  perform from flywheel.streams as s where s.available_at <= statement_timestamp() limit 1;
+  if not found then
+    return;
+  end if;
+
   select s.* into settings from flywheel.settings as s;
 
   loop
