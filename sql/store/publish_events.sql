@@ -5,7 +5,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  publisher uuid := (select auth.uid());
+  publisher uuid := auth.uid();
 begin
   -- The role that the API assumed, not the definer's: a user publishes as themself, whatever the body says.
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
