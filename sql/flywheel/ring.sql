@@ -3,6 +3,8 @@ returns boolean
 language plpgsql
 security definer
 set search_path = ''
+-- Otherwise the update would be planned anew each time, for its argument.
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   url text;
