@@ -426,20 +426,24 @@ comment on function flywheel.canonical_json(jsonb) is
 -- store/json_flaw.sql
 create function flywheel.json_flaw(value jsonb, max_depth integer)
 returns text
-language sql
+language plpgsql
 immutable
 strict
 parallel safe
 set search_path = ''
-return case
-  when jsonb_path_exists(value, format('$.**{%s}', max_depth + 1)::jsonpath)
-    then format('is nested more than %s levels deep', max_depth)
-  when jsonb_path_exists(
-    value,
-    '$.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))'
-  )
-    then 'holds a number beyond the range of a double'
-end;
+as $$
+begin
+  return case
+    when jsonb_path_exists(value, format('$.**{%s}', max_depth + 1)::jsonpath)
+      then format('is nested more than %s levels deep', max_depth)
+    when jsonb_path_exists(
+      value,
+      '$.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))'
+    )
+      then 'holds a number beyond the range of a double'
+  end;
+end
+$$;
 
 comment on function flywheel.json_flaw(jsonb, integer) is
   'What keeps a JSON value from being stored and read back by every client, or null: too deep a nesting, or a number that a double cannot hold.';
@@ -829,17 +833,19 @@ comment on function flywheel.remember_aliases(flywheel.incoming_event[], flywhee
 -- store/knows_alias.sql
 create function flywheel.knows_alias(owner uuid, event_ids uuid[])
 returns boolean
-language sql
+language plpgsql
 -- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
 volatile
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
 set enable_seqscan = off
 as $$
-  select exists (
+begin
+  return exists (
     select from flywheel.aliases as a
     where a.user_id = owner and a.event_id = any (event_ids)
-  )
+  );
+end
 $$;
 
 comment on function flywheel.knows_alias(uuid, uuid[]) is
@@ -1300,26 +1306,30 @@ comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.
 -- store/refusal.sql
 create function flywheel.refusal(issues text[])
 returns json
-language sql
+language plpgsql
 immutable
 set search_path = ''
-return json_build_object(
-  'event_id', null,
-  'status', 'rejected',
-  'error', json_build_object(
-    'code', 'invalid_event',
-    'message', 'The event was refused.',
-    'issues', (
-      select json_agg(
-        json_build_object('field', left(i.issue, -1 - length(m.message)), 'message', m.message)
-        order by i.place
+as $$
+begin
+  return json_build_object(
+    'event_id', null,
+    'status', 'rejected',
+    'error', json_build_object(
+      'code', 'invalid_event',
+      'message', 'The event was refused.',
+      'issues', (
+        select json_agg(
+          json_build_object('field', left(i.issue, -1 - length(m.message)), 'message', m.message)
+          order by i.place
+        )
+        from unnest(issues) with ordinality as i (issue, place)
+        -- A field may be called anything.
+        cross join lateral (select split_part(i.issue, '=', -1) as message) as m
       )
-      from unnest(issues) with ordinality as i (issue, place)
-      -- A field may be called anything.
-      cross join lateral (select split_part(i.issue, '=', -1) as message) as m
     )
-  )
-);
+  );
+end
+$$;
 
 comment on function flywheel.refusal(text[]) is
   'The result of a publication whose envelope or payload was refused, with its issues, given as field=message; messages are ours and have no "=".';
@@ -1751,7 +1761,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  publisher uuid := (select auth.uid());
+  publisher uuid := auth.uid();
 begin
   -- The role that the API assumed, not the definer's: a user publishes as themself, whatever the body says.
   if publisher is null and coalesce(current_setting('role', true), 'none') = 'authenticated' then
@@ -1773,34 +1783,32 @@ create function flywheel.read_stream(
   max_events integer default 100
 )
 returns setof public.phoenix_events
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
-  select e.*
-  from (
-    (
-      select f.*
-      from public.phoenix_events as f
-      where not backwards
-        and f.user_id = owner
-        and f.version >= coalesce(from_version, 1)
-      order by f.version
-      limit max_events
-    )
-    union all
-    (
-      select b.*
-      from public.phoenix_events as b
-      where backwards
-        and b.user_id = owner
-        and b.version <= coalesce(from_version, 9223372036854775807)
-      order by b.version desc
-      limit max_events
-    )
-  ) as e
-  order by case when backwards then -e.version else e.version end
+begin
+  if backwards then
+    return query
+    select e.*
+    from public.phoenix_events as e
+    where e.user_id = owner and e.version <= coalesce(from_version, 9223372036854775807)
+    order by e.version desc
+    limit max_events;
+  else
+    return query
+    select e.*
+    from public.phoenix_events as e
+    where e.user_id = owner and e.version >= coalesce(from_version, 1)
+    order by e.version
+    limit max_events;
+  end if;
+end
 $$;
 
 comment on function flywheel.read_stream(uuid, bigint, boolean, integer) is
@@ -2004,6 +2012,8 @@ returns boolean
 language plpgsql
 security definer
 set search_path = ''
+-- Otherwise the update would be planned anew each time, for its argument.
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   url text;
@@ -2887,6 +2897,7 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -3048,7 +3059,7 @@ comment on function flywheel.mark_withdrawn(uuid[]) is
 -- flywheel/mark_published.sql
 create function flywheel.mark_published(published jsonb)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
@@ -3057,8 +3068,9 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
+begin
   -- The streams first, as everywhere: whatever locks several deliveries of a user has locked the stream.
-  select
+  perform
   from (
     select distinct p.user_id
     from jsonb_to_recordset(published) as p (user_id uuid)
@@ -3079,6 +3091,7 @@ as $$
     and d.delivery_id = p.delivery_id
     -- Null where its outcome was heard of first.
     and d.available_at is not null;
+end
 $$;
 
 comment on function flywheel.mark_published(jsonb) is
@@ -3087,10 +3100,13 @@ comment on function flywheel.mark_published(jsonb) is
 -- flywheel/mark_attempted.sql
 create function flywheel.mark_attempted(owner uuid, delivery uuid)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
 as $$
+begin
   update flywheel.deliveries as d
   set
     published_at = clock_timestamp(),
@@ -3101,7 +3117,8 @@ as $$
     and d.available_at is not null
     -- Where it is null, the delivery is to be told anew, which an earlier attempt does not put off, or is just being handed over, and
     -- its deliverer marks it.
-    and d.published_at is not null
+    and d.published_at is not null;
+end
 $$;
 
 comment on function flywheel.mark_attempted(uuid, uuid) is
@@ -3270,33 +3287,38 @@ as $$
 declare
   entered json;
 begin
-  insert into flywheel.worker_slots (slot)
-  select n.slot
-  from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
-  where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
-  on conflict do nothing;
+  loop
+    with free as (
+      select w.slot
+      from flywheel.worker_slots as w, flywheel.settings as s
+      where w.expires_at <= clock_timestamp() and w.slot <= s.max_workers
+      order by w.slot
+      limit 1
+      for no key update of w skip locked
+    )
+    update flywheel.worker_slots as w
+    set
+      token = gen_random_uuid(),
+      expires_at = clock_timestamp() + s.lease_time
+    from free as f, flywheel.settings as s
+    where w.slot = f.slot
+    returning json_build_object(
+      'token', w.token,
+      'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
+      'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
+      'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
+    )
+    into entered;
+    exit when found;
 
-  with free as (
-    select w.slot
-    from flywheel.worker_slots as w, flywheel.settings as s
-    where w.expires_at <= clock_timestamp() and w.slot <= s.max_workers
-    order by w.slot
-    limit 1
-    for no key update of w skip locked
-  )
-  update flywheel.worker_slots as w
-  set
-    token = gen_random_uuid(),
-    expires_at = clock_timestamp() + s.lease_time
-  from free as f, flywheel.settings as s
-  where w.slot = f.slot
-  returning json_build_object(
-    'token', w.token,
-    'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
-    'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
-    'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
-  )
-  into entered;
+    -- The first worker, or the first after max_workers was raised, finds slots missing.
+    insert into flywheel.worker_slots (slot)
+    select n.slot
+    from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
+    where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
+    on conflict do nothing;
+    exit when not found;
+  end loop;
 
   return entered;
 end
@@ -3353,6 +3375,12 @@ declare
   -- What fits into the memory of one function's instance, several times as it is read.
   most_bytes constant bigint := 32 * 1024 * 1024;
 begin
+  -- Most looks find nothing, and to see that costs less than to start the statement that takes.
+  perform from flywheel.streams as s where s.available_at <= statement_timestamp() limit 1;
+  if not found then
+    return;
+  end if;
+
   select s.* into settings from flywheel.settings as s;
 
   loop
@@ -3764,14 +3792,16 @@ comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bi
 -- flywheel/write_expiries.sql
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select flywheel.move_transition(t, 'expired', 'unanswered', clock_timestamp())
+begin
+  perform flywheel.move_transition(t, 'expired', 'unanswered', clock_timestamp())
   from jsonb_to_recordset(effects) as e (user_id uuid, transition_id uuid)
   join public.phoenix_transitions as t
     on t.user_id = e.user_id and t.transition_id = e.transition_id
-  where e.user_id = any (committed) and flywheel.step_allowed(t.status, 'expired')
+  where e.user_id = any (committed) and flywheel.step_allowed(t.status, 'expired');
+end
 $$;
 
 comment on function flywheel.write_expiries(jsonb, uuid[]) is
@@ -4094,9 +4124,12 @@ returns table (
   total numeric,
   seconds integer[]
 )
-language sql
+language plpgsql
 stable
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+-- As in flywheel.append_events(): always by index, whatever the table held when the plan was made.
+set enable_seqscan = off
 -- The planner cannot know how many events there will be, and a nested loop would be quadratic in them.
 set enable_nestloop = off
 -- Callers may have switched these off, to look up a few rows by their keys.
@@ -4104,6 +4137,9 @@ set enable_hashjoin = on
 set enable_material = on
 set jit = off
 as $$
+#variable_conflict use_column
+begin
+  return query
   with logged as materialized (
     select
       e.user_id,
@@ -4401,7 +4437,8 @@ as $$
   from taken as t
   join presence as p
     on p.user_id = t.user_id and p.app_source = t.target and p.last_day >= t.day + 30
-  group by t.day
+  group by t.day;
+end
 $$;
 
 comment on function flywheel.figures(uuid[], bigint[]) is
@@ -4429,9 +4466,10 @@ transition_return (day of acceptance, taken or returned): transitions accepted, 
 -- analytics/count_users.sql
 create function flywheel.count_users(of_users uuid[], counted bigint[], upto bigint[])
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with difference as (
     select
       f.figure, f.day, f.app_source, f.key,
@@ -4460,7 +4498,8 @@ as $$
     from difference as d
     where d.count <> 0 or d.users <> 0 or d.total <> 0 or d.remembered <> d.forgotten
   ) as d
-  group by d.piece
+  group by d.piece;
+end
 $$;
 
 comment on function flywheel.count_users(uuid[], bigint[], bigint[]) is
@@ -5174,7 +5213,7 @@ comment on trigger shorten_waits on flywheel.settings is
 -- flywheel/queue_status.sql
 create function flywheel.queue_status()
 returns json
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
@@ -5183,35 +5222,39 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 as $$
-  with backlog as (
-    select
-      coalesce(sum(s.version - s.processed_version), 0) as pending_events,
-      count(*) as pending_users,
-      count(*) filter (where s.lease_token is not null and s.available_at > clock_timestamp()) as leased_users,
-      coalesce(extract(epoch from clock_timestamp() - min(s.pending_since)), 0) as oldest_pending_seconds
-    from flywheel.backlog as s
-  )
-  select json_build_object(
-    'status', case
-      when b.pending_users = 0 then 'idle'
-      when exists (select from flywheel.worker_slots as w where w.expires_at > clock_timestamp()) then 'processing'
-      else 'backlogged'
-    end,
-    'pending_events', b.pending_events,
-    'pending_users', b.pending_users,
-    'leased_users', b.leased_users,
-    'oldest_pending_seconds', round(b.oldest_pending_seconds::numeric, 3),
-    'dead_letters', (
-      select count(*) from public.phoenix_events as e where e.ai_processing_error is not null
-    ),
-    'failed_deliveries', (
-      select count(*) from flywheel.deliveries as d where d.failed_at is not null
-    ),
-    'processed_total', (
-      select coalesce(sum(w.processed_total), 0) from flywheel.worker_slots as w
+begin
+  return (
+    with backlog as (
+      select
+        coalesce(sum(s.version - s.processed_version), 0) as pending_events,
+        count(*) as pending_users,
+        count(*) filter (where s.lease_token is not null and s.available_at > clock_timestamp()) as leased_users,
+        coalesce(extract(epoch from clock_timestamp() - min(s.pending_since)), 0) as oldest_pending_seconds
+      from flywheel.backlog as s
     )
-  )
-  from backlog as b
+    select json_build_object(
+      'status', case
+        when b.pending_users = 0 then 'idle'
+        when exists (select from flywheel.worker_slots as w where w.expires_at > clock_timestamp()) then 'processing'
+        else 'backlogged'
+      end,
+      'pending_events', b.pending_events,
+      'pending_users', b.pending_users,
+      'leased_users', b.leased_users,
+      'oldest_pending_seconds', round(b.oldest_pending_seconds::numeric, 3),
+      'dead_letters', (
+        select count(*) from public.phoenix_events as e where e.ai_processing_error is not null
+      ),
+      'failed_deliveries', (
+        select count(*) from flywheel.deliveries as d where d.failed_at is not null
+      ),
+      'processed_total', (
+        select coalesce(sum(w.processed_total), 0) from flywheel.worker_slots as w
+      )
+    )
+    from backlog as b
+  );
+end
 $$;
 
 comment on function flywheel.queue_status() is
@@ -5527,16 +5570,19 @@ security definer
 set search_path = ''
 as $$
 begin
-  return case
-    when flywheel.merge_rollups() > 0 then true
-    when flywheel.rewind() > 0 then true
-    else flywheel.prune() > 0
-  end;
+  -- Mostly all that commits have left is merged at once: then the rest need not wait for another call.
+  if flywheel.merge_rollups() > 0 then
+    perform from flywheel.rollup_increments limit 1;
+    if found then
+      return true;
+    end if;
+  end if;
+  return case when flywheel.rewind() > 0 then true else flywheel.prune() > 0 end;
 end
 $$;
 
 comment on function flywheel.tend() is
-  'What a worker does when nothing is due: one bounded piece of merging rollups, of a replay or of pruning. Returns whether there may be more to do at once.';
+  'What a worker does when nothing is due: a bounded piece of merging rollups and, once they are merged, one of a replay or of pruning. Returns whether there may be more to do at once.';
 
 -- flywheel/read_state.sql
 create function flywheel.read_state(owner uuid)
