@@ -540,11 +540,3 @@ test("a worker that is never idle merges more than its commits leave behind", as
   const [left] = await database`select count(*)::int as commits from flywheel.rollup_increments`;
   expect(left!.commits).toBeLessThan(10);
 });
-
-test("a worker that is idle merges piece by piece, and does not ask again after the last", async () => {
-  await base
-    .admin`insert into flywheel.rollup_increments (increments) select '[]' from generate_series(1, 100)`;
-  const tend = async () => (await database`select flywheel.tend() as more`)[0]!.more;
-  expect([await tend(), await tend()]).toEqual([true, false]);
-  expect(await database`select from flywheel.rollup_increments`).toHaveLength(0);
-});
