@@ -7,38 +7,33 @@ as $$
 declare
   entered json;
 begin
-  loop
-    with free as (
-      select w.slot
-      from flywheel.worker_slots as w, flywheel.settings as s
-      where w.expires_at <= clock_timestamp() and w.slot <= s.max_workers
-      order by w.slot
-      limit 1
-      for no key update of w skip locked
-    )
-    update flywheel.worker_slots as w
-    set
-      token = gen_random_uuid(),
-      expires_at = clock_timestamp() + s.lease_time
-    from free as f, flywheel.settings as s
-    where w.slot = f.slot
-    returning json_build_object(
-      'token', w.token,
-      'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
-      'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
-      'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
-    )
-    into entered;
-    exit when found;
+  insert into flywheel.worker_slots (slot)
+  select n.slot
+  from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
+  where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
+  on conflict do nothing;
 
-    -- The first worker, or the first after max_workers was raised, finds slots missing.
-    insert into flywheel.worker_slots (slot)
-    select n.slot
-    from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
-    where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
-    on conflict do nothing;
-    exit when not found;
-  end loop;
+  with free as (
+    select w.slot
+    from flywheel.worker_slots as w, flywheel.settings as s
+    where w.expires_at <= clock_timestamp() and w.slot <= s.max_workers
+    order by w.slot
+    limit 1
+    for no key update of w skip locked
+  )
+  update flywheel.worker_slots as w
+  set
+    token = gen_random_uuid(),
+    expires_at = clock_timestamp() + s.lease_time
+  from free as f, flywheel.settings as s
+  where w.slot = f.slot
+  returning json_build_object(
+    'token', w.token,
+    'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
+    'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
+    'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
+  )
+  into entered;
 
   return entered;
 end
