@@ -62,7 +62,7 @@ comment on column flywheel.settings.linger is
 comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
-  'Users that a replay sets back at once. The next follow when these are folded and nothing else is due.';
+  'Users that a replay sets back at once. The next follow when nothing is due: when these are folded, or leased.';
 comment on column flywheel.settings.reactor_settings is
   'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
 comment on column flywheel.settings.delivery_retries is
