@@ -3,6 +3,7 @@ returns boolean
 language plpgsql
 security definer
 set search_path = ''
+set lock_timeout = '200ms'
 as $$
 begin
   return case
@@ -10,6 +11,10 @@ begin
     when flywheel.rewind() > 0 then true
     else flywheel.prune() > 0
   end;
+exception
+  -- Somebody holds a stream of the replay for long: nobody could merge meanwhile.
+  when lock_not_available then
+    return false;
 end
 $$;
 

@@ -99,7 +99,7 @@ begin
             null
           )
           || array(
-            select left(k.key, 100) || '=is no field of the envelope: put it into payload or metadata'
+            select coalesce(nullif(left(k.key, 100), ''), 'event') || '=is no field of the envelope: put it into payload or metadata'
             from jsonb_object_keys(
               jsonb_strip_nulls(event) - array[
                 'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',

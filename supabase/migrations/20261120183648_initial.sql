@@ -81,7 +81,7 @@ comment on column flywheel.settings.linger is
 comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
-  'Users that a replay sets back at once. The next follow when these are folded and nothing else is due.';
+  'Users that a replay sets back at once. The next follow when nothing is due: when these are folded, or leased.';
 comment on column flywheel.settings.reactor_settings is
   'The reactors'' knobs that differ from their defaults, such as { "nudges": { "holdout": 0 } }; docs/nudges.md names them all. A change counts for what happens from then on, a replay included: flywheel.settings_changes remembers.';
 comment on column flywheel.settings.delivery_retries is
@@ -550,7 +550,7 @@ begin
             null
           )
           || array(
-            select left(k.key, 100) || '=is no field of the envelope: put it into payload or metadata'
+            select coalesce(nullif(left(k.key, 100), ''), 'event') || '=is no field of the envelope: put it into payload or metadata'
             from jsonb_object_keys(
               jsonb_strip_nulls(event) - array[
                 'event_type', 'app_source', 'source_app', 'payload', 'data', 'event_id', 'user_id', 'timestamp',
@@ -3287,38 +3287,33 @@ as $$
 declare
   entered json;
 begin
-  loop
-    with free as (
-      select w.slot
-      from flywheel.worker_slots as w, flywheel.settings as s
-      where w.expires_at <= clock_timestamp() and w.slot <= s.max_workers
-      order by w.slot
-      limit 1
-      for no key update of w skip locked
-    )
-    update flywheel.worker_slots as w
-    set
-      token = gen_random_uuid(),
-      expires_at = clock_timestamp() + s.lease_time
-    from free as f, flywheel.settings as s
-    where w.slot = f.slot
-    returning json_build_object(
-      'token', w.token,
-      'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
-      'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
-      'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
-    )
-    into entered;
-    exit when found;
+  insert into flywheel.worker_slots (slot)
+  select n.slot
+  from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
+  where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
+  on conflict do nothing;
 
-    -- The first worker, or the first after max_workers was raised, finds slots missing.
-    insert into flywheel.worker_slots (slot)
-    select n.slot
-    from flywheel.settings as s, generate_series(1, s.max_workers) as n (slot)
-    where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
-    on conflict do nothing;
-    exit when not found;
-  end loop;
+  with free as (
+    select w.slot
+    from flywheel.worker_slots as w, flywheel.settings as s
+    where w.expires_at <= clock_timestamp() and w.slot <= s.max_workers
+    order by w.slot
+    limit 1
+    for no key update of w skip locked
+  )
+  update flywheel.worker_slots as w
+  set
+    token = gen_random_uuid(),
+    expires_at = clock_timestamp() + s.lease_time
+  from free as f, flywheel.settings as s
+  where w.slot = f.slot
+  returning json_build_object(
+    'token', w.token,
+    'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
+    'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
+    'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
+  )
+  into entered;
 
   return entered;
 end
@@ -5568,21 +5563,23 @@ returns boolean
 language plpgsql
 security definer
 set search_path = ''
+set lock_timeout = '200ms'
 as $$
 begin
-  -- Mostly all that commits have left is merged at once: then the rest need not wait for another call.
-  if flywheel.merge_rollups() > 0 then
-    perform from flywheel.rollup_increments limit 1;
-    if found then
-      return true;
-    end if;
-  end if;
-  return case when flywheel.rewind() > 0 then true else flywheel.prune() > 0 end;
+  return case
+    when flywheel.merge_rollups() > 0 then true
+    when flywheel.rewind() > 0 then true
+    else flywheel.prune() > 0
+  end;
+exception
+  -- Somebody holds a stream of the replay for long: nobody could merge meanwhile.
+  when lock_not_available then
+    return false;
 end
 $$;
 
 comment on function flywheel.tend() is
-  'What a worker does when nothing is due: a bounded piece of merging rollups and, once they are merged, one of a replay or of pruning. Returns whether there may be more to do at once.';
+  'What a worker does when nothing is due: one bounded piece of merging rollups, of a replay or of pruning. Returns whether there may be more to do at once.';
 
 -- flywheel/read_state.sql
 create function flywheel.read_state(owner uuid)

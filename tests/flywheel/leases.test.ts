@@ -313,6 +313,20 @@ describe("leases", () => {
   });
 });
 
+test("workers that enter at once, before there are any slots, all have one", async () => {
+  await base.admin`update flywheel.settings set max_workers = 4`;
+  const workers = Array.from({ length: 4 }, () => base.connect());
+  for (let round = 0; round < 5; round++) {
+    await base.admin`delete from flywheel.worker_slots`;
+    const slots = await Promise.all(workers.map(async (worker) => {
+      const [row] = await worker`select flywheel.enter() as slot`;
+      return row!.slot;
+    }));
+    expect(slots).not.toContain(null);
+  }
+  await base.admin`delete from flywheel.worker_slots`;
+});
+
 test("a worker that says it is alive keeps no slot but its own", async () => {
   await base.admin`update flywheel.settings set max_workers = 2`;
   const enter = async () => (await database`select flywheel.enter() as slot`)[0]!.slot;

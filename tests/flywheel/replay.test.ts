@@ -304,6 +304,20 @@ describe("a replay of many users", () => {
     expect((await storyOf(base.admin, users[2]!)).processed).toBe(1);
   });
 
+  test("that comes to a locked stream keeps nobody from merging rollups, and goes on later", async () => {
+    const [user] = await folded(1, 1) as [string];
+    const tend = async () => (await database`select flywheel.tend() as more`)[0]!.more;
+    while (await tend());
+    await base.admin`insert into flywheel.replays (only_failed) values (false)`;
+    await base.admin.begin(async (sql) => {
+      await sql`select from flywheel.streams where user_id = ${user} for no key update`;
+      expect(await tend()).toBe(false);
+    });
+    expect(await tend()).toBe(true);
+    await drain(database, [counting]);
+    expect(await storyOf(base.admin, user)).toMatchObject({ processed: 1 });
+  });
+
   test("does not hold up the replay of one user, which begins at once", async () => {
     const [user] = await folded(10, 2) as [string];
     await base.admin`update flywheel.settings set replay_users = 1`;

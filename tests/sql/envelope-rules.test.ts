@@ -127,9 +127,10 @@ test.each([
 
 test("each field that the envelope does not have is named, up to twenty", async () => {
   const message = "is no field of the envelope: put it into payload or metadata";
-  const strange = { correlationId: "c", "a=b": 1, ["k".repeat(200)]: true };
+  const strange = { correlationId: "c", "a=b": 1, ["k".repeat(200)]: true, "": 0 };
   const { error } = await outcome({ ...sound, user_id: crypto.randomUUID(), ...strange });
   expect(error?.issues).toEqual([
+    { field: "event", message },
     { field: "a=b", message },
     { field: "correlationId", message },
     { field: "k".repeat(100), message },
