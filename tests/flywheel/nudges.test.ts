@@ -6,7 +6,7 @@ import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
-import { drain, event, publish } from "../support/flywheel.ts";
+import { drain, event, publish, setReactors } from "../support/flywheel.ts";
 import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
@@ -19,13 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => base[Symbol.asyncDispose]());
 
-async function set(nudges: Record<string, unknown>): Promise<void> {
-  const settings = JSON.stringify({ nudges });
-  // As an operator does it, with a secret key's role.
-  await database`update flywheel.settings set reactor_settings = ${settings}::text::jsonb`;
-  // A change counts for what happens after its millisecond.
-  await new Promise((resolve) => setTimeout(resolve, 2));
-}
+const set = (nudges: Record<string, unknown>) => setReactors(database, { nudges });
 
 beforeEach(() => set({ holdout: 0 }));
 

@@ -9,7 +9,7 @@ import { readMemory } from "../../shared/flywheel/user.ts";
 import { shapeOfWork } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { drain, event, pass, publish } from "../support/flywheel.ts";
+import { drain, event, pass, publish, setReactors } from "../support/flywheel.ts";
 
 let base: TestDatabase;
 let database: Database;
@@ -21,13 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => base[Symbol.asyncDispose]());
 
-async function set(nudges: Record<string, unknown>): Promise<void> {
-  const settings = JSON.stringify({ nudges });
-  // As an operator does it, with a secret key's role.
-  await database`update flywheel.settings set reactor_settings = ${settings}::text::jsonb`;
-  // A change counts for what happens after its millisecond.
-  await new Promise((resolve) => setTimeout(resolve, 2));
-}
+const set = (nudges: Record<string, unknown>) => setReactors(database, { nudges });
 
 beforeEach(() => set({ holdout: 0 }));
 

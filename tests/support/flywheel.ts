@@ -173,3 +173,15 @@ export async function pass(sql: postgres.Sql, time: string): Promise<void> {
     where s.user_id = due.user_id
   `;
 }
+
+/** Changes the reactors' settings as an operator does, with a secret key's role; returns once the change counts. */
+export async function setReactors(
+  database: Database,
+  settings: Record<string, unknown>,
+): Promise<void> {
+  await database`update flywheel.settings set reactor_settings = ${
+    JSON.stringify(settings)
+  }::text::jsonb`;
+  // A change counts for what happens after its millisecond.
+  await new Promise((resolve) => setTimeout(resolve, 2));
+}
