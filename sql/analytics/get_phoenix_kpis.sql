@@ -36,15 +36,21 @@ begin
     ),
     revenue as (
       select
-        coalesce(w.cents_of_several, 0) / nullif(w.users_of_several, 0) as of_several,
-        (w.cents - coalesce(w.cents_of_several, 0)) / nullif(w.users - coalesce(w.users_of_several, 0), 0) as of_one
+        coalesce(w.cents_of_several, 0) as cents_of_several,
+        w.users_of_several,
+        w.cents - coalesce(w.cents_of_several, 0) as cents_of_one,
+        w.users - coalesce(w.users_of_several, 0) as users_of_one
       from whole as w
     )
     select jsonb_build_object(
       'transition_rate', round(coalesce(w.taken, 0) / nullif(w.asked, 0), 4),
       'avg_transition_minutes', round(w.micros / nullif(w.timed, 0) / 60000000, 2),
       'cross_app_retention_30d', round(coalesce(w.returned, 0) / nullif(w.before, 0), 4),
-      'cross_sell_revenue_uplift', round(y.of_several / nullif(y.of_one, 0) - 1, 4)
+      -- One division: a quotient of two means would be rounded three times.
+      'cross_sell_revenue_uplift', round(
+        y.cents_of_several * y.users_of_one / nullif(y.cents_of_one * y.users_of_several, 0) - 1,
+        4
+      )
     )
     from whole as w, revenue as y
   );

@@ -169,13 +169,21 @@ pairs["phoenix_nudge_opportunities"] = [
   rows(straightforward.nudgeOpportunities),
 ];
 
+/** Somebody who has begun the journey last week, so that every funnel of several weeks changes. */
+const newcomer = (): Event => ({
+  user_id: crypto.randomUUID(),
+  event_type: steps[0]!,
+  app_source: "aube",
+  timestamp: new Date(now - 8 * day).toISOString(),
+});
+
 test("every view and function says what a straightforward query over the log says", async () => {
   const told = new Map<string, Set<string>>();
   await fc.assert(
     fc.asyncProperty(events, fc.boolean(), async (events, isMerged) => {
       const published = await publish(
         database,
-        events.filter(({ app_source }) => app_source !== flywheel),
+        [...events.filter(({ app_source }) => app_source !== flywheel), newcomer()],
       );
       expect(published.rejected).toBe(0);
       await tell(base.admin, events.filter(({ app_source }) => app_source === flywheel));
@@ -335,8 +343,8 @@ test("a key figure is 0 where some could have and nobody did, and unknown where 
     event_type: "test.happened",
     app_source,
   });
-  const paid = (amount_eur: number) => ({
-    ...used(2, "website"),
+  const paid = (amount_eur: number, index = 2) => ({
+    ...used(index, "website"),
     event_type: "subscription.activated",
     payload: { amount_eur },
   });
@@ -348,6 +356,13 @@ test("a key figure is 0 where some could have and nobody did, and unknown where 
   expect(await uplift(used(2, "aube")), "nobody has paid").toBeNull();
   expect(await uplift(paid(0)), "nothing was paid").toBeNull();
   expect(await uplift(paid(10)), "users of several paid nothing").toBe(-1);
+
+  const ofSeveral = [3, 4, 5].flatMap((index) => [used(index, "cv"), used(index, "letters")]);
+  const ofOne = [6, 7].map((index) => used(index, "rise"));
+  expect(
+    await uplift(...ofSeveral, ...ofOne, paid(18, 1), paid(6)),
+    "a quarter of 18 over a third of 16, less 1, is -0.15625",
+  ).toBe(-0.1563);
 });
 
 describe("a period", () => {

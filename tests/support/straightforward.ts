@@ -143,7 +143,8 @@ export const kpis = `
     'cross_app_retention_30d', (select round(avg(is_back::integer), 4) from taken),
     'cross_sell_revenue_uplift', (
       select round(
-        avg(euros) filter (where products > 1) / nullif(avg(euros) filter (where products = 1), 0) - 1,
+        (sum(euros) filter (where products > 1) * count(*) filter (where products = 1))
+        / nullif(sum(euros) filter (where products = 1) * count(*) filter (where products > 1), 0) - 1,
         4
       )
       from customer
