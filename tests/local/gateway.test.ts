@@ -2,8 +2,8 @@ import { decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { GatewayConfig } from "../../supabase/local/gateway/config.ts";
 import { createTokens } from "../../supabase/local/gateway/tokens.ts";
+import { forge, userToken } from "../support/tokens.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
-import { forge, signToken } from "./fixtures/tokens.ts";
 
 let stack: FixtureStack;
 
@@ -102,7 +102,7 @@ describe("Auth", () => {
       { signingKey: JSON.parse(stack.env.JWT_SIGNING_KEY) } as GatewayConfig,
     );
     const exp = Math.floor(Date.now() / 1000) + 60;
-    const token = await signToken(stack.env, { exp });
+    const token = await userToken(stack.env, { claims: { exp } });
     await tokens.verify(token);
     expect((await tokens.verify(token)).exp).toBe(exp);
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -115,7 +115,7 @@ describe("Auth", () => {
   });
 
   test("a forged token names nobody", async () => {
-    const forged = forge(await signToken(stack.env, {}));
+    const forged = forge(await userToken(stack.env));
     const { error } = await stack.anonymous().auth.getUser(forged);
     expect(error?.status).toBe(403);
   });
@@ -218,12 +218,12 @@ describe("Functions", () => {
     const { client, user_id } = await stack.signUp();
     expect((await client.functions.invoke("whoami")).data).toEqual({ mode: "user", user: user_id });
     expect((await stack.service().functions.invoke("whoami")).data.mode).toBe("secret");
-    const forged = forge(await signToken(stack.env, {}));
+    const forged = forge(await userToken(stack.env));
     for (
       const bad of [
         forged,
-        await signToken(stack.env, { exp: 1 }),
-        await signToken(stack.env, {}, "another-kid"),
+        await userToken(stack.env, { claims: { exp: 1 } }),
+        await userToken(stack.env, { kid: "another-kid" }),
       ]
     ) {
       const response = await call("/functions/v1/whoami", {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LogLine } from "../../supabase/local/log.ts";
 import { eventually } from "../support/eventually.ts";
+import { forge, userToken } from "../support/tokens.ts";
 import { type FixtureStack, fixtureStack } from "./fixtures/stack.ts";
-import { forge, signToken } from "./fixtures/tokens.ts";
 
 let stack: FixtureStack;
 const lines: LogLine[] = [];
@@ -167,8 +167,10 @@ describe("REST", () => {
     const anonymous = await fetch(`${stack.env.API_URL}/rest/v1/notes`);
     expect(anonymous.status).toBe(401);
     await anonymous.body?.cancel();
-    const expired = await signToken(stack.env, { exp: Math.floor(Date.now() / 1000) - 60 });
-    const forged = forge(await signToken(stack.env, { role: "service_role" }));
+    const expired = await userToken(stack.env, {
+      claims: { exp: Math.floor(Date.now() / 1000) - 60 },
+    });
+    const forged = forge(await userToken(stack.env, { claims: { role: "service_role" } }));
     const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"role":"service_role"}')}.`;
     for (
       const headers of [
@@ -221,7 +223,7 @@ describe("rpc", () => {
   });
 
   test("a token that names no role is nobody's, whatever key it comes with", async () => {
-    const token = await signToken(stack.env, { role: undefined });
+    const token = await userToken(stack.env, { claims: { role: undefined } });
     for (const apikey of [stack.env.PUBLISHABLE_KEY, stack.env.SECRET_KEY]) {
       const response = await call("/rest/v1/rpc/known_as", {
         method: "POST",
