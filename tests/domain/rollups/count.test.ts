@@ -108,10 +108,9 @@ test("what is remembered does not depend on the order in which events come", () 
     fc.property(inOrder, fc.infiniteStream(fc.nat()), (events, dice) => {
       // What became of a transition is told in order; all else may come late.
       const own = events.filter(({ app_source }) => app_source !== "flywheel");
-      const shuffled = own
-        .map((each) => ({ each, place: dice.next().value as number }))
-        .sort((a, b) => a.place - b.place)
-        .map(({ each }) => each);
+      // Of what happened at one moment that counts last which was told last: it stays in order.
+      const places = new Map(own.map(({ at }) => [at, dice.next().value as number]));
+      const shuffled = own.toSorted((a, b) => places.get(a.at)! - places.get(b.at)!);
       const normal = (memory: CountMemory | undefined) =>
         memory && {
           ...memory,
