@@ -597,16 +597,28 @@ describe("in every life", () => {
         // Those that are told of as cancelled: one that was seen before it was taken back is not.
         const cancelled = events.filter(({ event_type }) => event_type === "nudge.cancelled")
           .map(({ payload }) => payload.nudge_id);
+        const takenBack = new Set(
+          effects.flatMap(({ effect }) =>
+            effect.kind === "nudge_change" && effect.change === "cancelled" ? [effect.nudge_id] : []
+          ),
+        );
+        const steps = ["nudge.shown", "nudge.clicked", "nudge.dismissed"];
+        // One that was taken back counts only once it is known that it was seen before.
+        const isUnseen = (id: string, at: number) =>
+          cancelled.includes(id) ||
+          !events.some(({ event_type, payload, received_at }) =>
+            steps.includes(event_type) && payload.nudge_id === id && received_at < at
+          );
         const sent = effects.flatMap(({ effect, cause }) =>
           effect.kind === "nudge"
             ? [{ ...effect, at: cause.at, id: effectId(user_id, cause, effect) }]
             : []
-        ).filter(({ nudge_type, id }) =>
-          // One that was taken back before it was seen does not count.
-          !nudge_type.startsWith("aube_to_") || !cancelled.includes(id)
         );
         for (const [index, { nudge_type, at, variant }] of sent.entries()) {
-          const before = sent.slice(0, index).filter((other) => other.at > at - 7 * day);
+          const before = sent.slice(0, index).filter((other) =>
+            other.at > at - 7 * day && !(other.nudge_type.startsWith("aube_to_") &&
+              takenBack.has(other.id) && isUnseen(other.id, at))
+          );
           const seen = before.filter((other) =>
             other.variant !== "holdout" && !cancelled.includes(other.id)
           );
