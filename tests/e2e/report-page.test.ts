@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { asAnalyst } from "../../supabase/tools/report/as-analyst.ts";
 import { cohortsOf } from "../../supabase/tools/report/cohorts.ts";
 import { type Figures, readFigures } from "../../supabase/tools/report/figures.ts";
 import { startChromium, testWithChromium } from "../support/chromium.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { awayFromMidnight } from "../support/midnight.ts";
 import { runReport } from "../support/report-command.ts";
 import { HOSTILE_JOB, writeHistory } from "../support/report-history.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -29,6 +30,8 @@ afterAll(async () => {
   await empty[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
+
+beforeEach(() => awayFromMidnight());
 
 /** Makes the report and opens it, cut off from every network: returns it, what it asked for besides itself, and its errors. */
 async function opened(

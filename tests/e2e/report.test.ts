@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { lockDataFolder } from "../../supabase/local/data-folder.ts";
 import { writeStatus } from "../../supabase/local/status-file.ts";
 import { asAnalyst } from "../../supabase/tools/report/as-analyst.ts";
 import { type Figures, readFigures } from "../../supabase/tools/report/figures.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { awayFromMidnight } from "../support/midnight.ts";
 import { runReport } from "../support/report-command.ts";
 import { HOSTILE_JOB, writeHistory } from "../support/report-history.ts";
 import { testStack } from "../support/stack.ts";
@@ -27,6 +28,8 @@ afterAll(async () => {
   await base[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
+
+beforeEach(() => awayFromMidnight());
 
 test("prints the figures of the stack that runs here, and says where the page is", async () => {
   const data = await lockDataFolder(join(folder.path, "running"));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { eventually } from "../support/eventually.ts";
 import { functionsOf, publicationOf, refusalOf } from "../support/functions.ts";
+import { awayFromMidnight } from "../support/midnight.ts";
 import { testStack } from "../support/stack.ts";
 
 const stack = testStack();
@@ -71,6 +72,7 @@ async function publish(events: { user_id: string }[]): Promise<void> {
 const app = `app-${crypto.randomUUID().slice(0, 8)}`;
 
 beforeAll(async () => {
+  await awayFromMidnight();
   const now = Date.now();
   const users = [crypto.randomUUID(), crypto.randomUUID()];
   const events = users.flatMap((user_id, index) =>

@@ -3,11 +3,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { answeredQueries, exampleEvents, firstQueries } from "../support/analytics-example.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, publish, tell } from "../support/flywheel.ts";
+import { awayFromMidnight } from "../support/midnight.ts";
 
 let base: TestDatabase;
 
 beforeAll(async () => {
   base = await testDatabase();
+  await awayFromMidnight();
   const database = base.connect();
   const isTold = ({ app_source }: { app_source: string }) => app_source === "flywheel";
   const events = exampleEvents();
