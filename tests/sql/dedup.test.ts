@@ -59,7 +59,8 @@ describe("two publications are the same event", () => {
   test("when they have the same content within the window, and the first one's event_id is the answer", async () => {
     const user = newId();
     const first = await publish(database, event(user, { payload: { a: 1 } }));
-    await pass(user, "4 minutes 59 seconds");
+    // Less than the window by more than a machine may stall.
+    await pass(user, "4 minutes 45 seconds");
     const again = await publish(database, event(user, { event_id: newId(), payload: { a: 1 } }));
     expect(again.results).toEqual([{ event_id: first.results[0]!.event_id, status: "duplicate" }]);
   });
