@@ -5,8 +5,9 @@ callLoopbackDirectly();
 
 const shared = {
   pool: "forks",
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
+  // Ends what hangs; no test is about time that a busy machine may not have.
+  testTimeout: 180_000,
+  hookTimeout: 240_000,
 } as const;
 
 export default defineConfig({

@@ -32,7 +32,7 @@ export async function queueStatus({ env }: TestStack): Promise<z.output<typeof s
 /**
  * Waits until every event was handled.
  *
- * @throws Error where no event is handled for 20 s
+ * @throws Error where no event is handled for 75 s
  */
 export async function settled(stack: TestStack): Promise<void> {
   for (let pending = Infinity; pending > 0;) {
