@@ -91,7 +91,11 @@ describe("a chosen job", () => {
       const { body } = await eco.call("GET", "transitions?target_app=rise&status=requested", {
         as: "secret",
       });
-      expect(body).toMatchObject({ transitions: [{ user_id, target_app: "rise" }] });
+      expect(body).toMatchObject({
+        transitions: expect.arrayContaining([
+          expect.objectContaining({ user_id, target_app: "rise" }),
+        ]),
+      });
     } finally {
       expect(await eco.configure("rise", eco.apps.rise.url)).toBe(eco.secrets.rise);
     }
@@ -197,8 +201,17 @@ test("a transition that nobody answers expires, and the user is invited by a nud
     }
     `;
   await setTo({ transitions: { lifetime_days: 0.00003 } });
-  const user_id = await eco.choose();
-  await eventually(async () => await eco.sagaOf(user_id, "rise") !== undefined);
+  const user_id = await eventually(async () => {
+    const chooser = await eco.choose();
+    await eventually(async () => {
+      const [stream] = await eco.sql`
+        select processed_version > 0 as is_folded from flywheel.streams where user_id = ${chooser}
+      `;
+      return stream?.is_folded;
+    });
+    // On a busy machine the time may have been over before anybody folded it: then there is no transition.
+    return await eco.sagaOf(chooser, "rise") && chooser;
+  });
   await setTo({});
   const saga = await eventually(async () => {
     await eco.processQueue();

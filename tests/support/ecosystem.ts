@@ -24,6 +24,8 @@ export interface Ecosystem extends AsyncDisposable {
   apps: Record<AppName, ReceivingApp>;
   /** What signs the deliveries to each app. */
   secrets: Record<AppName, string>;
+  /** Does something with deliveries that QStash gives up within a second, and drops those that an app takes a second to answer. */
+  hastily<T>(act: () => Promise<T>): Promise<T>;
   /** Says where an app wants its deliveries; returns its secret. */
   configure(app: AppName, url: string | null): Promise<string>;
   /** A user chooses a job: returns the user. */
@@ -86,14 +88,14 @@ export async function ecosystem(): Promise<Ecosystem> {
     return row;
   }
 
-  await sql`
-    update flywheel.settings
-    set
-      lease_time = '1 second',
-      delivery_timeout = '1 second',
-      delivery_retries = 6,
-      delivery_retry_delay = '200'
-  `;
+  // A busy machine's apps and functions may take long to answer, or to come back.
+  const beUnhurried = () =>
+    sql`
+      update flywheel.settings
+      set delivery_timeout = '20 seconds', delivery_retries = 20, delivery_retry_delay = '300 * (1 + retried)'
+    `;
+  await sql`update flywheel.settings set lease_time = '1 second'`;
+  await beUnhurried();
   const names = Object.keys(apps) as AppName[];
   const secrets = Object.fromEntries(
     await Promise.all(names.map(async (app) => [app, await configure(app, apps[app].url)])),
@@ -106,6 +108,17 @@ export async function ecosystem(): Promise<Ecosystem> {
     sql,
     apps,
     secrets,
+    async hastily(act) {
+      await sql`
+        update flywheel.settings
+        set delivery_timeout = '1 second', delivery_retries = 6, delivery_retry_delay = '100'
+      `;
+      try {
+        return await act();
+      } finally {
+        await beUnhurried();
+      }
+    },
     configure,
     sagaOf,
     async choose(user_id = crypto.randomUUID(), métier = "Data Scientist") {
