@@ -51,6 +51,9 @@ async function ask<Name extends keyof typeof schemas>(name: Name, days: number) 
   return schemas[name].parse(answer.body) as z.output<(typeof schemas)[Name]>;
 }
 
+/** Tries once more where an answer was not kept: functions wait half a second for Redis, and a busy machine's may take longer. */
+const whileRedisAnswers = <T>(check: () => Promise<T>) => eventually(check);
+
 const admin = stack.adminSql({ max: 1 });
 afterAll(() => admin.end());
 
@@ -164,24 +167,28 @@ describe.each(names)("GET analytics/%s", (name) => {
   });
 
   test("answers 304 to whoever has the answer already", async () => {
-    const days = freshDays();
-    const first = await call("GET", `analytics/${name}?days=${days}`, { as: "secret" });
-    const tag = first.headers.get("etag")!;
-    expect(first.headers.get("cache-control")).toBe("private, no-cache");
-    const again = await call("GET", `analytics/${name}?days=${days}`, {
-      as: "secret",
-      headers: { "if-none-match": tag },
+    const { tag, again } = await whileRedisAnswers(async () => {
+      const path = `analytics/${name}?days=${freshDays()}`;
+      const first = await call("GET", path, { as: "secret" });
+      const tag = first.headers.get("etag")!;
+      expect(first.headers.get("cache-control")).toBe("private, no-cache");
+      const headers = { "if-none-match": tag };
+      const again = await call("GET", path, { as: "secret", headers });
+      expect(again.status).toBe(304);
+      return { tag, again };
     });
-    expect(again.status).toBe(304);
     expect(again.text).toBe("");
     expect(again.headers.get("etag")).toBe(tag);
   });
 });
 
 test("an answer is kept for a minute", async () => {
-  const days = freshDays();
-  const first = await ask("ecosystem", days);
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  expect((await ask("ecosystem", days)).generated_at).toBe(first.generated_at);
-  expect((await ask("ecosystem", freshDays())).generated_at).not.toBe(first.generated_at);
+  const kept = await whileRedisAnswers(async () => {
+    const days = freshDays();
+    const first = await ask("ecosystem", days);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await ask("ecosystem", days)).generated_at).toBe(first.generated_at);
+    return first;
+  });
+  expect((await ask("ecosystem", freshDays())).generated_at).not.toBe(kept.generated_at);
 });

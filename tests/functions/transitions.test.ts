@@ -194,13 +194,15 @@ describe("POST transitions", () => {
         as,
         json: { target_app: "cv", ...(as === "secret" && { user_id: asker.user_id }) },
       });
-    const answers = await Promise.all(Array.from({ length: 90 }, () => ask(asker)));
+    // More than twice as many: should Redis be slow for a moment, the instance grants another 60.
+    const asked = 150;
+    const answers = await Promise.all(Array.from({ length: asked }, () => ask(asker)));
     const refused = answers.filter(({ status }) => status === 429);
     expect(refused.length).toBeGreaterThan(0);
-    expect(refused.length).toBeLessThanOrEqual(30);
+    expect(refused.length).toBeLessThanOrEqual(asked - 60);
     expect(refusalOf(refused[0]!)).toMatchObject({ code: "too_many_requests" });
     expect(Number(refused[0]!.headers.get("retry-after"))).toBeGreaterThan(0);
-    expect(answers.filter(({ status }) => status === 201)).toHaveLength(90 - refused.length);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(asked - refused.length);
     expect((await ask("secret")).status).toBe(201);
   });
 

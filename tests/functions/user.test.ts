@@ -190,15 +190,18 @@ describe("GET user/{user_id}/dashboard", () => {
 
   const { UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN } = stack.env;
   test.skipIf(!UPSTASH_REDIS_REST_URL)("keeps what it says of everybody for a minute", async () => {
-    await dashboardOf(user);
-    const response = await fetch(UPSTASH_REDIS_REST_URL, {
-      method: "POST",
-      headers: { authorization: `Bearer ${UPSTASH_REDIS_REST_TOKEN}` },
-      body: JSON.stringify(["pttl", "phoenix:cache:dashboard:global-context"]),
+    // What an earlier dashboard left may be gone in the moment in between.
+    const left = await eventually(async () => {
+      await dashboardOf(user);
+      const response = await fetch(UPSTASH_REDIS_REST_URL, {
+        method: "POST",
+        headers: { authorization: `Bearer ${UPSTASH_REDIS_REST_TOKEN}` },
+        body: JSON.stringify(["pttl", "phoenix:cache:dashboard:global-context"]),
+      });
+      const { result } = z.object({ result: z.number() }).parse(await response.json());
+      return result > 0 ? result : undefined;
     });
-    const { result } = z.object({ result: z.number() }).parse(await response.json());
-    expect(result).toBeGreaterThan(0);
-    expect(result).toBeLessThanOrEqual(60_000);
+    expect(left).toBeLessThanOrEqual(60_000);
   });
 });
 

@@ -18,11 +18,12 @@ describe("what is seen once, without Redis", () => {
 
 describeWithRedis("what is seen once, with Redis", () => {
   let upstash: TestUpstash;
+  // With time enough for a busy machine.
   const createOne = () =>
     createOnce(redisFromEnv({
       UPSTASH_REDIS_REST_URL: upstash.url,
       UPSTASH_REDIS_REST_TOKEN: upstash.token,
-    }));
+    }, { timeoutMs: 20_000 }));
 
   beforeAll(async () => {
     upstash = await startUpstash();

@@ -15,6 +15,8 @@ function newRule(limit: number, windowMs: number): RateLimitRule {
   return { name: crypto.randomUUID(), limit, windowMs };
 }
 
+afterEach(() => void vi.useRealTimers());
+
 describe("a rate limit counted in memory", () => {
   let now = 0;
   const limiterOf = (limit: number, windowMs: number, capacity = 10) => {
@@ -66,6 +68,7 @@ describe("a rate limit counted in memory", () => {
 });
 
 test("a call beyond the limit is told so, and when to come again", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
   const limiter = createRateLimiter(undefined, newRule(2, minute));
   const app = createApp("limited");
   app.get("/", async (context) => {
@@ -81,7 +84,7 @@ test("a call beyond the limit is told so, and when to come again", async () => {
     "0",
   ]);
   const [, , refused] = answers;
-  expect(Number(refused!.headers.get("retry-after"))).toBeGreaterThanOrEqual(29);
+  expect(refused!.headers.get("retry-after")).toBe("30");
   expect(await refused!.json()).toMatchObject({ error: { code: "too_many_requests" } });
 });
 
@@ -106,7 +109,7 @@ describeWithRedis("a rate limit counted in Redis", () => {
     redisFromEnv({
       UPSTASH_REDIS_REST_URL: upstash.url,
       UPSTASH_REDIS_REST_TOKEN: upstash.token,
-    }, { retryAfterMs: 1, timeoutMs: 5_000 });
+    }, { retryAfterMs: 1, timeoutMs: 20_000 });
   /** A log for limiters that must not have to count in memory. */
   const redisOnly = (_level: string, message: string): never => {
     throw new Error(message);
@@ -117,7 +120,6 @@ describeWithRedis("a rate limit counted in Redis", () => {
     direct = new Redis({ url: upstash.url, token: upstash.token });
   });
   afterAll(() => upstash?.stop());
-  afterEach(() => void vi.useRealTimers());
 
   test("decides in memory as it does in Redis", async () => {
     // Both read the same pretended clock; Redis's own only lets keys expire, long after this test.
@@ -172,6 +174,6 @@ describeWithRedis("a rate limit counted in Redis", () => {
     expect(meanwhile).toEqual([true, true, true, true, true, false]);
     await upstash.redis.restart();
     // Redis remembers the two of before, so that it allows some more.
-    await expect.poll(async () => (await attempt()).allowed, { timeout: 20_000 }).toBe(true);
+    await expect.poll(async () => (await attempt()).allowed, { timeout: 60_000 }).toBe(true);
   });
 });
