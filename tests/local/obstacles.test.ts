@@ -77,7 +77,15 @@ test("who asks whether a stack runs does not keep one from starting", async () =
   (await lockDataFolder(folder.path)).unlock();
   const asker = await Deno.open(`${folder.path}/stack.lock`);
   expect(await asker.tryLock(false)).toBe(true);
-  setTimeout(() => asker.close(), 50);
+  // Until the first attempt has failed, however long that takes.
+  const tryLock = Deno.FsFile.prototype.tryLock;
+  vi.spyOn(Deno.FsFile.prototype, "tryLock").mockImplementationOnce(
+    async function (this: Deno.FsFile, exclusive) {
+      const hasLock = await tryLock.call(this, exclusive);
+      asker.close();
+      return hasLock;
+    },
+  );
   const stack = await lockDataFolder(folder.path);
   expect(await isLocked(folder.path)).toBe(true);
   stack.unlock();

@@ -240,6 +240,8 @@ test("no more messages are under way than the server is said to send at a time",
   let [underWay, most] = [0, 0];
   await using busy = startDestination(async () => {
     most = Math.max(most, ++underWay);
+    // The first waits for one beside it.
+    await eventually(() => most > 1);
     await pause(20);
     underWay--;
     return new Response();

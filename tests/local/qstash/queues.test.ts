@@ -14,6 +14,8 @@ beforeAll(async () => {
   destination = startDestination(async ({ path, body }) => {
     inFlight += 1;
     mostInFlight = Math.max(mostInFlight, inFlight);
+    // Until there are as many as there should be.
+    if (path === "/slow") await eventually(() => mostInFlight >= 3);
     await pause(path === "/slow" ? 40 : 1);
     inFlight -= 1;
     const left = failing.get(body) ?? 0;

@@ -103,7 +103,10 @@ describe("a schedule", () => {
     expect((schedule.lastScheduleTime ?? 1) % 60_000).toBe(0);
     expect(Object.values(schedule.lastScheduleStates ?? {})).toHaveLength(1);
 
-    await pause(150);
+    await eventually(async () => {
+      const { messages } = await (await call(qstash.url, "GET", "/v2/messages")).json();
+      return messages.length === 0;
+    });
     const sent = destination.to("/each-minute").length;
     await pause(250);
     expect(destination.to("/each-minute")).toHaveLength(sent);

@@ -29,12 +29,13 @@ describeWithRedis("the local Redis when Redis goes away", () => {
     await eventually(async () => !(await isReachable()));
 
     const unavailable = { status: 503, body: { error: "Redis is unavailable" } };
+    // Where each were to wait for the time limit of a command, that would take over a minute.
     const started = performance.now();
     for (let i = 0; i < 20; i++) expect(await ask("/", ["get", "kept"])).toEqual(unavailable);
     expect(await ask("/pipeline", [["get", "kept"]])).toEqual(unavailable);
     expect(await ask("/multi-exec", [["get", "kept"]])).toEqual(unavailable);
     expect((await fetch(`${upstash.url}/health`)).status).toBe(503);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(30_000);
 
     await upstash.redis.restart();
     await eventually(isReachable);
@@ -43,16 +44,20 @@ describeWithRedis("the local Redis when Redis goes away", () => {
   });
 
   test("breaks off what was under way, and answers it", async () => {
-    const spin = ["eval", "while true do end", 0];
-    const answer = ask("/", spin);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const started = performance.now();
-    await upstash.redis.kill();
-    expect((await answer).status).toBe(503);
-    // Told by the lost connection, not by the time limit of a command.
-    expect(performance.now() - started).toBeLessThan(2_500);
-    await upstash.redis.restart();
-    await eventually(isReachable);
+    // Told by the lost connection, not by the time limit of a command: unless a busy machine lets that much time pass meanwhile.
+    await eventually(async () => {
+      const spin = ["eval", "while true do end", 0];
+      const answer = ask("/", spin);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const started = performance.now();
+      await upstash.redis.kill();
+      const { status } = await answer;
+      const took = performance.now() - started;
+      await upstash.redis.restart();
+      await eventually(isReachable);
+      expect(status).toBe(503);
+      return took < 2_500;
+    });
   });
 
   test("takes its transactions and scripts up again after a restart", async () => {
