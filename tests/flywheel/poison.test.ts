@@ -357,7 +357,7 @@ test("a stream whose events are not in the log waits ever longer, and keeps nobo
   `;
   expect(await drain(database, [counting])).toMatchObject({ processed: 0, failed: 1 });
   const [stream] = await base.admin`
-    select attempts, available_at > now() + interval '5 seconds' as waits
+    select attempts, available_at > now() as waits
     from flywheel.streams where user_id = ${user}
   `;
   expect(stream).toEqual({ attempts: 1, waits: true });

@@ -43,8 +43,17 @@ async function health(env = stack.env) {
 
 const redis = () => stack.stack.has("redis") ? "up" : "absent";
 
+/** Asks until health is like this: on a machine that stands still a part may take longer than health waits for it. */
+const healthIs = (expected: Record<string, unknown>, env = stack.env) =>
+  eventually(async () => {
+    const told = await health(env);
+    expect(told).toMatchObject(expected);
+    return told;
+  });
+const healthy = (env = stack.env) => healthIs({ code: 200, status: "healthy" }, env);
+
 test("Health tells anybody that every part serves", async () => {
-  expect(await health()).toEqual({
+  expect(await healthy()).toEqual({
     code: 200,
     status: "healthy",
     database: "up",
@@ -55,24 +64,24 @@ test("Health tells anybody that every part serves", async () => {
 
 test("Health is healthy where Redis is not set up", async () => {
   await using bare = await ownStack({ without: ["redis", "redis-server"] });
-  expect(await health(bare.env)).toMatchObject({ code: 200, status: "healthy", redis: "absent" });
+  expect(await healthy(bare.env)).toMatchObject({ redis: "absent" });
 });
 
 test("Health is degraded without QStash, and recovers", async () => {
   const qstash = stack.stack.service("qstash");
   await qstash.stop();
-  expect(await health()).toMatchObject({ code: 200, status: "degraded", qstash: "down" });
+  await healthIs({ code: 200, status: "degraded", qstash: "down" });
   await qstash.start();
-  expect(await health()).toMatchObject({ status: "healthy", qstash: "up" });
+  expect(await healthy()).toMatchObject({ qstash: "up" });
 });
 
 describeWithRedis("Health, where there is Redis,", () => {
   test("is degraded without it, and recovers", async () => {
     const server = stack.stack.service("redis-server");
     await server.stop();
-    expect(await health()).toMatchObject({ code: 200, status: "degraded", redis: "down" });
+    await healthIs({ code: 200, status: "degraded", redis: "down" });
     await server.start();
-    await eventually(async () => (await health()).status === "healthy");
+    await healthy();
   });
 });
 
@@ -91,13 +100,13 @@ test("Without the database health is unhealthy, calls say that it is away, and b
     expect(refusalOf(answer)).toMatchObject({ status: 503, code: "database_unavailable" });
   }
   await postgres.start();
-  expect(await health()).toMatchObject({ code: 200, status: "healthy" });
+  await healthy();
   const answer = await call("POST", "events", { as: user, json: event });
   expect(answer.status).toBe(202);
 });
 
 test("The shared stack is healthy too", async () => {
-  expect((await health(testStack().env)).code).toBe(200);
+  await eventually(async () => (await health(testStack().env)).code === 200);
 });
 
 test("Health calls a part that never answers down, and does not wait for it", async () => {
@@ -113,14 +122,20 @@ test("Health calls a part that never answers down, and does not wait for it", as
     QSTASH_TOKEN: "a token",
   });
   const database = connect(env.SUPABASE_DB_URL);
-  const { status, checks } = await checkHealth({ env, database, redis: undefined });
-  // Only now, so that the server can close.
-  silent.resolve(Response.json([]));
-  await database.end();
-  expect(status).toBe("degraded");
-  expect(checks).toMatchObject({
-    database: { status: "up" },
-    redis: { status: "absent", latency_ms: 0 },
-    qstash: { status: "down" },
-  });
+  try {
+    await eventually(async () => {
+      const { status, checks } = await checkHealth({ env, database, redis: undefined });
+      expect(status).toBe("degraded");
+      expect(checks).toMatchObject({
+        database: { status: "up" },
+        redis: { status: "absent", latency_ms: 0 },
+        qstash: { status: "down" },
+      });
+      return true;
+    });
+  } finally {
+    // Only now, so that the server can close.
+    silent.resolve(Response.json([]));
+    await database.end();
+  }
 });
