@@ -51,12 +51,25 @@ async function untilSays(name: string, text: string): Promise<void> {
 
 test("a change is served without a moment's silence, and the other functions stay as they are", async () => {
   const other = (await ask("other")).text;
-  await write("functions/says/index.ts", says("", '"deux"'));
-  await eventually(async () => {
-    const { status, text } = await ask("says");
-    expect(status).toBe(200);
-    return text === "deux";
+  const answers = new Map<string, number>();
+  let isOver = false;
+  const askers = Array.from({ length: 8 }, async () => {
+    while (!isOver) {
+      const { status, text } = await ask("says");
+      answers.set(text, status);
+    }
   });
+  await eventually(() => answers.has("un"));
+  for (let n = 1; n <= 10; n++) {
+    await write("functions/says/index.ts", says("", `"${n}"`));
+    await eventually(() => answers.has(String(n)));
+  }
+  isOver = true;
+  await Promise.all(askers);
+  expect(Object.fromEntries(answers)).toEqual(
+    Object.fromEntries(["un", ...Array.from({ length: 10 }, (_, n) => String(n + 1))]
+      .map((text) => [text, 200])),
+  );
   expect((await ask("other")).text).toBe(other);
 });
 

@@ -10,13 +10,15 @@ const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read"];
 const MEMORY = "--v8-flags=--max-old-space-size=256";
 
 const BOOT_WITHIN_MS = 10_000;
+/** For how long a process that is replaced may go on answering before it is told to end. */
+const ANSWER_WITHIN_MS = 5_000;
 
-/** A process that serves a function, and how many requests it has not answered yet. */
+/** A process that serves a function, and the requests that it has not answered yet. */
 interface Instance {
   readonly service: Service;
   /** Where it listens, as it said itself: a port chosen for it beforehand could be taken by now. Nothing while it boots. */
   origin: string | undefined;
-  underWay: number;
+  readonly underWay: Set<Promise<Response>>;
 }
 
 /** One function: the processes that serve it, replaced by others when its source has changed. */
@@ -43,11 +45,12 @@ export class EdgeFunction {
     const [first, ...others] = this.#listening;
     if (!first) return undefined;
     const idlest = others.reduce(
-      (best, each) => each.underWay < best.underWay ? each : best,
+      (best, each) => each.underWay.size < best.underWay.size ? each : best,
       first,
     );
-    idlest.underWay++;
-    return send(idlest.origin!).finally(() => idlest.underWay--);
+    const answer = send(idlest.origin!);
+    idlest.underWay.add(answer);
+    return answer.finally(() => idlest.underWay.delete(answer));
   }
 
   /**
@@ -80,6 +83,8 @@ export class EdgeFunction {
     }
     const before = this.#instances;
     this.#instances = instances;
+    // One that is told to end lets nobody in any more: what was just sent to it would be refused.
+    await allAnswered(before);
     await stopAll(before);
   }
 
@@ -109,9 +114,19 @@ export class EdgeFunction {
         say(text);
       },
     );
-    const instance: Instance = { service, origin: undefined, underWay: 0 };
+    const instance: Instance = { service, origin: undefined, underWay: new Set() };
     return instance;
   }
+}
+
+async function allAnswered(instances: readonly Instance[]): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ANSWER_WITHIN_MS);
+  await Promise.race([
+    Promise.allSettled(instances.flatMap(({ underWay }) => [...underWay])),
+    timeout,
+  ]);
+  clearTimeout(timer);
 }
 
 async function stopAll(instances: readonly Instance[]): Promise<void> {
