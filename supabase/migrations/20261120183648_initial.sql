@@ -2480,6 +2480,7 @@ declare
   kept uuid;
   signing_secret text;
   violated text;
+  owners uuid[];
 begin
   app := regexp_replace(app, '^phoenix_', '');
   secret_name := 'phoenix_delivery_secret_' || app;
@@ -2516,13 +2517,30 @@ begin
     perform vault.update_secret(kept, signing_secret);
   end if;
 
+  -- The streams first, as everywhere: what waits for them sees which transitions have been answered or given up, and none is while it
+  -- looks.
+  select array_agg(s.user_id)
+  into owners
+  from (
+    select l.user_id
+    from flywheel.streams as l
+    where configure_app.delivery_url is not null
+      and l.user_id in (
+        select d.user_id
+        from flywheel.deliveries as d
+        where d.app = configure_app.app and d.failed_at is not null and flywheel.tell_again_at(d) is not null
+      )
+    order by l.user_id
+    for no key update
+  ) as s;
+
   -- What failed, perhaps for the address, or for want of one, or for the secret, is tried again as long as somebody waits for it.
   with waited_for as (
     select d.user_id, d.delivery_id, again.at
     from flywheel.deliveries as d
     cross join lateral flywheel.tell_again_at(d) as again (at)
     where d.app = configure_app.app
-      and configure_app.delivery_url is not null
+      and d.user_id = any (owners)
       and d.failed_at is not null
       and again.at is not null
     -- As an erasure has them.

@@ -1,3 +1,4 @@
+import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hearAnswer, hearFailure } from "../../shared/flywheel/delivery-outcome.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -163,6 +164,32 @@ describe("an app that is configured anew is told what", () => {
     });
     expect(await dueIn({ user_id })).toEqual({ failed_at: null, minutes: 0 });
   });
+
+  test.each(["is configured anew", "is answered"])(
+    "failed, but not for a transition that is answered meanwhile: the app %s first",
+    async (first) => {
+      const about = await handedOver();
+      await hearFailure(database, about, { status: 502 });
+      const [{ transition_id } = {}] = await outbox.of(about.user_id);
+      const reject = (sql: postgres.TransactionSql) =>
+        sql`select flywheel.step_transition(${about.user_id}, ${transition_id as string}, 'rejected')`;
+      const configureAnew = (sql: postgres.TransactionSql) =>
+        sql`select flywheel.configure_app('letters', 'http://127.0.0.1/right')`;
+      const [before, after, waiting] = first === "is answered"
+        ? [reject, configureAnew, "configure_app"]
+        : [configureAnew, reject, "step_transition"];
+      let acting: Promise<unknown> | undefined;
+      await base.admin.begin(async (sql) => {
+        await before(sql);
+        acting = database.begin(after);
+        await lockWait(base, waiting);
+      });
+      await acting;
+      expect(await outbox.lease() ?? []).not.toContain(about.delivery_id);
+      const [told] = await outbox.of(about.user_id);
+      expect(told).toMatchObject({ kind: "transition", is_due: false });
+    },
+  );
 
   test("failed, but not what fails again at its new address, or what nobody waits for", async () => {
     const [again, over] = [await handedOver(), await handedOver()];
