@@ -7,13 +7,22 @@ import { type Stack, startStack } from "./stack.ts";
 
 let stack: Stack | undefined;
 
+/** A terminal that is gone, or a full disk behind it, costs the line and not the stack. */
+function say(text: string): void {
+  try {
+    console.log(text);
+  } catch {
+    // Nobody is there to be told.
+  }
+}
+
 /** What a developer wants to see pass by; all of it stands in the data folder's logs. */
 function show({ service, text }: LogLine): void {
   if (
     service === "stack" || service === "functions" ||
     /\b(FATAL|PANIC)\b(?!.*starting up)/.test(text)
   ) {
-    console.log(`${service} | ${text}`);
+    say(`${service} | ${text}`);
   }
 }
 
@@ -43,7 +52,7 @@ async function stopAndExit(code: number): Promise<void> {
   if (!stack) Deno.exit(code);
   const running = stack;
   stack = undefined;
-  console.log("Stopping.");
+  say("Stopping.");
   await running.stop();
   Deno.exit(code);
 }
@@ -65,7 +74,7 @@ if (Deno.env.has("npm_lifecycle_event")) {
 try {
   const chosen = settings();
   stack = await startStack({ ...chosen, log: show });
-  console.log(welcome(stack, chosen.dataDir));
+  say(welcome(stack, chosen.dataDir));
 } catch (error) {
   if (!(error instanceof StackError)) throw error;
   console.error(error.message);

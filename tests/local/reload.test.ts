@@ -83,6 +83,31 @@ test("a change in what functions share is served as well", async () => {
   await untilSays("says", "trois");
 });
 
+test("a folder that is moved into what functions share is served as well", async () => {
+  await write("functions/says/index.ts", says("", '"before"'));
+  await untilSays("says", "before");
+  await write(
+    "functions/says/index.ts",
+    says('import { word } from "../../shared/words/french.ts";', "word"),
+  );
+  await write("aside/french.ts", 'export const word = "quatre";');
+  await Deno.rename(`${folder.path}/aside`, `${folder.path}/shared/words`);
+  await untilSays("says", "quatre");
+});
+
+test.each(["shared", "functions"])("%s may be replaced as a whole", async (name) => {
+  const head = 'import { word } from "../../shared/word.ts";';
+  await write("shared/word.ts", `export const word = "${name} before";`);
+  await write("functions/says/index.ts", says(head, "word"));
+  await untilSays("says", `${name} before`);
+  await Deno.rename(`${folder.path}/${name}`, `${folder.path}/${name}-before`);
+  await write("shared/word.ts", `export const word = "${name} after";`);
+  await write("functions/says/index.ts", says(head, "word"));
+  await untilSays("says", `${name} after`);
+  await write("functions/says/index.ts", says(head, "word.toUpperCase()"));
+  await untilSays("says", `${name} after`.toUpperCase());
+});
+
 test("source that cannot be started leaves the last good one serving, until it is mended", async () => {
   await write("functions/says/index.ts", says("", '"good"'));
   await untilSays("says", "good");

@@ -11,6 +11,7 @@ import {
   run,
   type RunningProgram,
   runNpm,
+  startUnheard,
 } from "./fixtures/program.ts";
 
 async function booted(program: RunningProgram): Promise<void> {
@@ -91,6 +92,20 @@ test("npm start prints what is where, status repeats it, SIGTERM ends every proc
   again.kill("SIGINT");
   expect((await again.outcome).code).toBe(0);
 });
+
+// A full device is what Linux has.
+test.skipIf(Deno.build.os !== "linux")(
+  "a stack that can tell nobody what it does runs all the same, and stops in order",
+  async () => {
+    await using folder = await tempFolder();
+    const env = { PHOENIX_DATA_DIR: `${folder.path}/data` };
+    const unheard = startUnheard(env);
+    await eventually(async () => (await status(env.PHOENIX_DATA_DIR)).code === 0);
+    unheard.kill("SIGHUP");
+    expect(await unheard.outcome).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect((await status(env.PHOENIX_DATA_DIR)).code).not.toBe(0);
+  },
+);
 
 test("when the supervisor is killed, its services end, and the folder and the ports can be used at once", async () => {
   await using folder = await tempFolder();
