@@ -208,6 +208,12 @@ describe("rpc", () => {
     }
   });
 
+  test("a function of another schema is not taken for public's", async () => {
+    const { error, status } = await stack.anonymous().schema("private").rpc("echo", { value: 1 });
+    expect(status).toBe(406);
+    expect(error).toMatchObject({ code: "PGRST106" });
+  });
+
   test("numbers keep every digit", async () => {
     const response = await echo('{"value":12345678901234567890.123456789}');
     expect(await response.text()).toBe("12345678901234567890.123456789");

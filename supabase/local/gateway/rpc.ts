@@ -111,6 +111,8 @@ function callable(request: Request): string | undefined {
   const name = /^\/rest\/v1\/rpc\/([^/]+)$/.exec(url.pathname)?.[1];
   if (name === undefined || request.method !== "POST") return undefined;
   if ([...url.searchParams.keys()].some((key) => key !== "apikey")) return undefined;
+  // A function of a schema that is not exposed is for Lite to refuse.
+  if ((request.headers.get("content-profile") ?? "public") !== "public") return undefined;
   const type = request.headers.get("content-type");
   if (type !== null && !type.startsWith("application/json")) return undefined;
   return decodeURIComponent(name);
