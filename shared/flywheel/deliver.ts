@@ -113,7 +113,7 @@ async function deliverDue(
       if (outcome === "published") continue;
       log("warn", "a delivery was not published", { delivery_id, app, outcome, reason: why });
       if (outcome === "refused") {
-        await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, ${why})`;
+        await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, false, ${why})`;
       }
     }
     // QStash is away: further deliveries would fare no better.

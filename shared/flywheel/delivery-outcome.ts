@@ -54,7 +54,7 @@ export async function hearFailure(
   { status }: Callback,
 ): Promise<void> {
   const why = status > 0 ? `the app answered ${status}` : "the app did not answer";
-  await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, ${why})`;
+  await database`select flywheel.fail_delivery(${user_id}, ${delivery_id}, true, ${why})`;
 }
 
 function readAnswer(base64: string): z.output<typeof answer> | undefined {

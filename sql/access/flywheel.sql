@@ -38,7 +38,7 @@ grant execute on function
   flywheel.mark_withdrawn(uuid[]),
   flywheel.mark_published(jsonb),
   flywheel.mark_attempted(uuid, uuid),
-  flywheel.fail_delivery(uuid, uuid, text),
+  flywheel.fail_delivery(uuid, uuid, boolean, text),
   flywheel.answer_delivery(uuid, uuid, text, text),
   flywheel.pending_events(),
   flywheel.queue_status(),

@@ -79,7 +79,8 @@ begin
   update flywheel.deliveries as d
   set
     available_at = w.at,
-    -- A late callback about an earlier attempt says nothing about the next one.
+    -- What is heard late of an earlier attempt, from QStash or from its deliverer, says nothing about the next one.
+    configuration = null,
     published_at = null,
     failed_at = null,
     failure = null

@@ -38,7 +38,7 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.configuration is 'The value of flywheel.apps.configuration when a deliverer last took it.';
+comment on column flywheel.deliveries.configuration is 'The value of flywheel.apps.configuration when a deliverer last took it; null until one does, and where it is to be told anew.';
 comment on column flywheel.deliveries.published_at is
   'When QStash was last known to have it. Null: not yet, or not since the app was configured anew.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';

@@ -30,8 +30,9 @@ begin
     jsonb_to_recordset(published) as p (user_id uuid, delivery_id uuid)
   where d.user_id = p.user_id
     and d.delivery_id = p.delivery_id
-    -- Null where its outcome was heard of first.
-    and d.available_at is not null;
+    -- Null where its outcome was heard of first, and where it has been made due again since.
+    and d.available_at is not null
+    and d.configuration is not null;
 end
 $$;
 

@@ -2394,7 +2394,7 @@ comment on column flywheel.deliveries.created_at is 'When it was decided.';
 comment on column flywheel.deliveries.available_at is
   'When a deliverer should look at it: now, the end of a lease, or when QStash has been silent for too long. Null: nothing to do.';
 comment on column flywheel.deliveries.attempts is 'How often a deliverer took it.';
-comment on column flywheel.deliveries.configuration is 'The value of flywheel.apps.configuration when a deliverer last took it.';
+comment on column flywheel.deliveries.configuration is 'The value of flywheel.apps.configuration when a deliverer last took it; null until one does, and where it is to be told anew.';
 comment on column flywheel.deliveries.published_at is
   'When QStash was last known to have it. Null: not yet, or not since the app was configured anew.';
 comment on column flywheel.deliveries.delivered_at is 'When QStash said that the app had answered 2xx.';
@@ -2550,7 +2550,8 @@ begin
   update flywheel.deliveries as d
   set
     available_at = w.at,
-    -- A late callback about an earlier attempt says nothing about the next one.
+    -- What is heard late of an earlier attempt, from QStash or from its deliverer, says nothing about the next one.
+    configuration = null,
     published_at = null,
     failed_at = null,
     failure = null
@@ -3107,8 +3108,9 @@ begin
     jsonb_to_recordset(published) as p (user_id uuid, delivery_id uuid)
   where d.user_id = p.user_id
     and d.delivery_id = p.delivery_id
-    -- Null where its outcome was heard of first.
-    and d.available_at is not null;
+    -- Null where its outcome was heard of first, and where it has been made due again since.
+    and d.available_at is not null
+    and d.configuration is not null;
 end
 $$;
 
@@ -3143,42 +3145,50 @@ comment on function flywheel.mark_attempted(uuid, uuid) is
   'QStash has tried to deliver this, and will try again: it is looked at again only where QStash stays silent for settings.delivery_patience from now on.';
 
 -- flywheel/fail_delivery.sql
-create function flywheel.fail_delivery(owner uuid, delivery uuid, why text)
+create function flywheel.fail_delivery(owner uuid, delivery uuid, was_taken boolean, why text)
 returns void
 language plpgsql
 security definer
 set search_path = ''
 as $$
 declare
+  failed flywheel.deliveries;
   again_at timestamptz;
 begin
   -- The app first, as flywheel.configure_app() locks it: otherwise a delivery that fails meanwhile might be made due again by neither.
   perform from flywheel.apps as a
   where a.app = (select d.app from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery)
   for share;
-  perform from flywheel.deliveries as d where d.user_id = owner and d.delivery_id = delivery for no key update;
+  select d.* into failed
+  from flywheel.deliveries as d
+  where d.user_id = owner and d.delivery_id = delivery
+  for no key update;
+
+  -- QStash may have given it up before its deliverer could say that QStash has it.
+  if was_taken then
+    failed.published_at := coalesce(failed.published_at, clock_timestamp());
+  end if;
 
   -- A failure under an earlier configuration of the app says nothing about the present one.
-  select flywheel.tell_again_at(d) into again_at
-  from flywheel.deliveries as d
-  join flywheel.apps as a on a.app = d.app
-  where d.user_id = owner
-    and d.delivery_id = delivery
+  select flywheel.tell_again_at(failed) into again_at
+  from flywheel.apps as a
+  where a.app = failed.app
     and a.delivery_url is not null
-    and a.configuration <> d.configuration;
+    and a.configuration is distinct from failed.configuration;
 
   update flywheel.deliveries as d
   set
     available_at = again_at,
-    published_at = case when again_at is null then d.published_at end,
+    configuration = case when again_at is null then d.configuration end,
+    published_at = case when again_at is null then failed.published_at end,
     failed_at = case when again_at is null then clock_timestamp() end,
     failure = case when again_at is null then left(why, 500) end
   where d.user_id = owner and d.delivery_id = delivery and d.delivered_at is null;
 end
 $$;
 
-comment on function flywheel.fail_delivery(uuid, uuid, text) is
-  'Marks a delivery that QStash has given up, or refused; where its app has been configured anew since it was handed over, it is due again as long as somebody waits for it. Its transition stays open: the app may still poll.';
+comment on function flywheel.fail_delivery(uuid, uuid, boolean, text) is
+  'Marks a delivery that QStash has given up (was_taken), or refused; where its app has been configured anew since it was handed over, it is due again as long as somebody waits for it. Its transition stays open: the app may still poll.';
 
 -- flywheel/answer_delivery.sql
 create function flywheel.answer_delivery(owner uuid, delivery uuid, answer text, why text)
@@ -3241,7 +3251,7 @@ comment on table flywheel.worker_slots is 'The workers at work: how many may dra
 comment on column flywheel.worker_slots.slot is '1 to settings.max_workers.';
 comment on column flywheel.worker_slots.token is 'The worker that holds the slot.';
 comment on column flywheel.worker_slots.expires_at is 'When a slot that its worker did not give back is free again.';
-comment on column flywheel.worker_slots.processed_total is 'Events handled by the slot''s workers, ever.';
+comment on column flywheel.worker_slots.processed_total is 'Events handled by the slot''s workers, ever. Each adds its own as it leaves: what one that was killed had committed is missing.';
 
 -- flywheel/backoff.sql
 create function flywheel.backoff(attempts integer)
@@ -6469,7 +6479,7 @@ grant execute on function
   flywheel.mark_withdrawn(uuid[]),
   flywheel.mark_published(jsonb),
   flywheel.mark_attempted(uuid, uuid),
-  flywheel.fail_delivery(uuid, uuid, text),
+  flywheel.fail_delivery(uuid, uuid, boolean, text),
   flywheel.answer_delivery(uuid, uuid, text, text),
   flywheel.pending_events(),
   flywheel.queue_status(),

@@ -63,13 +63,19 @@ describe("an app without an address", () => {
 });
 
 describe("an app that is configured anew is told what", () => {
-  /** A transition's delivery to letters, as a deliverer hands it over and QStash takes it. */
-  async function handedOver() {
+  /** A transition's delivery to letters, as a deliverer takes it to hand it over. */
+  async function taken() {
     await outbox.configure("letters", "http://127.0.0.1/");
     const user_id = crypto.randomUUID();
     await outbox.ask(user_id, { target_app: "letters" });
     const about = await outbox.only(user_id);
     expect(await outbox.lease()).toContain(about.delivery_id);
+    return about;
+  }
+
+  /** One that QStash has taken. */
+  async function handedOver() {
+    const about = await taken();
     await outbox.markPublished(about);
     return about;
   }
@@ -112,6 +118,39 @@ describe("an app that is configured anew is told what", () => {
     await hearFailure(database, about, { status: 502 });
     expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
   });
+
+  describe.each(["never", "before the app is configured", "afterwards"])(
+    "failed before its deliverer could say that QStash has it, which it says %s:",
+    (marked) => {
+      const failedSoon = async (about: { user_id: string; delivery_id: string }) => {
+        await hearFailure(database, about, { status: 489 });
+        if (marked === "before the app is configured") await outbox.markPublished(about);
+        await outbox.configure("letters", "http://127.0.0.1/right");
+        if (marked === "afterwards") await outbox.markPublished(about);
+      };
+
+      test("a transition is told once QStash does not take it for a repetition", async () => {
+        const about = await taken();
+        await failedSoon(about);
+        expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+      });
+
+      test("a notification has been told", async () => {
+        const { user_id, ids: [delivery_id] } = await outbox.userWithDeliveries(1);
+        await base.admin`update flywheel.deliveries set app = 'letters' where user_id = ${user_id}`;
+        expect(await outbox.lease()).toContain(delivery_id);
+        await failedSoon({ user_id, delivery_id: delivery_id! });
+        expect(await dueIn({ user_id })).toEqual({ failed_at: expect.any(Date), minutes: null });
+      });
+
+      test("a transition that fails after the app was configured is told all the same", async () => {
+        const about = await taken();
+        await outbox.configure("letters", "http://127.0.0.1/right");
+        await failedSoon(about);
+        expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+      });
+    },
+  );
 
   test("failed before, as long as somebody waits for it, and of a notification only what QStash did not take", async () => {
     const [waiting, over] = [await handedOver(), await handedOver()];

@@ -145,6 +145,7 @@ describe("what becomes of a delivery:", () => {
 
   test("an attempt that failed is no silence: QStash has it, and is given as much time again", async () => {
     const about = await delivery();
+    expect(await outbox.lease()).toContain(about.delivery_id);
     await outbox.markPublished(about);
     await base
       .admin`update flywheel.deliveries set available_at = now() where delivery_id = ${about.delivery_id}`;

@@ -241,7 +241,7 @@ const delivering: Act = async (sql, user) => {
   await sql`select flywheel.mark_published(${json(deliveries)}::text::jsonb)`;
   const [{ user_id, delivery_id }] = deliveries;
   await sql`select flywheel.mark_attempted(${user_id}, ${delivery_id})`;
-  await sql`select flywheel.fail_delivery(${user_id}, ${delivery_id}, 'no answer')`;
+  await sql`select flywheel.fail_delivery(${user_id}, ${delivery_id}, true, 'no answer')`;
   await sql`select flywheel.answer_delivery(${user_id}, ${delivery_id}, 'accepted', null)`;
   await sql`select flywheel.step_transition(null, ${transition_id}, 'accepted', null)`;
   await sql`
