@@ -49,6 +49,11 @@ async function untilSays(name: string, text: string): Promise<void> {
   await eventually(async () => (await ask(name)).text === text);
 }
 
+async function untilLogged(text: string): Promise<void> {
+  const log = `${stack.dataDir}/logs/functions.log`;
+  await eventually(async () => (await Deno.readTextFile(log)).includes(text));
+}
+
 test("a change is served without a moment's silence, and the other functions stay as they are", async () => {
   const other = (await ask("other")).text;
   const answers = new Map<string, number>();
@@ -71,6 +76,63 @@ test("a change is served without a moment's silence, and the other functions sta
       .map((text) => [text, 200])),
   );
   expect((await ask("other")).text).toBe(other);
+});
+
+test("what a replaced process has begun it ends, and nobody waits for that", async () => {
+  const doors = {
+    waiting: Promise.withResolvers<void>(),
+    abandoned: Promise.withResolvers<void>(),
+  };
+  const heard: string[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      const name = new URL(request.url).pathname.slice(1);
+      heard.push(name);
+      await doors[name as keyof typeof doors]?.promise;
+      return new Response();
+    },
+  );
+  await write(
+    "functions/says/index.ts",
+    `const tell = (name) => fetch("http://127.0.0.1:${server.addr.port}/" + name);
+    Deno.addSignalListener("SIGTERM", () => tell("end"));
+    export default {
+      async fetch(request) {
+        const name = new URL(request.url).searchParams.get("name");
+        if (!name) return new Response("before");
+        await tell(name);
+        console.log(name + " has ended");
+        return new Response(name);
+      },
+    };`,
+  );
+  await untilSays("says", "before");
+  const waiting = ask("says?name=waiting");
+  const impatient = new AbortController();
+  const abandoned = fetch(`${stack.env.FUNCTIONS_URL}/says?name=abandoned`, {
+    signal: impatient.signal,
+  });
+  await eventually(() => heard.length === 2);
+  impatient.abort();
+  await expect(abandoned).rejects.toThrow();
+
+  await write("functions/says/index.ts", says("", '"first"'));
+  await untilSays("says", "first");
+  await write("functions/says/index.ts", says("", '"second"'));
+  await untilSays("says", "second");
+  expect(heard).not.toContain("end");
+  doors.waiting.resolve();
+  expect(await waiting).toEqual({ status: 200, text: "waiting" });
+  await eventually(() => heard.includes("end"));
+  doors.abandoned.resolve();
+  await untilLogged("abandoned has ended");
+});
+
+test("a function may print whatever it likes while it loads", async () => {
+  await write("functions/says/index.ts", says('console.log("listening on 1");', '"printed"'));
+  await untilSays("says", "printed");
+  await untilLogged("says: listening on 1");
 });
 
 test("a change in what functions share is served as well", async () => {
@@ -112,8 +174,7 @@ test("source that cannot be started leaves the last good one serving, until it i
   await write("functions/says/index.ts", says("", '"good"'));
   await untilSays("says", "good");
   await write("functions/says/index.ts", "export default {{{");
-  const log = `${stack.dataDir}/logs/functions.log`;
-  await eventually(async () => (await Deno.readTextFile(log)).includes("SyntaxError"));
+  await untilLogged("SyntaxError");
   expect(await ask("says")).toEqual({ status: 200, text: "good" });
   await write("functions/says/index.ts", says("", '"mended"'));
   await untilSays("says", "mended");

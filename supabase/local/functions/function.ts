@@ -10,8 +10,11 @@ const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read"];
 const MEMORY = "--v8-flags=--max-old-space-size=256";
 
 const BOOT_WITHIN_MS = 10_000;
-/** For how long a process that is replaced may go on answering before it is told to end. */
-const ANSWER_WITHIN_MS = 5_000;
+/**
+ * For how long a process that is replaced may go on answering before it is told to end, and go on then with what nobody waits for any
+ * more, such as a worker's work: the platform's wall clock limit, 150 s (https://supabase.com/docs/guides/functions/limits).
+ */
+const RETIRED_WITHIN_MS = 150_000;
 
 /** A process that serves a function, and the requests that it has not answered yet. */
 interface Instance {
@@ -24,6 +27,8 @@ interface Instance {
 /** One function: the processes that serve it, replaced by others when its source has changed. */
 export class EdgeFunction {
   #instances: readonly Instance[] = [];
+  /** Those that were replaced and are not done yet. */
+  readonly #retired = new Set<Instance>();
   #reloading: Promise<void> = Promise.resolve();
 
   constructor(
@@ -64,7 +69,7 @@ export class EdgeFunction {
 
   async stop(): Promise<void> {
     await this.#reloading;
-    await stopAll(this.#instances);
+    await stopAll([...this.#instances, ...this.#retired]);
     this.#instances = [];
   }
 
@@ -81,19 +86,26 @@ export class EdgeFunction {
       await stopAll(instances);
       return;
     }
-    const before = this.#instances;
+    for (const replaced of this.#instances) void this.#retire(replaced);
     this.#instances = instances;
+  }
+
+  async #retire(instance: Instance): Promise<void> {
+    this.#retired.add(instance);
     // One that is told to end lets nobody in any more: what was just sent to it would be refused.
-    await allAnswered(before);
-    await stopAll(before);
+    await allAnswered(instance);
+    await instance.service.stop(RETIRED_WITHIN_MS);
+    this.#retired.delete(instance);
   }
 
   #newInstance(): Instance {
     const say = (text: string) => console.log(`${this.name}: ${text}`);
+    // By which its host's line is told from what the function itself writes.
+    const mark = crypto.randomUUID();
     const service = new Service(
       {
         name: this.name,
-        ...denoProgram(HOST, [join(this.folder, "index.ts")], [
+        ...denoProgram(HOST, [join(this.folder, "index.ts"), mark], [
           ...PERMISSIONS,
           MEMORY,
         ]),
@@ -105,9 +117,9 @@ export class EdgeFunction {
         tetherSignal: "SIGKILL",
       },
       (line) => {
-        const port = /^listening on (\d+)$/.exec(line)?.[1];
-        if (port && !instance.origin) instance.origin = `http://127.0.0.1:${port}`;
-        else say(line);
+        if (line.startsWith(mark)) {
+          instance.origin = `http://127.0.0.1:${line.slice(mark.length + 1)}`;
+        } else say(line);
       },
       (text) => {
         instance.origin = undefined;
@@ -119,13 +131,11 @@ export class EdgeFunction {
   }
 }
 
-async function allAnswered(instances: readonly Instance[]): Promise<void> {
+/** Resolves once it has answered what it was asked, or has had its time. */
+async function allAnswered({ underWay }: Instance): Promise<void> {
   const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ANSWER_WITHIN_MS);
-  await Promise.race([
-    Promise.allSettled(instances.flatMap(({ underWay }) => [...underWay])),
-    timeout,
-  ]);
+  const timer = setTimeout(resolve, RETIRED_WITHIN_MS);
+  await Promise.race([Promise.allSettled(underWay), timeout]);
   clearTimeout(timer);
 }
 

@@ -101,13 +101,14 @@ export class Service implements ServiceHandle {
     throw failure;
   }
 
-  async stop(): Promise<void> {
+  /** Tells the process to end, and kills it where it has not by then. */
+  async stop(withinMs = STOP_WITHIN_MS): Promise<void> {
     this.#wanted = false;
     this.#wake();
     const process = this.#process;
     if (process) {
       signalIfAlive(process, this.definition.stopSignal);
-      const timer = setTimeout(() => signalIfAlive(process, "SIGKILL"), STOP_WITHIN_MS);
+      const timer = setTimeout(() => signalIfAlive(process, "SIGKILL"), withinMs);
       await this.#ended;
       clearTimeout(timer);
     } else {
