@@ -5,7 +5,8 @@ select s.*
 from flywheel.streams as s
 where s.version > s.processed_version
   and s.available_at <= (
-    select statement_timestamp() + greatest(o.lease_time, o.backoff_max) from flywheel.settings as o
+    -- Not statement_timestamp(): a lease or a wait may have begun since.
+    select clock_timestamp() + greatest(o.lease_time, o.backoff_max) from flywheel.settings as o
   );
 
 comment on view flywheel.backlog is

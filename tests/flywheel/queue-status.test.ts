@@ -33,4 +33,16 @@ describe("the queue's status", () => {
     await pass(own.admin, "1 hour");
     expect(await counts()).toEqual({ pending_users: 2, leased_users: 0 });
   });
+
+  test("counts whoever was leased between the question's arrival and the look", async () => {
+    await using own = await testDatabase();
+    await own.admin`update flywheel.settings set lease_time = '1 hour'`;
+    await publish(own.connect(), event(crypto.randomUUID()));
+    // Both arrive at once.
+    const [, status] = await own.admin.unsafe(`
+      select flywheel.lease('');
+      select flywheel.queue_status() ->> 'pending_users' as pending_users, flywheel.pending_events()
+    `) as unknown as Record<string, string>[][];
+    expect(status).toEqual([{ pending_users: "1", pending_events: "1" }]);
+  });
 });
