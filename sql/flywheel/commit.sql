@@ -35,6 +35,11 @@ declare
   nudges bigint := 0;
   transitions bigint := 0;
 begin
+  -- Who has failed waits by the settings, and as in flywheel.extend() no lower ones come until this is committed.
+  if results @> '[{"failed": true}]' then
+    perform pg_advisory_xact_lock_shared(hashtextextended('flywheel.waits', 0));
+  end if;
+
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   select
     array_agg(h.user_id) filter (where h.is_current),

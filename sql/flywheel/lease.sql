@@ -33,12 +33,11 @@ begin
     return;
   end if;
 
-  select s.* into settings from flywheel.settings as s;
-
   loop
     begin
-      -- No change of the reactors' settings is under way that this lease would not see.
+      -- No change is under way that this lease would not see, of the reactors' settings or of how long it may last.
       perform pg_advisory_xact_lock_shared(hashtextextended('flywheel.settings_changes', 0));
+      select s.* into settings from flywheel.settings as s;
 
       with due as materialized (
         select

@@ -4,6 +4,10 @@ language sql
 security definer
 set search_path = ''
 as $$
+  -- Until this is committed no lower settings come than the next statement reads. Before any stream is locked, since lower ones lock
+  -- streams as well.
+  select pg_advisory_xact_lock_shared(hashtextextended('flywheel.waits', 0));
+
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   with held as materialized (
     select s.user_id

@@ -81,7 +81,7 @@ async function beAnApp(database: Database): Promise<void> {
   }
 }
 
-/** Has everybody folded anew again and again, and old fingerprints pruned. */
+/** Has everybody folded anew again and again, old fingerprints pruned, and waits shortened. */
 async function operate(): Promise<void> {
   while (isTime()) {
     await base.admin`select flywheel.reprocess()`;
@@ -94,6 +94,11 @@ async function operate(): Promise<void> {
       ) as old
       where f.user_id = old.user_id and f.fingerprint = old.fingerprint
     `;
+    for (const longest of ["30 seconds", "10 minutes"]) {
+      await base.admin`
+        update flywheel.settings set lease_time = '30 seconds', backoff_max = ${longest}
+      `;
+    }
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
 }

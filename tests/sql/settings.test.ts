@@ -1,11 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type postgres from "postgres";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { day } from "../../shared/domain/duration.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { defaultSettings, inMs, settings } from "../../shared/domain/settings.ts";
 import { lease, readStream } from "../../shared/flywheel/lease.ts";
 import { queueStatus } from "../../shared/flywheel/queue.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { alarm, drain, event, publish } from "../support/flywheel.ts";
+import { eventually } from "../support/eventually.ts";
+import { alarm, drain, event, pass, publish } from "../support/flywheel.ts";
+import { isSoak } from "../support/soak.ts";
 
 let base: TestDatabase;
 
@@ -196,4 +199,216 @@ describe("a change is in force from the next call, without a deploy", () => {
       expect((await queueStatus(database)).pending_users).toBe(pending.pending_users);
     },
   );
+});
+
+describe("a longest wait that is lowered", () => {
+  let own: TestDatabase;
+
+  beforeAll(async () => {
+    own = await testDatabase();
+  });
+  afterAll(() => own[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    await own.admin`delete from flywheel.streams`;
+    await own.admin`
+      update flywheel.settings
+      set backoff_base = '1 hour', backoff_max = '1 hour', backoff_jitter = 0, lease_time = '1 hour', max_attempts = 5
+    `;
+  });
+
+  const shorter = "backoff_base = '1 second', backoff_max = '1 second', lease_time = '2 seconds'";
+  const lower = (sql: postgres.ISql = own.admin) =>
+    sql.unsafe(`update flywheel.settings set ${shorter}`);
+
+  /** Somebody with a backlog that has been leased; it is due where it is not to wait. */
+  async function leasedUser(isDue = false): Promise<{ user: string; token: string }> {
+    const [user, token] = [crypto.randomUUID(), crypto.randomUUID()];
+    const wait = isDue ? "0" : "1 hour";
+    await own.admin`
+      insert into flywheel.streams (user_id, version, available_at, pending_since, lease_token, attempts)
+      values (${user}, 1, clock_timestamp() + ${wait}::interval, clock_timestamp(), ${token}, 1)
+    `;
+    return { user, token };
+  }
+
+  interface Writer {
+    /** The function's name. */
+    name: string;
+    write: (sql: postgres.ISql, user: string, token: string) => PromiseLike<unknown>;
+  }
+
+  /** Whatever has a stream wait by the settings. */
+  const writers: Writer[] = [
+    { name: "lease", write: (sql) => sql`select flywheel.lease('')` },
+    {
+      name: "extend",
+      write: (sql, user, token) => sql`select flywheel.extend(${token}, ${[user]})`,
+    },
+    {
+      name: "postpone",
+      write: (sql, user, token) => sql`select flywheel.postpone(${token}, ${[user]})`,
+    },
+    {
+      name: "commit",
+      write(sql, user, token) {
+        const results = JSON.stringify([{ user_id: user, version: 0, failed: true }]);
+        return sql`select flywheel.commit(${token}, '', ${results}::text::jsonb, '{}', '{}')`;
+      },
+    },
+  ];
+
+  /** Begins something: once this returns, it is done, or waits for a lock. */
+  async function begun(what: PromiseLike<unknown>, query: string) {
+    let isDone = false;
+    const done = Promise.resolve(what).then(() => void (isDone = true));
+    // Whoever awaits it below is told.
+    done.catch(() => {});
+    await eventually(async () =>
+      isDone || (await own.superuser`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like ${`%${query}%`}
+      `).length > 0
+    );
+    return { done, isDone };
+  }
+
+  /** Does something while somebody else has a user's stream. */
+  const whileHeld = <T>(user: string, act: () => Promise<T>) =>
+    own.admin.begin(async (sql) => {
+      await sql`select from flywheel.streams where user_id = ${user} for no key update`;
+      return await act();
+    });
+
+  /** How many backlogs there are, and how many of them wait longer than the settings allow, or are not counted. */
+  const standing = async () => {
+    const [row] = await own.admin<{ users: number; counted: number; late: number }[]>`
+      select
+        count(*)::int as users,
+        (flywheel.queue_status() ->> 'pending_users')::int as counted,
+        (count(*) filter (
+          where s.available_at > clock_timestamp() + (select greatest(o.lease_time, o.backoff_max) from flywheel.settings as o)
+        ))::int as late
+      from flywheel.streams as s
+      where s.version > s.processed_version
+    `;
+    return row!;
+  };
+
+  test.each(writers)("holds for $name under way", async ({ name, write }) => {
+    const { user, token } = await leasedUser(name === "lease");
+    const { done } = await own.connectOnce().begin(async (sql) => {
+      await write(sql, user, token);
+      return await begun(lower(), "update flywheel.settings");
+    });
+    await done;
+    expect(await standing()).toEqual({ users: 1, counted: 1, late: 0 });
+  });
+
+  test.each(writers.filter(({ name }) => name !== "lease"))(
+    "holds for $name that waits for its stream",
+    async ({ name, write }) => {
+      const { user, token } = await leasedUser();
+      const all = await whileHeld(user, async () => [
+        await begun(write(own.connect(), user, token), `flywheel.${name}(`),
+        await begun(lower(), "update flywheel.settings"),
+      ]);
+      await Promise.all(all.map(({ done }) => done));
+      expect(await standing()).toEqual({ users: 1, counted: 1, late: 0 });
+    },
+  );
+
+  test.each(writers)("holds for $name that begins meanwhile", async ({ name, write }) => {
+    const { user: other } = await leasedUser();
+    const { user, token } = await leasedUser(name === "lease");
+    const all = await whileHeld(other, async () => [
+      await begun(lower(), "update flywheel.settings"),
+      await begun(write(own.connect(), user, token), `flywheel.${name}(`),
+    ]);
+    await Promise.all(all.map(({ done }) => done));
+    expect(await standing()).toEqual({ users: 2, counted: 2, late: 0 });
+  });
+
+  test("holds whatever workers do meanwhile, and nobody deadlocks", async () => {
+    const users = Array.from({ length: 40 }, () => crypto.randomUUID());
+    const seconds = isSoak ? 60 : 3;
+    const until = performance.now() + seconds * 1000;
+    const whileTime = async (act: () => Promise<unknown>) => {
+      while (performance.now() < until) await act();
+    };
+    const batch = () => users.filter(() => Math.random() < 0.5).toSorted(() => Math.random() - 0.5);
+    const publishing = [1, 2].map(() => {
+      const database = own.connect();
+      return whileTime(() =>
+        publish(database, batch().map((user) => event(user, { payload: { at: Math.random() } })))
+      );
+    });
+    const working = [1, 2, 3, 4].map(() => {
+      const database = own.connect();
+      return whileTime(async () => {
+        const leased = await lease(database, "");
+        if (!leased) return;
+        const { token, users } = leased;
+        await database`select flywheel.extend(${token}, ${users})`;
+        const results = JSON.stringify(
+          users.slice(1).map((user_id) => ({ user_id, version: 0, failed: true })),
+        );
+        await database`select flywheel.commit(${token}, '', ${results}::text::jsonb, '{}', '{}')`;
+        await database`select flywheel.postpone(${token}, ${users})`;
+      });
+    });
+    const passing = whileTime(() => pass(own.admin, "1 hour"));
+    let lowered = 0;
+    const amiss: unknown[] = [];
+    const lowering = whileTime(async () => {
+      await own.admin`
+        update flywheel.settings set backoff_max = '1 hour', lease_time = '1 hour', lease_users = 10
+      `;
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
+      await lower();
+      lowered++;
+      const { users, counted, late } = await standing();
+      if (counted !== users || late > 0) amiss.push({ users, counted, late });
+    });
+    await Promise.all([...publishing, ...working, passing, lowering]);
+    expect(amiss).toEqual([]);
+    const [row] = await own.superuser`
+      select deadlocks::int from pg_stat_database where datname = current_database()
+    `;
+    expect(row!.deadlocks).toBe(0);
+    expect(lowered).toBeGreaterThan(seconds);
+  }, isSoak ? 120_000 : 30_000);
+
+  test("holds nobody up before it is committed", async () => {
+    const writing = own.connect();
+    const first = await leasedUser(true);
+    const others = await Promise.all(writers.slice(1).map(() => leasedUser()));
+    const users = [first, ...others];
+    await own.connectOnce().begin(async (sql) => {
+      await lower(sql);
+      for (const [place, { name, write }] of writers.entries()) {
+        const { user, token } = users[place]!;
+        const { isDone } = await begun(write(writing, user, token), `flywheel.${name}(`);
+        expect(isDone, name).toBe(true);
+      }
+    });
+    expect(await standing()).toEqual({ users: 4, counted: 4, late: 0 });
+  });
+
+  test("and raised again in the same transaction counts as it is committed", async () => {
+    await leasedUser();
+    const wait = async () => {
+      const [row] = await own.admin<{ minutes: number }[]>`
+        select round(extract(epoch from available_at - now()) / 60)::int as minutes from flywheel.streams
+      `;
+      return row!.minutes;
+    };
+    for (const [raised, minutes] of [["1 day", 60], ["1 hour", 60], ["20 minutes", 20]] as const) {
+      await own.admin.begin(async (sql) => {
+        await lower(sql);
+        await sql`update flywheel.settings set backoff_max = ${raised}`;
+      });
+      expect(await wait(), raised).toBe(minutes);
+    }
+  });
 });
