@@ -27,7 +27,8 @@ begin
       -- Locked in the order in which publications lock, so that the two cannot deadlock.
       select l.user_id
       from flywheel.streams as l
-      where l.version > l.processed_version
+      -- Without a backlog, too, where it is not a timer that is waited for: what is published meanwhile waits as long.
+      where (l.version > l.processed_version or l.attempts > 0)
         and l.available_at > longest
         and l.available_at <= changed_at + greatest(old.lease_time, old.backoff_max)
       order by l.user_id
@@ -39,7 +40,7 @@ end
 $$;
 
 comment on function flywheel.shorten_waits() is
-  'Keeps every backlog from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now. Runs as the change is committed: until then everybody waits by the settings before, and nobody is held up.';
+  'Keeps every backlog, and what is published during a lease or a wait, from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now. Runs as the change is committed: until then everybody waits by the settings before, and nobody is held up.';
 
 create constraint trigger shorten_waits
 after update of lease_time, backoff_max on flywheel.settings

@@ -379,6 +379,25 @@ describe("a longest wait that is lowered", () => {
     expect(lowered).toBeGreaterThan(seconds);
   }, isSoak ? 120_000 : 30_000);
 
+  test.each(["is leased", "has failed"])(
+    "holds for whoever %s at a timer, and publishes only then",
+    async (what) => {
+      const user = crypto.randomUUID();
+      await own.admin`
+        insert into flywheel.streams (user_id, version, processed_version, available_at, wake_at)
+        values (${user}, 1, 1, clock_timestamp(), clock_timestamp())
+      `;
+      const { token } = (await lease(own.connect(), ""))!;
+      if (what === "has failed") {
+        const results = JSON.stringify([{ user_id: user, version: 1, failed: true }]);
+        await own.admin`select flywheel.commit(${token}, '', ${results}::text::jsonb, '{}', '{}')`;
+      }
+      await lower();
+      await publish(own.connect(), event(user));
+      expect(await standing()).toEqual({ users: 1, counted: 1, late: 0 });
+    },
+  );
+
   test("holds nobody up before it is committed", async () => {
     const writing = own.connect();
     const first = await leasedUser(true);
