@@ -3404,12 +3404,11 @@ begin
     return;
   end if;
 
-  select s.* into settings from flywheel.settings as s;
-
   loop
     begin
-      -- No change of the reactors' settings is under way that this lease would not see.
+      -- No change is under way that this lease would not see, of the reactors' settings or of how long it may last.
       perform pg_advisory_xact_lock_shared(hashtextextended('flywheel.settings_changes', 0));
+      select s.* into settings from flywheel.settings as s;
 
       with due as materialized (
         select
@@ -3584,6 +3583,10 @@ language sql
 security definer
 set search_path = ''
 as $$
+  -- Until this is committed no lower settings come than the next statement reads. Before any stream is locked, since lower ones lock
+  -- streams as well.
+  select pg_advisory_xact_lock_shared(hashtextextended('flywheel.waits', 0));
+
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   with held as materialized (
     select s.user_id
@@ -3612,6 +3615,10 @@ language sql
 security definer
 set search_path = ''
 as $$
+  -- Until this is committed no lower settings come than the next statement reads. Before any stream is locked, since lower ones lock
+  -- streams as well.
+  select pg_advisory_xact_lock_shared(hashtextextended('flywheel.waits', 0));
+
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   with held as materialized (
     select s.user_id
@@ -4951,6 +4958,11 @@ declare
   nudges bigint := 0;
   transitions bigint := 0;
 begin
+  -- Who has failed waits by the settings, and as in flywheel.extend() no lower ones come until this is committed.
+  if results @> '[{"failed": true}]' then
+    perform pg_advisory_xact_lock_shared(hashtextextended('flywheel.waits', 0));
+  end if;
+
   -- Locked in the order in which publications lock, so that the two cannot deadlock.
   select
     array_agg(h.user_id) filter (where h.is_current),
@@ -5163,7 +5175,8 @@ select s.*
 from flywheel.streams as s
 where s.version > s.processed_version
   and s.available_at <= (
-    select statement_timestamp() + greatest(o.lease_time, o.backoff_max) from flywheel.settings as o
+    -- Not statement_timestamp(): a lease or a wait may have begun since.
+    select clock_timestamp() + greatest(o.lease_time, o.backoff_max) from flywheel.settings as o
   );
 
 comment on view flywheel.backlog is
@@ -5200,9 +5213,18 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-  changed_at timestamptz := clock_timestamp();
-  longest timestamptz := changed_at + greatest(new.lease_time, new.backoff_max);
+  changed_at timestamptz;
+  longest timestamptz;
 begin
+  -- Waits for every lease, and for whatever else has streams wait, by the settings before, and holds up those that follow: what the
+  -- former wrote is shortened below, and the latter read what is committed here. Before any stream is locked: who is waited for may
+  -- wait for a stream.
+  perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
+  perform pg_advisory_xact_lock(hashtextextended('flywheel.waits', 0));
+  changed_at := clock_timestamp();
+  -- As they are committed: the transaction may have changed them several times.
+  select changed_at + greatest(o.lease_time, o.backoff_max) into longest from flywheel.settings as o;
+
   update flywheel.streams as s
   set available_at = longest
   where s.user_id = any (
@@ -5210,7 +5232,8 @@ begin
       -- Locked in the order in which publications lock, so that the two cannot deadlock.
       select l.user_id
       from flywheel.streams as l
-      where l.version > l.processed_version
+      -- Without a backlog, too, where it is not a timer that is waited for: what is published meanwhile waits as long.
+      where (l.version > l.processed_version or l.attempts > 0)
         and l.available_at > longest
         and l.available_at <= changed_at + greatest(old.lease_time, old.backoff_max)
       order by l.user_id
@@ -5222,10 +5245,11 @@ end
 $$;
 
 comment on function flywheel.shorten_waits() is
-  'Keeps every backlog from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now.';
+  'Keeps every backlog, and what is published during a lease or a wait, from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now. Runs as the change is committed: until then everybody waits by the settings before, and nobody is held up.';
 
-create trigger shorten_waits
+create constraint trigger shorten_waits
 after update of lease_time, backoff_max on flywheel.settings
+deferrable initially deferred
 for each row
 when (greatest(new.lease_time, new.backoff_max) < greatest(old.lease_time, old.backoff_max))
 execute function flywheel.shorten_waits();
