@@ -118,6 +118,7 @@ begin
   set
     version = r.head,
     processed_version = r.version,
+    folded_version = greatest(s.folded_version, r.version),
     counted_version = r.upto,
     lease_token = null,
     wake_at = r.wake_at,
@@ -129,7 +130,7 @@ begin
     end,
     pending_since = case
       -- What a replay set back has waited since the replay, however long ago it was received.
-      when r.version < s.counted_version then coalesce(s.pending_since, committed_at)
+      when r.version < s.folded_version then coalesce(s.pending_since, committed_at)
       when r.version < r.head then coalesce(next.received_at, committed_at)
     end,
     available_at = case

@@ -15,7 +15,7 @@ begin
       'version', s.processed_version,
       'head', s.version,
       -- What was folded before is being folded again.
-      'is_behind', s.processed_version < s.counted_version,
+      'is_behind', s.processed_version < s.folded_version,
       'settings_changed_at', flywheel.settings_changed_at()
     )
     from flywheel.streams as s

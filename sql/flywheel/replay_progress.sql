@@ -10,9 +10,9 @@ set enable_bitmapscan = off
 set jit = off
 as $$
   with set_back as (
-    select count(*) as users, coalesce(sum(s.counted_version - s.processed_version), 0) as events
+    select count(*) as users, coalesce(sum(s.folded_version - s.processed_version), 0) as events
     from flywheel.backlog as s
-    where s.processed_version < s.counted_version
+    where s.processed_version < s.folded_version
   )
   select json_build_object(
     'pending_users', b.users,

@@ -2,6 +2,7 @@ create table flywheel.streams (
   user_id uuid primary key,
   version bigint not null default 0,
   processed_version bigint not null default 0,
+  folded_version bigint not null default 0,
   counted_version bigint not null default 0,
   available_at timestamptz,
   wake_at timestamptz,
@@ -30,8 +31,9 @@ comment on table flywheel.streams is
 comment on column flywheel.streams.user_id is 'The stream''s owner.';
 comment on column flywheel.streams.version is 'Events appended.';
 comment on column flywheel.streams.processed_version is 'The checkpoint: events folded. A replay sets it back.';
+comment on column flywheel.streams.folded_version is 'The highest checkpoint ever reached. A replay leaves it.';
 comment on column flywheel.streams.counted_version is
-  'The last version that the rollups count: the highest checkpoint ever reached, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
+  'The last version that the rollups count: folded_version, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';

@@ -242,6 +242,7 @@ create table flywheel.streams (
   user_id uuid primary key,
   version bigint not null default 0,
   processed_version bigint not null default 0,
+  folded_version bigint not null default 0,
   counted_version bigint not null default 0,
   available_at timestamptz,
   wake_at timestamptz,
@@ -270,8 +271,9 @@ comment on table flywheel.streams is
 comment on column flywheel.streams.user_id is 'The stream''s owner.';
 comment on column flywheel.streams.version is 'Events appended.';
 comment on column flywheel.streams.processed_version is 'The checkpoint: events folded. A replay sets it back.';
+comment on column flywheel.streams.folded_version is 'The highest checkpoint ever reached. A replay leaves it.';
 comment on column flywheel.streams.counted_version is
-  'The last version that the rollups count: the highest checkpoint ever reached, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
+  'The last version that the rollups count: folded_version, or less where late events are still to be counted, while their backlog is folded and, of a long stream, a while afterwards. A replay leaves it.';
 comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';
@@ -5041,6 +5043,7 @@ begin
   set
     version = r.head,
     processed_version = r.version,
+    folded_version = greatest(s.folded_version, r.version),
     counted_version = r.upto,
     lease_token = null,
     wake_at = r.wake_at,
@@ -5052,7 +5055,7 @@ begin
     end,
     pending_since = case
       -- What a replay set back has waited since the replay, however long ago it was received.
-      when r.version < s.counted_version then coalesce(s.pending_since, committed_at)
+      when r.version < s.folded_version then coalesce(s.pending_since, committed_at)
       when r.version < r.head then coalesce(next.received_at, committed_at)
     end,
     available_at = case
@@ -5476,9 +5479,9 @@ set enable_bitmapscan = off
 set jit = off
 as $$
   with set_back as (
-    select count(*) as users, coalesce(sum(s.counted_version - s.processed_version), 0) as events
+    select count(*) as users, coalesce(sum(s.folded_version - s.processed_version), 0) as events
     from flywheel.backlog as s
-    where s.processed_version < s.counted_version
+    where s.processed_version < s.folded_version
   )
   select json_build_object(
     'pending_users', b.users,
@@ -5651,7 +5654,7 @@ begin
       'version', s.processed_version,
       'head', s.version,
       -- What was folded before is being folded again.
-      'is_behind', s.processed_version < s.counted_version,
+      'is_behind', s.processed_version < s.folded_version,
       'settings_changed_at', flywheel.settings_changed_at()
     )
     from flywheel.streams as s

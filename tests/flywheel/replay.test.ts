@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { day } from "../../shared/domain/duration.ts";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
@@ -81,6 +82,33 @@ describe("a replay", () => {
       kinds.push(await kind());
     }
     expect(kinds).toEqual(["stale", "stale", "stale", "fresh"]);
+  });
+
+  test("leaves no such page of a user whose late events are not counted yet, either, and counts what is to be folded of theirs", async () => {
+    await base.admin`update flywheel.settings set lease_events = 2`;
+    const user = crypto.randomUUID();
+    const daysAgo = (days: number) =>
+      event(user, { timestamp: new Date(Date.now() - days * day).toISOString() });
+    const kind = async () => (await readMemory(database, user)).kind;
+    const shape = shapeOfWork(reactors);
+    await publish(database, daysAgo(1));
+    await drain(database, reactors);
+    await publish(database, [2, 3, 4, 5, 6].map(daysAgo));
+    await work(database, reactors, shape, (await lease(database, shape))!);
+    const [row] = await base.admin`
+      select processed_version::int, counted_version::int from flywheel.streams where user_id = ${user}
+    `;
+    expect(row).toEqual({ processed_version: 3, counted_version: 1 });
+
+    await ask({ user_id: user });
+    expect(await progress()).toMatchObject({ pending_users: 1, pending_events: 3 });
+    const kinds = [await kind()];
+    for (let leased; (leased = await lease(database, shape));) {
+      await work(database, reactors, shape, leased);
+      kinds.push(await kind());
+    }
+    expect(kinds).toEqual(["stale", "stale", "fresh", "fresh"]);
+    expect(await progress()).toMatchObject({ pending_users: 0, pending_events: 0 });
   });
 
   test("since a time is of the users with events since then, from their first event on", async () => {
