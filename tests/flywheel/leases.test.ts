@@ -83,6 +83,19 @@ describe("a worker that is killed between lease and commit", () => {
     expectFoldedOnce(await storyOf(base.admin, user), 1);
   });
 
+  test("does not keep its slot longer than a lease time that is lowered", async () => {
+    await base.admin`update flywheel.settings set max_workers = 1, lease_time = '1 hour'`;
+    await base.admin`select flywheel.enter()`;
+    await base.admin`update flywheel.settings set lease_time = '60 seconds'`;
+    const user = await userWithEvents(1);
+    await drain(database, reactors);
+    expect(await storyOf(base.admin, user), "no slot is free").toMatchObject({ processed: 0 });
+    await base
+      .admin`update flywheel.worker_slots set expires_at = expires_at - interval '60 seconds'`;
+    await drain(database, reactors);
+    expectFoldedOnce(await storyOf(base.admin, user), 1);
+  });
+
   test("harms no other user, however often one user's event kills", async () => {
     await base.admin`update flywheel.settings set lease_users = 20`;
     const innocent = await Promise.all(Array.from({ length: 10 }, () => userWithEvents(3)));
