@@ -13,14 +13,14 @@ begin
   where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
   on conflict do nothing;
 
-  -- Nobody has a slot for longer than who takes one now: the lease time may have been lowered since, or the clock set back.
+  -- A slot is held for a lease time, or as long as its worker may work: the lease time may have been lowered since, or the clock set back.
   update flywheel.worker_slots as w
-  set expires_at = clock_timestamp() + s.lease_time
+  set expires_at = clock_timestamp() + greatest(s.lease_time, s.work_budget)
   from flywheel.settings as s
   where w.slot in (
     select l.slot
     from flywheel.worker_slots as l, flywheel.settings as o
-    where l.expires_at > clock_timestamp() + o.lease_time
+    where l.expires_at > clock_timestamp() + greatest(o.lease_time, o.work_budget)
     for no key update of l skip locked
   );
 
@@ -51,4 +51,4 @@ end
 $$;
 
 comment on function flywheel.enter() is
-  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive; once the lease time is lowered, that much after the next call.';
+  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive; once the lease time is lowered, that much after the next call, or settings.work_budget if that is longer.';
