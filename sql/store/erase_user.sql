@@ -29,15 +29,13 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
-  -- QStash is to forget what it may still carry of theirs. Locked first, so that attempts counts a lease that was under way.
+  -- QStash is to forget all that it had of theirs: even of what was delivered it may have a dead letter, of an attempt that it could not
+  -- tell us of. Locked first, so that attempts counts a lease that was under way.
   perform from flywheel.deliveries as d where d.user_id = erase_user.user_id order by d.delivery_id for update;
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
   from flywheel.deliveries as d
-  where d.user_id = erase_user.user_id
-    and d.attempts > 0
-    -- What was handed over more than once may have arrived and be on its way again.
-    and (d.delivered_at is null or d.attempts > 1)
+  where d.user_id = erase_user.user_id and d.attempts > 0
   on conflict do nothing;
   get diagnostics withdrawn = row_count;
 
@@ -64,4 +62,4 @@ end
 $$;
 
 comment on function flywheel.erase_user(uuid, text) is
-  'The right to erasure: deletes everything of a user, events included, has QStash forget what it still has to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+  'The right to erasure: deletes everything of a user, events included, has QStash forget what it was given to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';

@@ -1908,15 +1908,13 @@ begin
   )
   where r.last_user = erase_user.user_id;
 
-  -- QStash is to forget what it may still carry of theirs. Locked first, so that attempts counts a lease that was under way.
+  -- QStash is to forget all that it had of theirs: even of what was delivered it may have a dead letter, of an attempt that it could not
+  -- tell us of. Locked first, so that attempts counts a lease that was under way.
   perform from flywheel.deliveries as d where d.user_id = erase_user.user_id order by d.delivery_id for update;
   insert into flywheel.withdrawals (delivery_id)
   select d.delivery_id
   from flywheel.deliveries as d
-  where d.user_id = erase_user.user_id
-    and d.attempts > 0
-    -- What was handed over more than once may have arrived and be on its way again.
-    and (d.delivered_at is null or d.attempts > 1)
+  where d.user_id = erase_user.user_id and d.attempts > 0
   on conflict do nothing;
   get diagnostics withdrawn = row_count;
 
@@ -1943,7 +1941,7 @@ end
 $$;
 
 comment on function flywheel.erase_user(uuid, text) is
-  'The right to erasure: deletes everything of a user, events included, has QStash forget what it still has to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
+  'The right to erasure: deletes everything of a user, events included, has QStash forget what it was given to tell apps, and leaves an audit entry that does not say who. reason: why, without anything personal. The account itself is Supabase Auth''s to delete. Returns { table: rows deleted }.';
 
 -- store/export_user.sql
 create function flywheel.export_user(user_id uuid)
@@ -2415,7 +2413,7 @@ create index withdrawals_available_at on flywheel.withdrawals (available_at);
 alter table flywheel.withdrawals enable row level security;
 
 comment on table flywheel.withdrawals is
-  'Deliveries of users who were erased, which QStash may still carry and is to forget. Nothing here says whose they were.';
+  'Deliveries of users who were erased, which QStash may still carry, or have as a dead letter, and is to forget. Nothing here says whose they were.';
 comment on column flywheel.withdrawals.delivery_id is 'The delivery''s id, by which QStash finds its message.';
 comment on column flywheel.withdrawals.available_at is 'When a deliverer should have QStash forget it: now, or the end of a lease, or of the wait before the repetition.';
 comment on column flywheel.withdrawals.is_repetition is
@@ -3323,14 +3321,14 @@ begin
   where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
   on conflict do nothing;
 
-  -- Nobody has a slot for longer than who takes one now: the lease time may have been lowered since, or the clock set back.
+  -- A slot is held for a lease time, or as long as its worker may work: the lease time may have been lowered since, or the clock set back.
   update flywheel.worker_slots as w
-  set expires_at = clock_timestamp() + s.lease_time
+  set expires_at = clock_timestamp() + greatest(s.lease_time, s.work_budget)
   from flywheel.settings as s
   where w.slot in (
     select l.slot
     from flywheel.worker_slots as l, flywheel.settings as o
-    where l.expires_at > clock_timestamp() + o.lease_time
+    where l.expires_at > clock_timestamp() + greatest(o.lease_time, o.work_budget)
     for no key update of l skip locked
   );
 
@@ -3361,7 +3359,7 @@ end
 $$;
 
 comment on function flywheel.enter() is
-  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive; once the lease time is lowered, that much after the next call.';
+  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive; once the lease time is lowered, that much after the next call, or settings.work_budget if that is longer.';
 
 -- flywheel/stay.sql
 create function flywheel.stay(token uuid)

@@ -56,13 +56,8 @@ describe("an app that is", () => {
       waiting,
     ]}::uuid[]) as u`;
     await eco.processQueue();
-    const qstash = new Client({
-      baseUrl: eco.stack.env.QSTASH_URL,
-      token: eco.stack.env.QSTASH_TOKEN,
-      enableTelemetry: false,
-    });
-    const { messages } = await qstash.dlq.listMessages();
-    expect(messages.filter(({ label }) => ids.includes(label ?? ""))).toEqual([]);
+    const qstash = qstashClient();
+    for (const id of ids) await eventually(async () => (await deadLettersOf(id)).length === 0);
     expect(await qstash.messages.cancel({ filter: { label: ids[0]! } })).toMatchObject({
       cancelled: 0,
     });
@@ -75,6 +70,33 @@ describe("an app that is", () => {
     expect(await eco.sql`select from flywheel.withdrawals`).toEqual([]);
     expect(eco.apps.website.about(given_up)).toEqual([]);
     expect(eco.apps.website.about(waiting)).toEqual([]);
+  });
+
+  test("told of a user who is erased afterwards leaves nothing of them in QStash, not even what QStash could not tell us", async () => {
+    const user_id = crypto.randomUUID();
+    eco.apps.cv.answer(
+      user_id,
+      ({ attempt }) => new Response("", { status: attempt < 2 ? 500 : 200 }),
+    );
+    // What QStash says of an attempt is lost, as it is while the database is away.
+    await eco.sql`revoke execute on function flywheel.mark_attempted from service_role`;
+    try {
+      await eco.hastily(async () => {
+        await eco.ask(user_id, "cv");
+        await eco.deliveryBecomes(user_id, "cv", "delivered");
+      });
+      const [delivery] = await eco.sql<{ delivery_id: string; attempts: number }[]>`
+        select delivery_id, attempts from flywheel.deliveries where user_id = ${user_id} and app = 'cv'
+      `;
+      const { delivery_id, attempts } = delivery!;
+      expect(attempts).toBe(1);
+      await eventually(async () => (await deadLettersOf(delivery_id)).length > 0);
+      await eco.sql`select flywheel.erase_user(${user_id}, 'a test')`;
+      await eco.processQueue();
+      await eventually(async () => (await deadLettersOf(delivery_id)).length === 0);
+    } finally {
+      await eco.sql`grant execute on function flywheel.mark_attempted to service_role`;
+    }
   });
 
   test("down for too long is counted, and can poll afterwards", async () => {
@@ -157,4 +179,15 @@ async function retryDeadLetters(): Promise<void> {
     const retried = await fetch(`${QSTASH_URL}/v2/dlq/retry/${dlqId}`, { method: "POST", headers });
     expect(retried.ok, await retried.text()).toBe(true);
   }
+}
+
+function qstashClient(): Client {
+  const { QSTASH_URL, QSTASH_TOKEN } = eco.stack.env;
+  return new Client({ baseUrl: QSTASH_URL, token: QSTASH_TOKEN, enableTelemetry: false });
+}
+
+/** What QStash gave up of a delivery and of the callbacks about it. */
+async function deadLettersOf(delivery_id: string) {
+  const { messages } = await qstashClient().dlq.listMessages({ filter: { label: delivery_id } });
+  return messages;
 }
