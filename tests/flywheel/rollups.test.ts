@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { nudges } from "../../shared/domain/reactors/nudges.ts";
@@ -7,6 +8,7 @@ import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, type Event, event as eventOf, publish, tell } from "../support/flywheel.ts";
+import { lockWait } from "../support/lock-wait.ts";
 import { fullReads, watch } from "../support/plans.ts";
 import { mergeAll, publishUnchecked, userOf, wrong } from "../support/rollups.ts";
 import { workerClock } from "../support/worker-clock.ts";
@@ -471,7 +473,7 @@ test("durations that are lost, too many or of the wrong length are found and men
 test("activity that is lost, wrong or nobody's is found and mended, and where nothing is it is left alone", async () => {
   await publish(
     database,
-    [0, 1, 2].map((user) =>
+    [0, 1, 2, 3, 4].map((user) =>
       eventOf(userOf(user), { app_source: "cv", event_type: "cv.generated" })
     ),
   );
@@ -483,19 +485,23 @@ test("activity that is lost, wrong or nobody's is found and mended, and where no
   const activity =
     async () => [...await base.admin`select * from flywheel.user_activity order by user_id`];
   const before = await activity();
-  expect(before).toHaveLength(3);
+  expect(before).toHaveLength(5);
   expect(await rebuild()).toBe(0);
 
   await base.admin`delete from flywheel.user_activity where user_id = ${userOf(0)}`;
-  await base.admin`update flywheel.user_activity set letters_last_at = now() where user_id = ${
-    userOf(1)
-  }`;
+  for (const [place, column] of ["letters_last_at", "cv_last_at", "cv_third_last_at"].entries()) {
+    await base.admin`
+      update flywheel.user_activity set ${base.admin(column)} = now() where user_id = ${
+      userOf(1 + place)
+    }
+    `;
+  }
   await base.admin`insert into flywheel.user_activity (user_id, cv_last_at) values (${
     userOf(7)
   }, now())`;
   const found = await base.admin`select user_id from flywheel.verify_activity() order by user_id`;
-  expect(found.map(({ user_id }) => user_id)).toEqual([0, 1, 7].map(userOf));
-  expect(await rebuild()).toBe(3);
+  expect(found.map(({ user_id }) => user_id)).toEqual([0, 1, 2, 3, 7].map(userOf));
+  expect(await rebuild()).toBe(5);
   expect(await activity()).toEqual(before);
 
   await expect(
@@ -504,6 +510,87 @@ test("activity that is lost, wrong or nobody's is found and mended, and where no
       (sql) => sql`select flywheel.rebuild_rollups()`,
     ),
   ).rejects.toMatchObject({ code: "25001" });
+});
+
+describe("figures of which one number alone is wrong", () => {
+  test.each(["count", "users", "total"])(
+    "are found and mended where it is the %s",
+    async (number) => {
+      await publish(database, eventOf(userOf(0)));
+      await drain(database, [nudges]);
+      await mergeAll(database);
+      const rollups = () => base.admin`select * from flywheel.rollups order by figure, day, key`;
+      const before = [...await rollups()];
+      await base.admin`
+      update flywheel.rollups set ${base.admin(number)} = ${
+        base.admin(number)
+      } + 3 where figure = 'event'
+    `;
+      const right = { figure: "event", count: "0", users: "0", total: "0" };
+      expect(await wrong(database)).toMatchObject([{ ...right, [number]: "-3" }]);
+      const [row] = await base.admin`select flywheel.rebuild_rollups() as corrected`;
+      expect(row!.corrected).toBe(1);
+      expect([...await rollups()]).toEqual(before);
+    },
+  );
+});
+
+test.each([[1, 0, 0], [0, 1, 0], [0, 0, 1]])(
+  "a figure is forgotten once all its numbers come to nothing, not while %i, %i and %i are left",
+  async (...left) => {
+    const add = async (...numbers: number[]) => {
+      const increments = JSON.stringify([["revenue", 20_000, "", "key", ...numbers]]);
+      await base.admin`insert into flywheel.rollup_increments (increments) values (${increments})`;
+      await mergeAll(database);
+      const rows = await database`
+        select count::int, users::int, total::int from flywheel.rollups where key = 'key'
+      `;
+      return rows.map(({ count, users, total }) => [count, users, total]);
+    };
+    await add(1, 1, 1);
+    expect(await add(...left.map((number) => number - 1))).toEqual([left]);
+    expect(await add(...left.map((number) => -number))).toEqual([]);
+  },
+);
+
+test("of two who rebuild at once the second finds all mended", async () => {
+  await publish(database, eventOf(userOf(0)));
+  await drain(database, [nudges]);
+  await base.admin`delete from flywheel.rollup_increments`;
+  await base.admin`delete from flywheel.rollups`;
+  const rebuild = async (sql: postgres.ISql) => {
+    const [row] = await sql`select flywheel.rebuild_rollups() as corrected`;
+    return row!.corrected;
+  };
+  let second: Promise<number> | undefined;
+  await base.superuser.begin(async (sql) => {
+    expect(await rebuild(sql)).toBeGreaterThan(0);
+    second = rebuild(base.admin);
+    await Promise.race([second, lockWait(base, "rebuild_rollups")]);
+  });
+  expect(await second).toBe(0);
+  expect(await wrong(database)).toEqual([]);
+});
+
+test("activity that is written while it is mended stays as it is written, and whoever mends it holds up nobody while they wait", async () => {
+  // In the table in another order than that in which streams are locked.
+  for (const user of [1, 0].map(userOf)) {
+    await publish(database, eventOf(user, { app_source: "cv", event_type: "cv.generated" }));
+  }
+  await drain(database, [nudges]);
+  await base.admin`analyze flywheel.streams`;
+  await base.admin`delete from flywheel.user_activity`;
+  await publish(database, eventOf(userOf(0), { app_source: "cv", event_type: "cv.optimized" }));
+  const leased = (await lease(database, shape))!;
+  const own = base.connectOnce();
+  await own`begin`;
+  await work(own, [nudges], shape, leased);
+  const rebuilding = base.admin`select flywheel.rebuild_rollups()`.execute();
+  await lockWait(base, "rebuild_rollups");
+  await base.superuser`select from flywheel.streams where user_id = ${userOf(1)} for update nowait`;
+  await own`commit`;
+  await rebuilding;
+  expect(await wrong(database)).toEqual([]);
 });
 
 test("durations that go before they are merged leave nothing to be merged", async () => {
