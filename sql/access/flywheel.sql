@@ -1,4 +1,3 @@
-revoke all on schema flywheel from public;
 grant usage on schema flywheel to service_role;
 
 revoke all on all tables in schema flywheel from public, anon, authenticated, service_role;

@@ -1,10 +1,13 @@
+import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { lease } from "../../shared/flywheel/lease.ts";
 import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
+import { applySchemaFiles } from "../../supabase/local/postgres/schema-files.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { drain, publish } from "../support/flywheel.ts";
+import { testStack } from "../support/stack.ts";
 
 const roles = ["anon", "authenticated", "phoenix_analyst", "service_role"] as const;
 type Role = (typeof roles)[number];
@@ -28,6 +31,54 @@ const functions = [
   "get_phoenix_nudge_experiments",
   "get_phoenix_retention",
 ];
+
+/** What a server with a secret key may call, in schema flywheel. */
+const operations = [
+  "answer_delivery",
+  "commit",
+  "configure_app",
+  "enter",
+  "erase_user",
+  "export_user",
+  "extend",
+  "fail_delivery",
+  "global_context",
+  "lease",
+  "lease_deliveries",
+  "lease_withdrawals",
+  "leave",
+  "mark_attempted",
+  "mark_nudge",
+  "mark_published",
+  "mark_withdrawn",
+  "merge_rollups",
+  "pending_events",
+  "postpone",
+  "prune",
+  "publish",
+  "publish_timely",
+  "publish_timely_streams",
+  "publish_together",
+  "queue_status",
+  "read_state",
+  "read_stream",
+  "rebuild_rollups",
+  "refold",
+  "replay_progress",
+  "reprocess",
+  "request_transition",
+  "ring",
+  "settings_changed_at",
+  "settings_history",
+  "stay",
+  "step_transition",
+  "stop_replays",
+  "tend",
+  "verify_activity",
+  "verify_rollups",
+];
+
+const sqlFolder = fileURLToPath(new URL("../../sql/", import.meta.url));
 
 let base: TestDatabase;
 
@@ -58,7 +109,65 @@ function as(role: Role, query: string): Promise<Record<string, unknown>[]> {
   }) as Promise<Record<string, unknown>[]>;
 }
 
+/** Who may do what with the tables, views and functions of our schemas. */
+const grants = async (sql: postgres.Sql) => [
+  ...await sql`
+    select o.name, g.grantee::regrole::text as role, g.privilege_type as verb, g.is_grantable
+    from (
+      select c.relnamespace as schema, c.oid::regclass::text as name, c.relacl as acl
+      from pg_class as c
+      where c.relkind in ('r', 'p', 'v', 'm', 'f')
+      union all
+      select p.pronamespace, p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))
+      from pg_proc as p
+    ) as o
+    cross join lateral aclexplode(o.acl) as g
+    where o.schema in ('public'::regnamespace, 'flywheel'::regnamespace)
+    order by 1, 2, 3
+  `,
+];
+
 const denied = /permission denied/;
+
+test.each(["by the migrations", "by its own file"])(
+  "the analysts' role, as it is made %s, logs nobody in and has no power but its grants; its maker may grant and assume it, and does not inherit it",
+  async (made) => {
+    const role = made === "by the migrations" ? "phoenix_analyst" : "phoenix_other_analyst";
+    const [found] = await base.admin.begin(async (sql) => {
+      if (role !== "phoenix_analyst") {
+        const text = await Deno.readTextFile(`${sqlFolder}analytics/phoenix_analyst.sql`);
+        await sql.unsafe(text.replaceAll("phoenix_analyst", role)).simple();
+      }
+      const rows = await sql`
+        select
+          array(
+            select a.key from jsonb_each_text(to_jsonb(r)) as a where a.key ~ '^rol' and a.value = 'true' order by 1
+          ) as can,
+          array(select m.roleid::regrole::text from pg_auth_members as m where m.member = r.oid) as member_of,
+          (
+            select to_jsonb(array[bool_or(m.admin_option), bool_or(m.set_option), bool_or(m.inherit_option)])
+            from pg_auth_members as m
+            where m.roleid = r.oid and m.member = current_user::regrole
+          ) as maker_grants_assumes_inherits,
+          exists (
+            select from pg_namespace as n
+            cross join lateral aclexplode(n.nspacl) as g
+            where n.nspname = 'public' and g.grantee = r.oid and g.privilege_type = 'USAGE'
+          ) as may_use_public
+        from pg_roles as r
+        where r.rolname = ${role}
+      `;
+      await sql`rollback`;
+      return rows;
+    });
+    expect(found).toEqual({
+      can: ["rolinherit"],
+      member_of: [],
+      maker_grants_assumes_inherits: [true, true, false],
+      may_use_public: true,
+    });
+  },
+);
 
 describe("what is granted", () => {
   test("on every table and view, verb by verb", async () => {
@@ -168,7 +277,28 @@ describe("what is granted", () => {
     expect(of("anon")).toEqual([]);
     expect(of("phoenix_analyst")).toEqual([...behindViews, ...forAnalysts]);
     expect(of("authenticated")).toEqual([...behindViews, "public.publish_events"]);
-    expect(of("service_role")).toEqual(expect.arrayContaining(forAnalysts));
+    expect(of("service_role").sort()).toEqual([
+      ...operations.map((name) => `flywheel.${name}`),
+      ...behindViews,
+      ...forAnalysts,
+      "public.publish_events",
+    ].sort());
+  });
+
+  test("is the same in a project that grants its roles all on whatever is made in it", async () => {
+    await using generous = await testStack().emptyDatabase();
+    const owner = postgres(generous.url, { max: 1, onnotice() {} });
+    try {
+      for (const objects of ["tables", "functions"]) {
+        await owner.unsafe(
+          `alter default privileges grant all on ${objects} to anon, authenticated, service_role`,
+        );
+      }
+      await applySchemaFiles(owner, `${sqlFolder}install.sql`);
+      expect(await grants(owner)).toEqual(await grants(base.admin));
+    } finally {
+      await owner.end();
+    }
   });
 
   test("on rows: to analysts everybody's, to users their own, and of nudges what is not held out", async () => {
