@@ -105,9 +105,19 @@ test("a function that spins ends with the server of the functions", async () => 
 
 test("while the functions are stopped, callers get a 503 that a browser can read", async () => {
   await stack.stack.service("functions").stop();
-  const response = await fetch(`${stack.env.FUNCTIONS_URL}/hello`);
+  const url = `${stack.env.FUNCTIONS_URL}/hello`;
+  const asked = await fetch(url, {
+    method: "OPTIONS",
+    headers: { "access-control-request-method": "GET" },
+  });
+  expect(asked.status).toBe(204);
+  const response = await fetch(url);
   expect(response.status).toBe(503);
-  expect(response.headers.get("access-control-allow-origin")).toBe("*");
+  expect(Object.fromEntries(response.headers)).toMatchObject({
+    "access-control-allow-origin": "*",
+    "retry-after": "1",
+    "x-relay-error": "true",
+  });
   expect(await response.json()).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
   expect((await stack.anonymous().rpc("echo", { value: 1 })).data).toBe(1);
   await stack.stack.service("functions").start();

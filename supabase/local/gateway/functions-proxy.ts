@@ -1,15 +1,14 @@
 import type { GatewayConfig } from "./config.ts";
 import { answerPreflight } from "./cors.ts";
 
-// Headers that concern one connection and not the message.
-const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+// Headers that concern one connection and not the message, but for those that fetch() sees to: host and transfer-encoding.
+const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "upgrade"];
 
 /**
  * Passes `/functions/v1/<name>/…` on to the functions server as `/<name>/…`, which is the path that a function sees on
  * Supabase. Bodies stream both ways.
  */
 export function createFunctionsProxy(config: GatewayConfig) {
-  const host = new URL(config.apiUrl).host;
   const httpClient = Deno.createHttpClient({ poolMaxIdlePerHost: 256 });
 
   return async (request: Request, client: Deno.NetAddr): Promise<Response> => {
@@ -21,10 +20,9 @@ export function createFunctionsProxy(config: GatewayConfig) {
       "x-forwarded-for",
       [headers.get("x-forwarded-for"), client.hostname].filter(Boolean).join(", "),
     );
-    headers.set("x-forwarded-host", headers.get("host") ?? host);
+    headers.set("x-forwarded-host", url.host);
     headers.set("x-forwarded-proto", "http");
     headers.set("x-forwarded-port", String(config.port));
-    headers.delete("host");
     // fetch() would undo a compression it asked for by itself; between two local processes there is none to gain.
     headers.set("accept-encoding", "identity");
 
