@@ -1,12 +1,13 @@
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import type { Browser, Page } from "playwright-core";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { asAnalyst } from "../../supabase/tools/report/as-analyst.ts";
 import { cohortsOf } from "../../supabase/tools/report/cohorts.ts";
 import { type Figures, readFigures } from "../../supabase/tools/report/figures.ts";
 import { startChromium, testWithChromium } from "../support/chromium.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { awayFromMidnight } from "../support/midnight.ts";
 import { runReport } from "../support/report-command.ts";
 import { HOSTILE_JOB, writeHistory } from "../support/report-history.ts";
@@ -33,9 +34,10 @@ afterAll(async () => {
 
 beforeEach(() => awayFromMidnight());
 
-/** Makes the report and opens it, cut off from every network: returns it, what it asked for besides itself, and its errors. */
+/** Makes the report and opens it on a device, cut off from every network: returns it, what it asked for besides itself, and its errors. */
 async function opened(
   { url }: TestDatabase,
+  device: BrowserContextOptions = {},
 ): Promise<{ page: Page; asked: string[]; errors: string[] }> {
   const file = join(folder.path, `${crypto.randomUUID()}.html`);
   const { code, stderr } = await runReport(folder.path, ["--db", url, "--out", file]);
@@ -43,7 +45,7 @@ async function opened(
   expect(code).toBe(0);
 
   browser ??= await startChromium();
-  const context = await browser.newContext({ offline: true });
+  const context = await browser.newContext({ ...device, offline: true });
   const page = await context.newPage();
   const address = pathToFileURL(file).href;
   const asked: string[] = [];
@@ -80,6 +82,49 @@ testWithChromium("a database in which nothing happened gives a page that says so
   expect(await page.locator("dd.value").allTextContents())
     .toEqual(["0", "0", "–", "–", "–", "–", "–", "–"]);
   expect([...asked, ...errors]).toEqual([]);
+});
+
+testWithChromium("markup that came into the page all the same could do nothing", async () => {
+  const { page } = await opened(empty);
+  const title = await page.title();
+  const file = fileURLToPath(page.url());
+  const made = await Deno.readTextFile(file);
+  const elsewhere = "https://elsewhere.example";
+  const attack = `
+    <base href="${elsewhere}/">
+    <link rel="stylesheet" href="${elsewhere}/style">
+    <script>document.title = "owned"</script>
+    <img src="${elsewhere}/image" onerror="document.title = 'owned'">
+    <iframe src="${elsewhere}/frame"></iframe>
+    <form action="${elsewhere}/form"></form>
+  `;
+  await Deno.writeTextFile(file, made.replace("<main>", `<main>${attack}`));
+  await page.addInitScript(`
+    globalThis.refused = [];
+    addEventListener("securitypolicyviolation", ({ effectiveDirective }) => refused.push(effectiveDirective));
+  `);
+  await page.reload();
+  expect(await page.title()).toBe(title);
+  expect(await page.evaluate("document.baseURI")).toBe(page.url());
+  await page.evaluate("document.forms[0].submit()");
+  await eventually(async () => {
+    const refused = await page.evaluate<string[]>("refused");
+    expect([...new Set(refused)].sort()).toEqual([
+      "base-uri",
+      "form-action",
+      "frame-src",
+      "img-src",
+      "script-src-attr",
+      "script-src-elem",
+      "style-src-elem",
+    ]);
+    return true;
+  });
+});
+
+testWithChromium("a phone shows the page as wide as itself", async () => {
+  const { page } = await opened(empty, { isMobile: true, viewport: { width: 390, height: 800 } });
+  expect(await page.evaluate("innerWidth")).toBe(390);
 });
 
 testWithChromium("the page opens offline, and each plot carries its figures", async () => {
