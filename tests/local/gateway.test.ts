@@ -353,9 +353,12 @@ describe("CORS", () => {
     );
   });
 
-  test("OPTIONS that no browser sends reach the function", async () => {
-    const response = await call("/functions/v1/hello", { method: "OPTIONS" });
-    expect(await response.json()).toMatchObject({ method: "OPTIONS" });
+  test.each([
+    ["OPTIONS", {}],
+    ["GET", { "access-control-request-method": "POST" }],
+  ])("what is no browser's question reaches the function: %s %j", async (method, headers) => {
+    const response = await call("/functions/v1/hello", { method, headers });
+    expect(await response.json()).toMatchObject({ method });
   });
 
   test("a browser may read that no function has answered", async () => {
