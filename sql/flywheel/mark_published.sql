@@ -13,7 +13,7 @@ begin
   -- The streams first, as everywhere: whatever locks several deliveries of a user has locked the stream.
   perform
   from (
-    select distinct p.user_id
+    select p.user_id
     from jsonb_to_recordset(published) as p (user_id uuid)
     order by p.user_id
   ) as p

@@ -90,11 +90,46 @@ describe("an app that is configured anew is told what", () => {
     return row;
   }
 
+  async function failureOf({ user_id }: { user_id: string }) {
+    const [row] = await base
+      .admin`select failure from flywheel.deliveries where user_id = ${user_id}`;
+    return row!.failure;
+  }
+
   test("QStash was still trying to deliver, and gives up later", async () => {
     const about = await handedOver();
     await outbox.configure("letters", "http://127.0.0.1/right");
     await hearFailure(database, about, { status: 404 });
     expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+  });
+
+  test("QStash gives up later, due when QStash takes it for a new one, whatever is heard of attempts before", async () => {
+    const about = await handedOver();
+    await base.admin`
+      update flywheel.deliveries set published_at = published_at - interval '4 minutes' where user_id = ${about.user_id}
+    `;
+    await outbox.configure("letters", "http://127.0.0.1/right");
+    await hearFailure(database, about, { status: 404 });
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 6 });
+    await hearAnswer(database, about, { status: 502 });
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 6 });
+    expect(await failureOf(about)).toBeNull();
+  });
+
+  test("QStash was still trying to deliver, but not once it has no address any more", async () => {
+    const about = await handedOver();
+    await outbox.configure("letters", null);
+    await hearFailure(database, about, { status: 404 });
+    expect(await dueIn(about)).toEqual({ failed_at: expect.any(Date), minutes: null });
+    expect(await failureOf(about)).toBe("the app answered 404");
+  });
+
+  test("QStash gives up later, but not what it gives up again under the same configuration", async () => {
+    const about = await handedOver();
+    for (let time = 0; time < 2; time++) {
+      await hearFailure(database, about, { status: 404 });
+      expect(await dueIn(about)).toEqual({ failed_at: expect.any(Date), minutes: null });
+    }
   });
 
   test("QStash gives up while it is being configured", async () => {
@@ -117,6 +152,10 @@ describe("an app that is configured anew is told what", () => {
     expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
     await hearFailure(database, about, { status: 502 });
     expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+    // A deliverer whose lease had run out.
+    await database`select flywheel.fail_delivery(${about.user_id}, ${about.delivery_id}, false, 'refused')`;
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+    expect(await failureOf(about)).toBeNull();
   });
 
   describe.each(["never", "before the app is configured", "afterwards"])(
@@ -171,10 +210,68 @@ describe("an app that is configured anew is told what", () => {
     await outbox.configure("letters", "http://127.0.0.1/right");
     expect(await dueIn(waiting)).toEqual({ failed_at: null, minutes: 10 });
     expect(await dueIn(over)).toEqual({ failed_at: expect.any(Date), minutes: null });
-    const due = await base.admin`
-      select delivery_id from flywheel.deliveries where user_id = ${user_id} and available_at is not null
+    const deliveries = await base.admin`
+      select delivery_id, available_at is not null as is_due, failed_at is not null as has_failed
+      from flywheel.deliveries
+      where user_id = ${user_id}
+      order by is_due
     `;
-    expect(due).toEqual([{ delivery_id: refused }]);
+    expect(deliveries).toEqual([
+      { delivery_id: had, is_due: false, has_failed: true },
+      { delivery_id: refused, is_due: true, has_failed: false },
+    ]);
+  });
+
+  test("failed before, and neither what other apps missed nor what QStash still carries", async () => {
+    const { user_id, ids: [missed, others, carried] } = await outbox.userWithDeliveries(3);
+    await base.admin`
+      update flywheel.deliveries
+      set
+        app = case delivery_id when ${others!} then 'cv' else 'letters' end,
+        configuration = 1,
+        available_at = case delivery_id when ${carried!} then now() + interval '2 days' end,
+        failed_at = case when delivery_id <> ${carried!} then now() end,
+        failure = case when delivery_id <> ${carried!} then 'the app answered 404' end
+      where user_id = ${user_id}
+    `;
+    const deliveries = () =>
+      base.admin`select * from flywheel.deliveries where user_id = ${user_id} order by delivery_id`;
+    const before = await deliveries();
+    await outbox.configure("letters", "http://127.0.0.1/right");
+    const after = await deliveries();
+    expect([...after]).toEqual(
+      before.map((delivery) =>
+        delivery.delivery_id === missed
+          ? {
+            ...delivery,
+            available_at: expect.any(Date),
+            configuration: null,
+            failed_at: null,
+            failure: null,
+          }
+          : delivery
+      ),
+    );
+  });
+
+  test("failed before, and holds up no user of whom nothing is told anew", async () => {
+    const { user_id, ids: [others, had, carried] } = await outbox.userWithDeliveries(3);
+    await base.admin`
+      update flywheel.deliveries
+      set
+        app = case delivery_id when ${others!} then 'cv' else 'letters' end,
+        published_at = case delivery_id when ${had!} then now() end,
+        failed_at = case when delivery_id <> ${carried!} then now() end
+      where user_id = ${user_id}
+    `;
+    await base.superuser.begin(async (held) => {
+      await held`select from flywheel.streams where user_id = ${user_id} for update`;
+      await base.admin.begin(async (sql) => {
+        // Where it had to wait for the user, it would fail.
+        await sql`set local lock_timeout = '100ms'`;
+        await sql`select flywheel.configure_app('letters', 'http://127.0.0.1/right')`;
+      });
+    });
   });
 
   test("a deliverer was just giving up because it had no address", async () => {

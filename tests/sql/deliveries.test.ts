@@ -1,3 +1,4 @@
+import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hearAnswer, hearFailure } from "../../shared/flywheel/delivery-outcome.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -33,6 +34,22 @@ test("a user can be erased while deliveries about them are marked as published",
   });
   await marking;
   expect(erased).toMatchObject({ "flywheel.deliveries": 2 });
+});
+
+test("a deliverer that has to wait for a user's stream to mark what it published holds no other meanwhile", async () => {
+  const [one, other] = [await outbox.userWithDeliveries(1), await outbox.userWithDeliveries(1)]
+    .sort((a, b) => a.user_id < b.user_id ? -1 : 1);
+  const published = JSON.stringify(
+    [other!, one!].map(({ user_id, ids: [delivery_id] }) => ({ user_id, delivery_id })),
+  );
+  let marking: Promise<unknown> | undefined;
+  await base.admin.begin(async (sql) => {
+    await sql`select from flywheel.streams where user_id = ${one!.user_id} for update`;
+    marking = database`select flywheel.mark_published(${published}::text::jsonb)`.execute();
+    await lockWait(base, "mark_published");
+    await sql`select from flywheel.streams where user_id = ${other!.user_id} for update nowait`;
+  });
+  await marking;
 });
 
 test("what a deliverer takes while its user is erased is withdrawn", async () => {
@@ -169,8 +186,46 @@ describe("what becomes of a delivery:", () => {
     expect(await outbox.of(about.user_id)).toMatchObject([{ delivered_at: expect.any(Date) }]);
   });
 
+  test("what QStash gives up while its deliverer says that it has it is in QStash since then", async () => {
+    const about = await delivery();
+    expect(await outbox.lease()).toContain(about.delivery_id);
+    const published = async (sql: postgres.ISql) => {
+      const [row] = await sql`
+        select published_at::text as at, failed_at is not null as has_failed
+        from flywheel.deliveries
+        where user_id = ${about.user_id}
+      `;
+      return row!;
+    };
+    let failing: Promise<unknown> | undefined;
+    const marked = await base.superuser.begin(async (sql) => {
+      await sql`select flywheel.mark_published(${JSON.stringify([about])}::text::jsonb)`;
+      failing = hearFailure(database, about, { status: 503 });
+      await lockWait(base, "fail_delivery");
+      return await published(sql);
+    });
+    await failing;
+    expect(await published(base.admin)).toEqual({ at: marked.at, has_failed: true });
+  });
+
+  test("of why it failed the beginning is kept", async () => {
+    const about = await delivery();
+    expect(await outbox.lease()).toContain(about.delivery_id);
+    await database`
+      select flywheel.fail_delivery(${about.user_id}, ${about.delivery_id}, false, ${
+      "x".repeat(501)
+    })
+    `;
+    const [{ failure } = {}] = await base.admin`
+      select failure from flywheel.deliveries where user_id = ${about.user_id}
+    `;
+    expect(failure).toBe("x".repeat(500));
+  });
+
   test("once delivered it stays so, whatever is heard of it later", async () => {
     const about = await delivery();
+    expect(await outbox.lease()).toContain(about.delivery_id);
+    await outbox.markPublished(about);
     await hearAnswer(database, about, { status: 200 });
     const delivered = await outbox.of(about.user_id);
     expect(delivered).toMatchObject([
