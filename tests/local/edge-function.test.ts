@@ -1,0 +1,138 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { EdgeFunction } from "../../supabase/local/functions/function.ts";
+import { denoEnv } from "../../supabase/local/supervisor/deno-program.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+
+/** As long as the platform lets a function run. */
+const wallClockMs = 150_000;
+
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let edgeFunction: EdgeFunction;
+/** Where functions say what they are at, and wait until they may go on. */
+let server: Deno.HttpServer<Deno.NetAddr>;
+/** Once it is resolved nobody waits any more. */
+let over: PromiseWithResolvers<void>;
+let places: Map<string, { reached: PromiseWithResolvers<void>; left: PromiseWithResolvers<void> }>;
+
+beforeEach(async () => {
+  // Time passes as ever, and faster where a test says so.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"], shouldAdvanceTime: true });
+  folder = await tempFolder();
+  places = new Map();
+  over = Promise.withResolvers();
+  server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      const { reached, left } = place(new URL(request.url).pathname.slice(1));
+      reached.resolve();
+      await Promise.race([left.promise, over.promise]);
+      return new Response();
+    },
+  );
+  edgeFunction = new EdgeFunction("says", folder.path, denoEnv({}), 1);
+});
+
+afterEach(async () => {
+  over.resolve();
+  await edgeFunction.stop();
+  await server.shutdown();
+  vi.useRealTimers();
+  await folder[Symbol.asyncDispose]();
+});
+
+function place(name: string) {
+  let found = places.get(name);
+  if (!found) {
+    found = { reached: Promise.withResolvers<void>(), left: Promise.withResolvers<void>() };
+    places.set(name, found);
+  }
+  return found;
+}
+
+/** Writes a source that answers what it is asked once its place is left, and says when it is told to end. */
+async function write(version: string): Promise<void> {
+  await Deno.writeTextFile(
+    `${folder.path}/index.ts`,
+    `const go = (place) => fetch("http://127.0.0.1:${server.addr.port}/" + place);
+    Deno.addSignalListener("SIGTERM", () => go("${version}-ends"));
+    export default {
+      async fetch(request) {
+        const text = "${version}-" + new URL(request.url).pathname.slice(1);
+        await go(text);
+        return new Response(text);
+      },
+    };`,
+  );
+}
+
+async function serve(version: string): Promise<void> {
+  await write(version);
+  await edgeFunction.reload();
+}
+
+/** Asks for an answer: resolves once the function is at it. */
+async function ask(version: string): Promise<{ answer: Promise<string> }> {
+  const answer = edgeFunction.ask((origin) => fetch(`${origin}/answers`))
+    .then((response) => response!.text());
+  answer.catch(() => {});
+  await place(`${version}-answers`).reached.promise;
+  return { answer };
+}
+
+test("a process that is replaced has the platform's time to answer, and as much to end", async () => {
+  await serve("old");
+  const { answer } = await ask("old");
+  await serve("new");
+  let isTold = false;
+  const told = place("old-ends").reached.promise.then(() => isTold = true);
+  vi.advanceTimersByTime(wallClockMs - 30_000);
+  expect(isTold).toBe(false);
+  vi.advanceTimersByTime(30_000);
+  await told;
+  vi.advanceTimersByTime(wallClockMs - 30_000);
+  place("old-answers").left.resolve();
+  expect(await answer).toBe("old-answers");
+});
+
+test("a process that is replaced and never done is killed in the end", async () => {
+  await serve("old");
+  const { answer } = await ask("old");
+  await serve("new");
+  vi.advanceTimersByTime(wallClockMs);
+  await place("old-ends").reached.promise;
+  vi.advanceTimersByTime(wallClockMs);
+  await expect(answer).rejects.toThrow();
+});
+
+test("a function that stops ends its replaced processes as well", async () => {
+  await serve("old");
+  const { answer } = await ask("old");
+  await serve("new");
+  let isTold = false;
+  const told = place("old-ends").reached.promise.then(() => isTold = true);
+  const stopping = edgeFunction.stop();
+  await Promise.race([told, stopping]);
+  expect(isTold).toBe(true);
+  place("old-answers").left.resolve();
+  expect(await answer).toBe("old-answers");
+  await stopping;
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a function that stops while it is replaced leaves no process behind", async () => {
+  await serve("old");
+  await write("new");
+  const reloading = edgeFunction.reload();
+  await edgeFunction.stop();
+  await reloading;
+  expect(await edgeFunction.ask((origin) => fetch(origin))).toBeUndefined();
+});
+
+test("what is asked while a function boots is answered once it has", async () => {
+  await write("new");
+  place("new-answers").left.resolve();
+  const reloading = edgeFunction.reload();
+  const response = await edgeFunction.ask((origin) => fetch(`${origin}/answers`));
+  expect(await response?.text()).toBe("new-answers");
+  await reloading;
+});
