@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { EdgeFunction } from "../../supabase/local/functions/function.ts";
 import { denoEnv } from "../../supabase/local/supervisor/deno-program.ts";
+import { alive } from "../support/processes.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 /** As long as the platform lets a function run. */
@@ -29,7 +30,7 @@ beforeEach(async () => {
       return new Response();
     },
   );
-  edgeFunction = new EdgeFunction("says", folder.path, denoEnv({}), 1);
+  edgeFunction = withProcesses(1);
 });
 
 afterEach(async () => {
@@ -40,6 +41,10 @@ afterEach(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
+function withProcesses(count: number): EdgeFunction {
+  return new EdgeFunction("says", folder.path, denoEnv({}), count);
+}
+
 function place(name: string) {
   let found = places.get(name);
   if (!found) {
@@ -49,15 +54,21 @@ function place(name: string) {
   return found;
 }
 
-/** Writes a source that answers what it is asked once its place is left, and says when it is told to end. */
-async function write(version: string): Promise<void> {
+/**
+ * Writes a source that answers what it is asked once its place is left, and says when it is told to end; `/exits` ends it.
+ *
+ * @param head what it does while it boots
+ */
+async function write(version: string, head = ""): Promise<void> {
   await Deno.writeTextFile(
     `${folder.path}/index.ts`,
-    `const go = (place) => fetch("http://127.0.0.1:${server.addr.port}/" + place);
+    `${head}
+    const go = (place) => fetch("http://127.0.0.1:${server.addr.port}/" + place);
     Deno.addSignalListener("SIGTERM", () => go("${version}-ends"));
     export default {
       async fetch(request) {
         const text = "${version}-" + new URL(request.url).pathname.slice(1);
+        if (text.endsWith("-exits")) Deno.exit(1);
         await go(text);
         return new Response(text);
       },
@@ -135,4 +146,62 @@ test("what is asked while a function boots is answered once it has", async () =>
   const response = await edgeFunction.ask((origin) => fetch(`${origin}/answers`));
   expect(await response?.text()).toBe("new-answers");
   await reloading;
+});
+
+test("a request goes to the process with the fewest under way", async () => {
+  edgeFunction = withProcesses(2);
+  await serve("new");
+  const origins: string[] = [];
+  const askFor = async (name: string) => {
+    await edgeFunction.ask((origin) => {
+      origins.push(origin);
+      return fetch(`${origin}/${name}`);
+    });
+  };
+  place("new-quick").left.resolve();
+  const long = askFor("long");
+  await askFor("quick");
+  await askFor("quick");
+  const [busy, ...idle] = origins;
+  expect(new Set(idle).size).toBe(1);
+  expect(idle).not.toContain(busy);
+  place("new-long").left.resolve();
+  await long;
+});
+
+test("a process that has ended is asked nothing more", async () => {
+  await serve("new");
+  const asked = Promise.withResolvers<Response | undefined>();
+  using _ = vi.spyOn(console, "log").mockImplementation((text: string) => {
+    if (!text.includes("ended unexpectedly")) return;
+    asked.resolve(edgeFunction.ask((origin) => fetch(origin)));
+  });
+  await expect(edgeFunction.ask((origin) => fetch(`${origin}/exits`))).rejects.toThrow();
+  expect(await asked.promise).toBeUndefined();
+});
+
+test("of new processes of which one cannot start none is left", async () => {
+  edgeFunction = withProcesses(2);
+  await serve("old");
+  const pids: number[] = [];
+  await using boots = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      pids.push(Number(new URL(request.url).pathname.slice(1)));
+      return Response.json(pids.length === 1);
+    },
+  );
+  await write(
+    "new",
+    `const mayStart = await (await fetch("http://127.0.0.1:${boots.addr.port}/" + Deno.pid)).json();
+    if (!mayStart) throw new Error("not this one");`,
+  );
+  using complaint = vi.spyOn(console, "error").mockImplementation(() => {});
+  await edgeFunction.reload();
+  expect(complaint).toHaveBeenCalledWith(expect.stringContaining("not this one"));
+  expect(pids).toHaveLength(2);
+  expect(await alive(pids)).toEqual([]);
+  place("old-answers").left.resolve();
+  const response = await edgeFunction.ask((origin) => fetch(`${origin}/answers`));
+  expect(await response?.text()).toBe("old-answers");
 });

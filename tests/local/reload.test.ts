@@ -170,15 +170,21 @@ test.each(["shared", "functions"])("%s may be replaced as a whole", async (name)
   await untilSays("says", `${name} after`.toUpperCase());
 });
 
-test("source that cannot be started leaves the last good one serving, until it is mended", async () => {
-  await write("functions/says/index.ts", says("", '"good"'));
-  await untilSays("says", "good");
-  await write("functions/says/index.ts", "export default {{{");
-  await untilLogged("SyntaxError");
-  expect(await ask("says")).toEqual({ status: 200, text: "good" });
-  await write("functions/says/index.ts", says("", '"mended"'));
-  await untilSays("says", "mended");
-});
+test.each([
+  ["export default {{{", "SyntaxError"],
+  ["export default {};", "does not export default { fetch }"],
+])(
+  "source that cannot be started leaves the last good one serving, until it is mended: %s",
+  async (source, error) => {
+    await write("functions/says/index.ts", says("", '"good"'));
+    await untilSays("says", "good");
+    await write("functions/says/index.ts", source);
+    await untilLogged(error);
+    expect(await ask("says")).toEqual({ status: 200, text: "good" });
+    await write("functions/says/index.ts", says("", '"mended"'));
+    await untilSays("says", "mended");
+  },
+);
 
 test("a new function is served, and one that is deleted is not", async () => {
   expect((await ask("late")).status).toBe(404);
