@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Publication } from "../../shared/flywheel/publication.ts";
 import { createPublisher } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -182,6 +182,28 @@ describe.each([
       "expected_version" in more ? 1 : 7,
     );
   });
+});
+
+test("a small publication of a user whose large one is held up keeps nobody waiting who would travel along", async () => {
+  const [locked, other] = newUsers(2) as [string, string];
+  const publish = createPublisher(base.connect());
+  const send = (user: string, size: number) => {
+    const value = event(user, { payload: { text: "x".repeat(size) } });
+    return publish({ text: JSON.stringify(value), value }, undefined);
+  };
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const stuck: Promise<Publication>[] = [];
+  await base.admin.begin(async (sql) => {
+    await sql`insert into flywheel.streams (user_id) values (${locked})`;
+    stuck.push(send(locked, 20_000));
+    await lockWait(base, "publish");
+    vi.advanceTimersByTime(100);
+    stuck.push(send(locked, 10));
+    expect((await send(other, 10)).accepted).toBe(1);
+    await sql`delete from flywheel.streams where user_id = ${locked}`;
+  });
+  expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
 });
 
 test("as many as may travel together do, and the others after them", async () => {
