@@ -2451,7 +2451,7 @@ as $$
   select case
     when delivery.published_at is null then coalesce(delivery.available_at, clock_timestamp())
     -- Sooner, QStash would take it for what it had already.
-    else greatest(clock_timestamp(), delivery.published_at + interval '10 minutes')
+    else delivery.published_at + interval '10 minutes'
   end
   where case delivery.kind
     when 'notification' then delivery.published_at is null
@@ -3091,7 +3091,7 @@ begin
   -- The streams first, as everywhere: whatever locks several deliveries of a user has locked the stream.
   perform
   from (
-    select distinct p.user_id
+    select p.user_id
     from jsonb_to_recordset(published) as p (user_id uuid)
     order by p.user_id
   ) as p
@@ -6475,10 +6475,9 @@ grant usage on schema public to phoenix_analyst;
 grant phoenix_analyst to current_user with inherit false, set true;
 
 -- access/flywheel.sql
-revoke all on schema flywheel from public;
 grant usage on schema flywheel to service_role;
 
-revoke all on all tables in schema flywheel from public, anon, authenticated, service_role;
+revoke all on all tables in schema flywheel from anon, authenticated, service_role;
 grant select on all tables in schema flywheel to service_role;
 grant update on flywheel.settings to service_role;
 
