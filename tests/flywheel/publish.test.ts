@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Publication } from "../../shared/flywheel/publication.ts";
 import { createPublisher } from "../../shared/flywheel/publish.ts";
@@ -133,19 +134,21 @@ test("those that come while others are under way travel together once these are 
   expect(xmins.slice(1)).not.toContain(xmins[0]);
 });
 
-test("two that wait for locked streams do not keep the others waiting", async () => {
-  const [one, two, ...others] = newUsers(5) as [string, string, ...string[]];
+test("two that wait for locked streams do not keep the others waiting, the second time either", async () => {
   const send = sendLarger(base.connect());
-  const stuck: Promise<Publication>[] = [];
-  await base.admin.begin(async (sql) => {
-    await sql`insert into flywheel.streams ${sql([one, two].map((user_id) => ({ user_id })))}`;
-    stuck.push(send(one), send(two));
-    await lockWait(base, "publish", 2);
-    const told = await Promise.all(others.map(send));
-    expect(told.map(({ accepted }) => accepted)).toEqual([1, 1, 1]);
-    await sql`delete from flywheel.streams where user_id in (${one}, ${two})`;
-  });
-  expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
+  for (let time = 0; time < 2; time++) {
+    const [one, two, ...others] = newUsers(5) as [string, string, ...string[]];
+    const stuck: Promise<Publication>[] = [];
+    await base.admin.begin(async (sql) => {
+      await sql`insert into flywheel.streams ${sql([one, two].map((user_id) => ({ user_id })))}`;
+      stuck.push(send(one), send(two));
+      await lockWait(base, "publish", 2);
+      const told = await Promise.all(others.map(send));
+      expect(told.map(({ accepted }) => accepted)).toEqual([1, 1, 1]);
+      await sql`delete from flywheel.streams where user_id in (${one}, ${two})`;
+    });
+    expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
+  }
 });
 
 describe.each([
@@ -184,27 +187,37 @@ describe.each([
   });
 });
 
-test("a small publication of a user whose large one is held up keeps nobody waiting who would travel along", async () => {
-  const [locked, other] = newUsers(2) as [string, string];
-  const publish = createPublisher(base.connect());
-  const send = (user: string, size: number) => {
-    const value = event(user, { payload: { text: "x".repeat(size) } });
-    return publish({ text: JSON.stringify(value), value }, undefined);
-  };
-  vi.useFakeTimers({ toFake: ["performance"] });
-  onTestFinished(() => void vi.useRealTimers());
-  const stuck: Promise<Publication>[] = [];
-  await base.admin.begin(async (sql) => {
-    await sql`insert into flywheel.streams (user_id) values (${locked})`;
-    stuck.push(send(locked, 20_000));
-    await lockWait(base, "publish");
-    vi.advanceTimersByTime(100);
-    stuck.push(send(locked, 10));
-    expect((await send(other, 10)).accepted).toBe(1);
-    await sql`delete from flywheel.streams where user_id = ${locked}`;
-  });
-  expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
-});
+test.each([
+  ["large", 20_000, "small", 10],
+  ["small", 10, "large", 20_000],
+])(
+  "a user whose %s publication (%i) is held up keeps nobody waiting with a %s one (%i)",
+  async (_, held, __, next) => {
+    const [locked, other] = newUsers(2) as [string, string];
+    const two = postgres(base.url, { max: 2, onnotice() {}, connection: { role: "service_role" } });
+    const publish = createPublisher(two);
+    const send = (user: string, size: number) => {
+      const value = event(user, { payload: { text: "x".repeat(size) } });
+      return publish({ text: JSON.stringify(value), value }, undefined);
+    };
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(async () => {
+      vi.useRealTimers();
+      await two.end({ timeout: 1 });
+    });
+    const stuck: Promise<Publication>[] = [];
+    await base.admin.begin(async (sql) => {
+      await sql`insert into flywheel.streams (user_id) values (${locked})`;
+      stuck.push(send(locked, held));
+      await lockWait(base, "publish");
+      vi.advanceTimersByTime(100);
+      stuck.push(send(locked, next));
+      expect((await send(other, 10)).accepted).toBe(1);
+      await sql`delete from flywheel.streams where user_id = ${locked}`;
+    });
+    expect((await Promise.all(stuck)).map(({ accepted }) => accepted)).toEqual([1, 1]);
+  },
+);
 
 test("as many as may travel together do, and the others after them", async () => {
   const users = newUsers(25);

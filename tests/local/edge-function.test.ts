@@ -205,3 +205,11 @@ test("of new processes of which one cannot start none is left", async () => {
   const response = await edgeFunction.ask((origin) => fetch(`${origin}/answers`));
   expect(await response?.text()).toBe("old-answers");
 });
+
+test("a process that is told to end does so, whatever it has set going for later", async () => {
+  await write("new", "setInterval(() => {}, 1000);");
+  await edgeFunction.reload();
+  // No time passes any more, so that nobody kills it.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  await edgeFunction.stop();
+});

@@ -157,6 +157,52 @@ test("a folder that is moved into what functions share is served as well", async
   await untilSays("says", "quatre");
 });
 
+test.each(["shared", "functions"])(
+  "%s may be replaced by what lay ready elsewhere",
+  async (name) => {
+    const head = 'import { word } from "../../shared/word.ts";';
+    await write("shared/word.ts", `export const word = "${name} before";`);
+    await write("functions/says/index.ts", says(head, "word"));
+    await untilSays("says", `${name} before`);
+    await write("ready/word.ts", `export const word = "${name} after";`);
+    await write("ready/says/index.ts", says("", `"${name} after"`));
+    await write("ready/other/index.ts", says("", "String(Deno.pid)"));
+    await Deno.rename(`${folder.path}/${name}`, `${folder.path}/${name}-aside`);
+    await Deno.rename(`${folder.path}/ready`, `${folder.path}/${name}`);
+    await untilSays("says", `${name} after`);
+  },
+);
+
+test("a change in a file beside the functions is served, and so are two functions' at once", async () => {
+  await write("functions/common.ts", 'export const word = "cinq";');
+  await write("functions/says/index.ts", says('import { word } from "../common.ts";', "word"));
+  await untilSays("says", "cinq");
+  await write("functions/common.ts", 'export const word = "six";');
+  await untilSays("says", "six");
+  await write("functions/says/index.ts", says("", '"sept"'));
+  await write("functions/other/index.ts", says("", '"huit"'));
+  await untilSays("says", "sept");
+  await untilSays("other", "huit");
+});
+
+test("only what has changed is reloaded, and for a hidden file nothing is", async () => {
+  const log = () => Deno.readTextFile(`${stack.dataDir}/logs/functions.log`);
+  await write("functions/says/index.ts", says("", '"neuf"'));
+  await untilSays("says", "neuf");
+  await eventually(async () => (await log()).trimEnd().split("\n").at(-1)?.includes("reloaded"));
+  const before = (await log()).length;
+  await write("functions/says/.hidden", "");
+  await write("functions/other/index.ts", says("", '"dix"'));
+  await untilSays("other", "dix");
+  const reloaded = await eventually(async () => {
+    const found = [...(await log()).slice(before).matchAll(/reloaded (.*)/g)].map(([, names]) =>
+      names
+    );
+    return found.length > 0 && found.join(";");
+  });
+  expect(new Set((reloaded as string).split(";"))).toEqual(new Set(["other"]));
+});
+
 test.each(["shared", "functions"])("%s may be replaced as a whole", async (name) => {
   const head = 'import { word } from "../../shared/word.ts";';
   await write("shared/word.ts", `export const word = "${name} before";`);
