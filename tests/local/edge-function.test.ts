@@ -209,7 +209,10 @@ test("of new processes of which one cannot start none is left", async () => {
 test("a process that is told to end does so, whatever it has set going for later", async () => {
   await write("new", "setInterval(() => {}, 1000);");
   await edgeFunction.reload();
-  // No time passes any more, so that nobody kills it.
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  using kill = vi.spyOn(Deno.ChildProcess.prototype, "kill");
   await edgeFunction.stop();
+  // What ties it to this process is ended as well, and otherwise.
+  const [first] = kill.mock.contexts;
+  const signals = kill.mock.calls.filter((_, call) => kill.mock.contexts[call] === first);
+  expect(signals).toEqual([["SIGTERM"]]);
 });

@@ -125,6 +125,16 @@ test("what others wrote is text in the terminal and in the page, and nothing els
   expect(page).not.toMatch(/https?:\/\/(?!www\.w3\.org\/)/);
 });
 
+test("the page says how it is to be read before it says anything else", async () => {
+  const page = await toPage(nothing, "here");
+  expect(page.trimStart()).toMatch(
+    /^<!doctype html>\s*<html lang="en">\s*<head>\s*<meta charset="utf-8" \/>\s*<meta http-equiv="Content-Security-Policy"/,
+  );
+  expect(page).toContain(
+    '<meta name="viewport" content="width=device-width, initial-scale=1" />',
+  );
+});
+
 test("the family's apps come first in their colours, the flywheel last, and many others are one", () => {
   const sizes = new Map([["flywheel", 9], ["zoo", 1], ["cv", 2], ["aube", 1], ["big", 5]]);
   expect(appOrder(sizes)).toEqual(["aube", "cv", "big", "zoo", "flywheel"]);
