@@ -94,12 +94,11 @@ test("a process that is replaced has the platform's time to answer, and as much 
   await serve("old");
   const { answer } = await ask("old");
   await serve("new");
-  let isTold = false;
-  const told = place("old-ends").reached.promise.then(() => isTold = true);
-  vi.advanceTimersByTime(wallClockMs - 30_000);
-  expect(isTold).toBe(false);
-  vi.advanceTimersByTime(30_000);
-  await told;
+  using kill = vi.spyOn(Deno.ChildProcess.prototype, "kill");
+  await vi.advanceTimersByTimeAsync(wallClockMs - 30_000);
+  expect(kill).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(30_000);
+  await place("old-ends").reached.promise;
   vi.advanceTimersByTime(wallClockMs - 30_000);
   place("old-answers").left.resolve();
   expect(await answer).toBe("old-answers");
@@ -131,12 +130,21 @@ test("a function that stops ends its replaced processes as well", async () => {
 });
 
 test("a function that stops while it is replaced leaves no process behind", async () => {
-  await serve("old");
-  await write("new");
+  const pids: number[] = [];
+  using _ = vi.spyOn(console, "log").mockImplementation((text: string) => {
+    const pid = /process (\d+)/.exec(text)?.[1];
+    if (pid) pids.push(Number(pid));
+  });
+  const head = 'console.log("process " + Deno.pid);';
+  await write("old", head);
+  await edgeFunction.reload();
+  await write("new", head);
   const reloading = edgeFunction.reload();
   await edgeFunction.stop();
   await reloading;
   expect(await edgeFunction.ask((origin) => fetch(origin))).toBeUndefined();
+  expect(new Set(pids).size).toBe(2);
+  expect(await alive(pids)).toEqual([]);
 });
 
 test("what is asked while a function boots is answered once it has", async () => {

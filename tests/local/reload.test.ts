@@ -130,9 +130,12 @@ test("what a replaced process has begun it ends, and nobody waits for that", asy
 });
 
 test("a function may print whatever it likes while it loads", async () => {
-  await write("functions/says/index.ts", says('console.log("listening on 1");', '"printed"'));
+  const head =
+    'console.log("listening on 1"); Deno.stdout.writeSync(new TextEncoder().encode("half a line"));';
+  await write("functions/says/index.ts", says(head, '"printed"'));
   await untilSays("says", "printed");
   await untilLogged("says: listening on 1");
+  await untilLogged("says: half a line\n");
 });
 
 test("a change in what functions share is served as well", async () => {

@@ -117,9 +117,10 @@ export class EdgeFunction {
         tetherSignal: "SIGKILL",
       },
       (line) => {
-        if (line.startsWith(mark)) {
-          instance.origin = `http://127.0.0.1:${line.slice(mark.length + 1)}`;
-        } else say(line);
+        const [written, port] = line.split(`${mark} `) as [string, string?];
+        // What the function began to write before it is on the same line.
+        if (written !== "") say(written);
+        if (port !== undefined) instance.origin = `http://127.0.0.1:${port}`;
       },
       (text) => {
         instance.origin = undefined;
