@@ -1,6 +1,7 @@
+revoke all on schema flywheel from public, anon, authenticated, service_role;
 grant usage on schema flywheel to service_role;
 
-revoke all on all tables in schema flywheel from anon, authenticated, service_role;
+revoke all on all tables in schema flywheel from public, anon, authenticated, service_role;
 grant select on all tables in schema flywheel to service_role;
 grant update on flywheel.settings to service_role;
 

@@ -1,2 +1,2 @@
-revoke all on public.phoenix_ecosystem_analytics from anon, authenticated, service_role;
+revoke all on public.phoenix_ecosystem_analytics from public, anon, authenticated, service_role;
 grant select on public.phoenix_ecosystem_analytics to authenticated, service_role, phoenix_analyst;

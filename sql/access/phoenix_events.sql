@@ -1,4 +1,4 @@
-revoke all on public.phoenix_events from anon, authenticated, service_role;
+revoke all on public.phoenix_events from public, anon, authenticated, service_role;
 grant select on public.phoenix_events to authenticated, service_role;
 
 create policy "Users read their own events" on public.phoenix_events

@@ -1,4 +1,4 @@
-revoke all on public.phoenix_nudges_sent from anon, authenticated, service_role;
+revoke all on public.phoenix_nudges_sent from public, anon, authenticated, service_role;
 grant select on public.phoenix_nudges_sent to authenticated, service_role;
 
 -- What is held out is not shown: not through the API, not through Realtime.

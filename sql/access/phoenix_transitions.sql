@@ -1,4 +1,4 @@
-revoke all on public.phoenix_transitions from anon, authenticated, service_role;
+revoke all on public.phoenix_transitions from public, anon, authenticated, service_role;
 grant select on public.phoenix_transitions to authenticated, service_role;
 
 create policy "Users read their own transitions" on public.phoenix_transitions

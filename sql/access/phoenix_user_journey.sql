@@ -1,2 +1,2 @@
-revoke all on public.phoenix_user_journey from anon, authenticated, service_role;
+revoke all on public.phoenix_user_journey from public, anon, authenticated, service_role;
 grant select on public.phoenix_user_journey to authenticated, service_role, phoenix_analyst;

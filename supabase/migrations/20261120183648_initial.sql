@@ -6475,9 +6475,10 @@ grant usage on schema public to phoenix_analyst;
 grant phoenix_analyst to current_user with inherit false, set true;
 
 -- access/flywheel.sql
+revoke all on schema flywheel from public, anon, authenticated, service_role;
 grant usage on schema flywheel to service_role;
 
-revoke all on all tables in schema flywheel from anon, authenticated, service_role;
+revoke all on all tables in schema flywheel from public, anon, authenticated, service_role;
 grant select on all tables in schema flywheel to service_role;
 grant update on flywheel.settings to service_role;
 
@@ -6558,7 +6559,7 @@ for select to phoenix_analyst
 using (true);
 
 -- access/phoenix_events.sql
-revoke all on public.phoenix_events from anon, authenticated, service_role;
+revoke all on public.phoenix_events from public, anon, authenticated, service_role;
 grant select on public.phoenix_events to authenticated, service_role;
 
 create policy "Users read their own events" on public.phoenix_events
@@ -6573,7 +6574,7 @@ for select to phoenix_analyst
 using (true);
 
 -- access/phoenix_nudges_sent.sql
-revoke all on public.phoenix_nudges_sent from anon, authenticated, service_role;
+revoke all on public.phoenix_nudges_sent from public, anon, authenticated, service_role;
 grant select on public.phoenix_nudges_sent to authenticated, service_role;
 
 -- What is held out is not shown: not through the API, not through Realtime.
@@ -6607,7 +6608,7 @@ end
 $$;
 
 -- access/phoenix_nudge_experiments.sql
-revoke all on public.phoenix_nudge_experiments from anon, authenticated, service_role;
+revoke all on public.phoenix_nudge_experiments from public, anon, authenticated, service_role;
 grant select on public.phoenix_nudge_experiments to authenticated, service_role, phoenix_analyst;
 
 -- A view with its caller's rights needs them on the functions that it calls, too.
@@ -6617,7 +6618,7 @@ grant execute on function
 to authenticated, service_role, phoenix_analyst;
 
 -- access/phoenix_transitions.sql
-revoke all on public.phoenix_transitions from anon, authenticated, service_role;
+revoke all on public.phoenix_transitions from public, anon, authenticated, service_role;
 grant select on public.phoenix_transitions to authenticated, service_role;
 
 create policy "Users read their own transitions" on public.phoenix_transitions
@@ -6629,15 +6630,15 @@ revoke all on function public.publish_events(jsonb) from public, anon, authentic
 grant execute on function public.publish_events(jsonb) to authenticated, service_role;
 
 -- access/phoenix_user_journey.sql
-revoke all on public.phoenix_user_journey from anon, authenticated, service_role;
+revoke all on public.phoenix_user_journey from public, anon, authenticated, service_role;
 grant select on public.phoenix_user_journey to authenticated, service_role, phoenix_analyst;
 
 -- access/phoenix_ecosystem_analytics.sql
-revoke all on public.phoenix_ecosystem_analytics from anon, authenticated, service_role;
+revoke all on public.phoenix_ecosystem_analytics from public, anon, authenticated, service_role;
 grant select on public.phoenix_ecosystem_analytics to authenticated, service_role, phoenix_analyst;
 
 -- access/phoenix_nudge_opportunities.sql
-revoke all on public.phoenix_nudge_opportunities from anon, authenticated, service_role;
+revoke all on public.phoenix_nudge_opportunities from public, anon, authenticated, service_role;
 grant select on public.phoenix_nudge_opportunities to authenticated, service_role, phoenix_analyst;
 grant execute on function flywheel.recent_time(), flywheel.is_held_out(uuid, text, timestamptz) to authenticated, service_role, phoenix_analyst;
 

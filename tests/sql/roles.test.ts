@@ -109,7 +109,7 @@ function as(role: Role, query: string): Promise<Record<string, unknown>[]> {
   }) as Promise<Record<string, unknown>[]>;
 }
 
-/** Who may do what with the tables, views and functions of our schemas. */
+/** Who may do what with our schema, and with the tables, views and functions of ours and of public. */
 const grants = async (sql: postgres.Sql) => [
   ...await sql`
     select o.name, g.grantee::regrole::text as role, g.privilege_type as verb, g.is_grantable
@@ -120,6 +120,10 @@ const grants = async (sql: postgres.Sql) => [
       union all
       select p.pronamespace, p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))
       from pg_proc as p
+      union all
+      select n.oid, 'schema ' || n.nspname, n.nspacl
+      from pg_namespace as n
+      where n.nspname = 'flywheel'
     ) as o
     cross join lateral aclexplode(o.acl) as g
     where o.schema in ('public'::regnamespace, 'flywheel'::regnamespace)
@@ -285,13 +289,13 @@ describe("what is granted", () => {
     ].sort());
   });
 
-  test("is the same in a project that grants its roles all on whatever is made in it", async () => {
+  test("is the same in a project that grants everybody all on whatever is made in it", async () => {
     await using generous = await testStack().emptyDatabase();
     const owner = postgres(generous.url, { max: 1, onnotice() {} });
     try {
-      for (const objects of ["tables", "functions"]) {
+      for (const objects of ["schemas", "tables", "functions"]) {
         await owner.unsafe(
-          `alter default privileges grant all on ${objects} to anon, authenticated, service_role`,
+          `alter default privileges grant all on ${objects} to public, anon, authenticated, service_role`,
         );
       }
       await applySchemaFiles(owner, `${sqlFolder}install.sql`);
