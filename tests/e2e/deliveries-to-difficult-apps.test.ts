@@ -57,7 +57,7 @@ describe("an app that is", () => {
     ]}::uuid[]) as u`;
     await eco.processQueue();
     const qstash = qstashClient();
-    for (const id of ids) await eventually(async () => (await deadLettersOf(id)).length === 0);
+    for (const id of ids) expect(await deadLettersOf(id)).toEqual([]);
     expect(await qstash.messages.cancel({ filter: { label: ids[0]! } })).toMatchObject({
       cancelled: 0,
     });
