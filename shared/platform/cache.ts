@@ -17,7 +17,7 @@ export interface Cache {
 
 export interface CacheOptions {
   log?: Log | undefined;
-  /** The time in milliseconds. */
+  /** A time in milliseconds that is never set back. */
   now?: () => number;
   /** How many values this process keeps while there is no Redis. */
   capacity?: number;
@@ -27,7 +27,7 @@ const NAMESPACE = "phoenix:cache:";
 
 /** A cache in Redis, shared by all instances; in this process alone where there is no Redis or while it does not answer. */
 export function createCache(redis: Redis | undefined, options: CacheOptions = {}): Cache {
-  const { log, now = Date.now, capacity = 1_000 } = options;
+  const { log, now = () => performance.now(), capacity = 1_000 } = options;
   const memory = new BoundedMap<{ json: string; expiresAt: number }>(capacity);
   const loads = new Map<string, Promise<unknown>>();
 

@@ -134,7 +134,8 @@ function openPool(
       texts: listOf(1009),
       uuids: listOf(2951),
     },
-    connection: { application_name: "phoenix-flywheel", role: "service_role" },
+    // A time is read as ISO 8601, however the database writes it for others.
+    connection: { application_name: "phoenix-flywheel", role: "service_role", DateStyle: "ISO" },
     ...more,
   });
 }

@@ -88,7 +88,9 @@ interface Bucket {
 /** Takes a token, decision for decision as `@upstash/ratelimit` does in Redis. */
 function take(bucket: Bucket, rule: RateLimitRule, now: number): RateLimitDecision {
   const { tokens, everyMs } = refillOf(rule);
-  const refills = Math.max(0, Math.floor((now - bucket.refilledAt) / everyMs));
+  // Where the clock was set back, the bucket fills from now on, not from when that time comes again.
+  bucket.refilledAt = Math.min(bucket.refilledAt, now);
+  const refills = Math.floor((now - bucket.refilledAt) / everyMs);
   bucket.tokens = Math.min(rule.limit, bucket.tokens + refills * tokens);
   bucket.refilledAt += refills * everyMs;
   const allowed = bucket.tokens >= 1;

@@ -24,7 +24,7 @@ having sum(r.count) filter (where r.figure = 'event') > 0
 union all
 -- A signed-in user sees no rollups, but their own events: the same figures, counted from those.
 select
-  (j."timestamp" at time zone 'UTC')::date,
+  (j.at at time zone 'UTC')::date,
   j.app_source,
   j.event_type,
   count(*),
@@ -35,11 +35,12 @@ from (
     e.user_id,
     e.app_source,
     e.event_type,
-    e."timestamp",
-    e."timestamp" - lag(e."timestamp") over (
-      partition by e.user_id, e.app_source = 'flywheel' order by e."timestamp", e.version
-    ) as since
+    t.at,
+    t.at - lag(t.at) over (partition by e.user_id, e.app_source = 'flywheel' order by t.at, e.version) as since
   from public.phoenix_events as e
+  cross join lateral (
+    select greatest(e."timestamp", timestamptz '1900-01-01 00:00:00+00') as at
+  ) as t
 ) as j
 where current_user = 'authenticated'
 group by 1, 2, 3;

@@ -13,7 +13,8 @@ export function openDatabase(url: string, name: string): postgres.Sql {
     max: 1,
     connect_timeout: 15,
     onnotice: () => {},
-    connection: { application_name: name },
+    // The report tells days apart as ISO 8601, however the database writes them for others.
+    connection: { application_name: name, DateStyle: "ISO" },
     // Supabase's transaction pooler knows no prepared statements.
     prepare: false,
     fetch_types: false,

@@ -208,6 +208,29 @@ test("what was paid before the first day of 1970 is counted on its day", async (
   expect(await wrong(database)).toEqual([]);
 });
 
+test("what happened before 1900 counts in 1900, for everybody and for its user", async () => {
+  const user = crypto.randomUUID();
+  await publishUnchecked(
+    database,
+    ["0001-01-01T00:00:00.000Z", "1899-12-31T23:59:59.999Z", "1900-01-01T00:00:01.000Z"]
+      .map((timestamp) => eventOf(user, { timestamp })),
+  );
+  await drain(database, [nudges]);
+  expect(await wrong(database)).toEqual([]);
+  const seenBy = (role: string) =>
+    base.admin.begin(async (sql) => {
+      const claims = JSON.stringify({ sub: user, role });
+      await sql`select set_config('role', ${role}, true), set_config('request.jwt.claims', ${claims}, true)`;
+      return await sql`
+        select date::text, event_count::integer, avg_time_between_events::text as between
+        from public.phoenix_ecosystem_analytics
+      `;
+    });
+  const figures = [{ date: "1900-01-01", event_count: 3, between: "00:00:00.5" }];
+  expect(await seenBy("phoenix_analyst")).toEqual(figures);
+  expect(await seenBy("authenticated")).toEqual(figures);
+});
+
 test("what was paid longer than any period before its user came back is left out, early, late and anew", async () => {
   const user = crypto.randomUUID();
   const at = (days: number) => new Date(now - days * day).toISOString();

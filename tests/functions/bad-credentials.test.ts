@@ -209,6 +209,24 @@ describe("A webhook is refused with 401", () => {
   });
 });
 
+test("QStash is heard though its clock is half a minute from ours", async () => {
+  for (const skew of [-30, 30]) {
+    const signed = { nbf: now() + skew, exp: now() + (skew > 0 ? 330 : skew) };
+    const body = JSON.stringify({ ring_id: crypto.randomUUID() });
+    const signature = await qstashSignature(stack.env.QSTASH_CURRENT_SIGNING_KEY, {
+      url: `${stack.env.FUNCTIONS_URL}/events/process-queue`,
+      body,
+      claims: signed,
+    });
+    const headers = { "upstash-signature": signature };
+    const { status } = await functionsOf(stack.env)("POST", "events/process-queue", {
+      body,
+      headers,
+    });
+    expect({ skew, status }).toEqual({ skew, status: 200 });
+  }
+});
+
 describe("A webhook that is sent again", () => {
   test("is refused with 401, by doorbell and by QStash, whatever its attempt did", async () => {
     const call = functionsOf(stack.env);

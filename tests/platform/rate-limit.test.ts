@@ -57,6 +57,10 @@ describe("a rate limit counted in memory", () => {
     await limiter("someone");
     now = 0;
     expect(await limiter("someone")).toMatchObject({ allowed: true, remaining: 0 });
+    const refused = await limiter("someone");
+    expect(refused).toMatchObject({ allowed: false, resetAt: minute / 2 });
+    now = refused.resetAt;
+    expect(await limiter("someone")).toMatchObject({ allowed: true });
   });
 
   test("forgets who attempted longest ago where it has no more room", async () => {
