@@ -4,7 +4,7 @@ create extension if not exists pgcrypto with schema extensions;
 do $$
 begin
   if exists (select from pg_available_extensions where name = 'pg_net') then
-    create extension if not exists pg_net;
+    create extension if not exists pg_net with schema extensions;
   end if;
 end
 $$;

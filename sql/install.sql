@@ -75,7 +75,6 @@
 \ir flywheel/backoff.sql
 \ir flywheel/replays.sql
 \ir flywheel/enter.sql
-\ir flywheel/stay.sql
 \ir flywheel/lease.sql
 \ir flywheel/extend.sql
 \ir flywheel/postpone.sql

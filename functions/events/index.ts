@@ -25,6 +25,7 @@ const { database } = services;
 const app = createApp("events");
 const publish = createPublisher(database);
 const deliver = createDeliverer(services);
+const instance = { workers: 0 };
 
 const mebibyte = 1_048_576;
 /** Publications of one user; each may carry hundreds of events, and apps catch up after having been offline. */
@@ -69,7 +70,7 @@ app.get("/queue-status", async (context) => {
 app.post("/process-queue", async (context) => {
   await secretOrSigned(context, services);
   const log = context.get("log");
-  const done = await processQueue(database, { log, deliver: () => deliver(log) });
+  const done = await processQueue(database, { log, deliver: () => deliver(log), instance });
   return context.json({ ...done, remaining: await pendingEvents(database) });
 });
 

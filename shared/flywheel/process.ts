@@ -23,29 +23,44 @@ export interface ProcessOptions {
   reactors?: readonly Reactor[];
   /** Carries what the commits put into the outbox, beside the work and at its end. Never rejects. */
   deliver?: () => Promise<void>;
+  /** How many workers share the connections: one object for all calls of an instance. */
+  instance?: { workers: number };
 }
 
 /**
- * Works as one worker: leases users, folds their backlog, commits, until nothing is due or its time is over, and then rings for the
- * next if it leaves work behind. Where enough workers are at work already it only delivers: they will find what there is.
+ * Works as one worker: leases users, folds their backlog, commits, until nothing is due or it has worked as long, or as much, as the
+ * settings allow, and then rings for the next if it leaves work behind. Where enough workers are at work already it only delivers: they
+ * will find what there is. Enough are as many as the settings say or, in one instance, as half of its connections: a commit may have to
+ * wait for a lock, and the instance's callers must not.
  *
  * @throws what the database says where it cannot be asked, or cannot write what was folded; what was leased is put off then
  */
 export async function processQueue(
   database: Database,
-  { log, reactors = everyReactor, deliver = () => Promise.resolve() }: ProcessOptions,
+  {
+    log,
+    reactors = everyReactor,
+    deliver = () => Promise.resolve(),
+    instance = { workers: 0 },
+  }: ProcessOptions,
 ): Promise<Processed> {
   const startedAt = performance.now();
   void deliver();
   const total = { processed: 0, users: 0, nudges: 0, transitions: 0, failed: 0 };
-  const slot = await enter(database);
-  if (slot) {
-    try {
-      const until = startedAt + slot.work_budget_ms;
-      await drain(database, reactors, { slot, until, total, log, deliver });
-    } finally {
-      await database`select flywheel.leave(${slot.token}, ${total.processed})`;
+  instance.workers++;
+  try {
+    const slot = instance.workers <= database.options.max / 2 ? await enter(database) : null;
+    if (slot) {
+      try {
+        const until = startedAt + slot.work_budget_ms;
+        const mayGoOn = () => performance.now() < until && total.processed < slot.work_events;
+        await drain(database, reactors, { slot, mayGoOn, total, log, deliver });
+      } finally {
+        await database`select flywheel.leave(${slot.token}, ${total.processed})`;
+      }
     }
+  } finally {
+    instance.workers--;
   }
   await deliver();
   return { ...total, duration_ms: Math.round(performance.now() - startedAt) };
@@ -54,6 +69,7 @@ export async function processQueue(
 interface Slot {
   token: string;
   work_budget_ms: number;
+  work_events: number;
   linger_ms: number;
   lease_ms: number;
 }
@@ -74,16 +90,15 @@ async function enter(database: Database): Promise<Slot | null> {
 async function drain(
   database: Database,
   reactors: readonly Reactor[],
-  { slot, until, total, log, deliver }: {
+  { slot, mayGoOn, total, log, deliver }: {
     slot: Slot;
-    until: number;
+    mayGoOn: () => boolean;
     total: Total;
     log: Log;
     deliver: () => Promise<void>;
   },
 ): Promise<void> {
   const shape = shapeOfWork(reactors);
-  const stay = atMostEvery(slot.lease_ms / 3, () => database`select flywheel.stay(${slot.token})`);
   // While there is always something due, nobody comes to tend what can wait.
   const tidy = atMostEvery(tidyEveryMs, async () => {
     await mergeRollups(database);
@@ -93,8 +108,7 @@ async function drain(
   let leased: Lease | undefined;
   let next: Promise<Lease | undefined> | undefined;
   try {
-    while (next || performance.now() < until) {
-      await stay();
+    while (next || mayGoOn()) {
       const wasAhead = next !== undefined;
       leased = await (next ?? lease(database, shape));
       next = undefined;
@@ -126,13 +140,10 @@ async function drain(
     }
     const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
     await work(database, reactors, shape, leased, {
-      async between() {
-        await stay();
-        await extend();
-      },
+      between: extend,
       // The database looks for more while it writes what there was.
       folded() {
-        if (performance.now() >= until) return;
+        if (!mayGoOn()) return;
         next = lease(database, shape);
         next.catch(() => {});
       },

@@ -120,6 +120,7 @@ function openPool(
     {},
 ) {
   return postgres(url, {
+    ...encryption(url, "prefer"),
     max: 4,
     idle_timeout: 20,
     connect_timeout: 10,
@@ -138,6 +139,17 @@ function openPool(
     connection: { application_name: "phoenix-flywheel", role: "service_role", DateStyle: "ISO" },
     ...more,
   });
+}
+
+/**
+ * Encrypts a connection that leaves this machine, unless its URL says otherwise by `sslmode`.
+ *
+ * @param wish `prefer` for a server that the platform names, and that may have no TLS
+ */
+export function encryption(url: string, wish: "prefer" | "require"): { ssl?: typeof wish } {
+  const { hostname, searchParams } = new URL(url);
+  const isLocal = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+  return isLocal || searchParams.has("sslmode") ? {} : { ssl: wish };
 }
 
 /** A type of lists of text, to be sent: what comes back is rows or JSON. */

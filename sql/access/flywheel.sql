@@ -15,7 +15,6 @@ grant execute on function
   flywheel.erase_user(uuid, text),
   flywheel.export_user(uuid),
   flywheel.enter(),
-  flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
   flywheel.postpone(uuid, uuid[]),

@@ -13,14 +13,14 @@ begin
   where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
   on conflict do nothing;
 
-  -- A slot is held for a lease time, or as long as its worker may work: the lease time may have been lowered since, or the clock set back.
+  -- No slot is held for longer: the budget may have been lowered since, or the clock set back.
   update flywheel.worker_slots as w
-  set expires_at = clock_timestamp() + greatest(s.lease_time, s.work_budget)
+  set expires_at = clock_timestamp() + 2 * s.work_budget
   from flywheel.settings as s
   where w.slot in (
     select l.slot
     from flywheel.worker_slots as l, flywheel.settings as o
-    where l.expires_at > clock_timestamp() + greatest(o.lease_time, o.work_budget)
+    where l.expires_at > clock_timestamp() + 2 * o.work_budget
     for no key update of l skip locked
   );
 
@@ -35,12 +35,13 @@ begin
   update flywheel.worker_slots as w
   set
     token = gen_random_uuid(),
-    expires_at = clock_timestamp() + s.lease_time
+    expires_at = clock_timestamp() + 2 * s.work_budget
   from free as f, flywheel.settings as s
   where w.slot = f.slot
   returning json_build_object(
     'token', w.token,
     'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
+    'work_events', s.work_events,
     'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
     'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
   )
@@ -51,4 +52,4 @@ end
 $$;
 
 comment on function flywheel.enter() is
-  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive; once the lease time is lowered, that much after the next call, or settings.work_budget if that is longer.';
+  'Gives the caller a worker''s slot: { token, work_budget_ms, work_events, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot that its worker does not give back is free again after twice settings.work_budget: the worker has died, or ends what it has leased beside another.';

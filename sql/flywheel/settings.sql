@@ -14,7 +14,8 @@ create table flywheel.settings (
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
   backoff_jitter double precision not null default 0.2 check (backoff_jitter between 0 and 1),
   max_workers integer not null default 4 check (max_workers between 1 and 64),
-  work_budget interval not null default '50 seconds' check (work_budget between '1 second' and '140 seconds'),
+  work_budget interval not null default '5 seconds' check (work_budget between '1 second' and '50 seconds'),
+  work_events integer not null default 20000 check (work_events between 1 and 10000000),
   ring_interval interval not null default '50 milliseconds' check (ring_interval between '0' and '10 seconds'),
   linger interval not null default '200 milliseconds' check (linger between '0' and '10 seconds'),
   prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
@@ -44,7 +45,7 @@ comment on column flywheel.settings.max_batch_events is 'Events in one publicati
 comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent; with its numbers written out it may have twice as many. POST events reads 1 MiB at most, which is the most allowed here.';
 comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
-  'How long a lease lasts: of a user''s backlog, of a worker''s slot, of a delivery. A worker at work renews the first two in time; one that dies costs this much.';
+  'How long a lease lasts: of a user''s backlog, of a delivery. A worker at work renews the former in time; one that dies costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
@@ -55,7 +56,8 @@ comment on column flywheel.settings.backoff_max is 'The longest wait between two
 comment on column flywheel.settings.backoff_jitter is 'Share of a wait that is random, 0 to 1, so that failures do not return in step.';
 comment on column flywheel.settings.max_workers is 'Workers that may drain the backlog at the same time.';
 comment on column flywheel.settings.work_budget is
-  'Wall-clock time after which a worker hands on. Below the edge runtime''s 150 s.';
+  'Wall-clock time after which a worker hands on to the next. With work_events it keeps a worker far below the 2 s of processor time and the 150 s that Supabase grants a function.';
+comment on column flywheel.settings.work_events is 'Events after which a worker hands on; it ends what it has leased.';
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
   'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';

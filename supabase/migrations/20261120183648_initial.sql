@@ -5,7 +5,7 @@ create extension if not exists pgcrypto with schema extensions;
 do $$
 begin
   if exists (select from pg_available_extensions where name = 'pg_net') then
-    create extension if not exists pg_net;
+    create extension if not exists pg_net with schema extensions;
   end if;
 end
 $$;
@@ -33,7 +33,8 @@ create table flywheel.settings (
   backoff_max interval not null default '10 minutes' check (backoff_max between '10 milliseconds' and '1 day'),
   backoff_jitter double precision not null default 0.2 check (backoff_jitter between 0 and 1),
   max_workers integer not null default 4 check (max_workers between 1 and 64),
-  work_budget interval not null default '50 seconds' check (work_budget between '1 second' and '140 seconds'),
+  work_budget interval not null default '5 seconds' check (work_budget between '1 second' and '50 seconds'),
+  work_events integer not null default 20000 check (work_events between 1 and 10000000),
   ring_interval interval not null default '50 milliseconds' check (ring_interval between '0' and '10 seconds'),
   linger interval not null default '200 milliseconds' check (linger between '0' and '10 seconds'),
   prune_interval interval not null default '1 minute' check (prune_interval between '0' and '1 day'),
@@ -63,7 +64,7 @@ comment on column flywheel.settings.max_batch_events is 'Events in one publicati
 comment on column flywheel.settings.max_batch_bytes is 'Bytes of one publication, as the JSON text that was sent; with its numbers written out it may have twice as many. POST events reads 1 MiB at most, which is the most allowed here.';
 comment on column flywheel.settings.max_json_depth is 'Levels of nesting inside one event. POST events reads 64, of which a publication''s list takes two.';
 comment on column flywheel.settings.lease_time is
-  'How long a lease lasts: of a user''s backlog, of a worker''s slot, of a delivery. A worker at work renews the first two in time; one that dies costs this much.';
+  'How long a lease lasts: of a user''s backlog, of a delivery. A worker at work renews the former in time; one that dies costs this much.';
 comment on column flywheel.settings.lease_users is 'Users a worker takes at once.';
 comment on column flywheel.settings.lease_events is 'Events of one user that a worker takes at once.';
 comment on column flywheel.settings.lease_bytes is
@@ -74,7 +75,8 @@ comment on column flywheel.settings.backoff_max is 'The longest wait between two
 comment on column flywheel.settings.backoff_jitter is 'Share of a wait that is random, 0 to 1, so that failures do not return in step.';
 comment on column flywheel.settings.max_workers is 'Workers that may drain the backlog at the same time.';
 comment on column flywheel.settings.work_budget is
-  'Wall-clock time after which a worker hands on. Below the edge runtime''s 150 s.';
+  'Wall-clock time after which a worker hands on to the next. With work_events it keeps a worker far below the 2 s of processor time and the 150 s that Supabase grants a function.';
+comment on column flywheel.settings.work_events is 'Events after which a worker hands on; it ends what it has leased.';
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
   'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';
@@ -3321,14 +3323,14 @@ begin
   where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
   on conflict do nothing;
 
-  -- A slot is held for a lease time, or as long as its worker may work: the lease time may have been lowered since, or the clock set back.
+  -- No slot is held for longer: the budget may have been lowered since, or the clock set back.
   update flywheel.worker_slots as w
-  set expires_at = clock_timestamp() + greatest(s.lease_time, s.work_budget)
+  set expires_at = clock_timestamp() + 2 * s.work_budget
   from flywheel.settings as s
   where w.slot in (
     select l.slot
     from flywheel.worker_slots as l, flywheel.settings as o
-    where l.expires_at > clock_timestamp() + greatest(o.lease_time, o.work_budget)
+    where l.expires_at > clock_timestamp() + 2 * o.work_budget
     for no key update of l skip locked
   );
 
@@ -3343,12 +3345,13 @@ begin
   update flywheel.worker_slots as w
   set
     token = gen_random_uuid(),
-    expires_at = clock_timestamp() + s.lease_time
+    expires_at = clock_timestamp() + 2 * s.work_budget
   from free as f, flywheel.settings as s
   where w.slot = f.slot
   returning json_build_object(
     'token', w.token,
     'work_budget_ms', (extract(epoch from s.work_budget) * 1000)::integer,
+    'work_events', s.work_events,
     'linger_ms', (extract(epoch from s.linger) * 1000)::integer,
     'lease_ms', (extract(epoch from s.lease_time) * 1000)::integer
   )
@@ -3359,25 +3362,7 @@ end
 $$;
 
 comment on function flywheel.enter() is
-  'Gives the caller a worker''s slot: { token, work_budget_ms, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot is lost a lease time after its worker last said by flywheel.stay() that it is alive; once the lease time is lowered, that much after the next call, or settings.work_budget if that is longer.';
-
--- flywheel/stay.sql
-create function flywheel.stay(token uuid)
-returns void
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  update flywheel.worker_slots as w
-  set expires_at = clock_timestamp() + s.lease_time
-  from flywheel.settings as s
-  where w.token = stay.token;
-end
-$$;
-
-comment on function flywheel.stay(uuid) is
-  'Says that the worker in this slot is alive: the slot stays its own for another settings.lease_time.';
+  'Gives the caller a worker''s slot: { token, work_budget_ms, work_events, linger_ms, lease_ms }, or null where settings.max_workers are at work, who will find what there is. A slot that its worker does not give back is free again after twice settings.work_budget: the worker has died, or ends what it has leased beside another.';
 
 -- flywheel/lease.sql
 create function flywheel.lease(shape text)
@@ -6493,7 +6478,6 @@ grant execute on function
   flywheel.erase_user(uuid, text),
   flywheel.export_user(uuid),
   flywheel.enter(),
-  flywheel.stay(uuid),
   flywheel.lease(text),
   flywheel.extend(uuid, uuid[]),
   flywheel.postpone(uuid, uuid[]),

@@ -8,7 +8,7 @@ import type { DrainTask } from "./ours/drain.ts";
 import { publish } from "./publish.ts";
 
 /** Workers that leave when they find nothing, and that nothing but the end of the backlog stops. */
-export const untilEmpty = { linger: "0", work_budget: "140 seconds" };
+export const untilEmpty = { linger: "0", work_budget: "50 seconds", work_events: 10_000_000 };
 
 /** Draining a backlog with every real reactor, directly and through the function, beside job queues with an empty task. */
 export const drainBacklog: Suite = {

@@ -192,6 +192,28 @@ describe("Of several workers", () => {
     expect(stack.lines.filter(({ text }) => text.includes("leases had ended"))).toEqual([]);
   });
 
+  test("none keeps callers waiting, whatever the commits wait for", async () => {
+    const users = Array.from({ length: 12 }, () => crypto.randomUUID());
+    await sql`update flywheel.settings set lease_users = 1`;
+    await publishUnheard(users.map((user_id) => ({ ...letter, user_id })));
+    let working: Promise<unknown> | undefined;
+    await sql.begin(async (other) => {
+      await other`lock table public.phoenix_nudges_sent in share mode`;
+      working = Promise.all(Array.from({ length: 6 }, workOnce));
+      await eventually(async () => {
+        const [waiting] = await sql`
+          select count(*)::int as commits from pg_stat_activity
+          where wait_event_type = 'Lock' and query ~ 'flywheel.commit'
+        `;
+        return waiting!.commits === 2;
+      });
+      expect(await publishAll(stack, [{ ...letter, user_id: crypto.randomUUID() }])).toBe(1);
+      expect((await queueStatus(stack)).pending_events).toBe(13);
+    });
+    await working;
+    await settled(stack);
+  });
+
   test("one whose time is over hands on to the next, until nothing remains", async () => {
     // A commit takes 20 ms at least, so that the second is over before the last of 100 users.
     await sql`

@@ -465,7 +465,7 @@ test("durations that go before they are merged leave nothing to be merged", asyn
 });
 
 test("a worker that is never idle merges more than its commits leave behind", async () => {
-  await base.admin`update flywheel.settings set lease_users = 1, work_budget = '100 seconds'`;
+  await base.admin`update flywheel.settings set lease_users = 1, work_budget = '50 seconds'`;
   await base
     .admin`insert into flywheel.rollup_increments (increments) select '[]' from generate_series(1, 300)`;
   await publish(database, Array.from({ length: 10 }, () => eventOf(crypto.randomUUID())));

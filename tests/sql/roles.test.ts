@@ -70,7 +70,6 @@ const operations = [
   "ring",
   "settings_changed_at",
   "settings_history",
-  "stay",
   "step_transition",
   "stop_replays",
   "tend",

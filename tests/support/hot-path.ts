@@ -191,7 +191,6 @@ const looking: Act = async (sql) => {
   );
   await leaseOf(sql, "");
   await sql`select flywheel.enter()`;
-  await sql`select flywheel.stay(gen_random_uuid())`;
   await sql`select flywheel.leave(gen_random_uuid(), 0)`;
   await sql`select flywheel.pending_events()`;
 };
