@@ -3,7 +3,7 @@ import { createDeliverer } from "../../shared/flywheel/deliver.ts";
 import { eventsQuery, listEvents } from "../../shared/flywheel/events.ts";
 import { processQueue } from "../../shared/flywheel/process.ts";
 import { createPublisher } from "../../shared/flywheel/publish.ts";
-import { pendingEvents, queueStatus } from "../../shared/flywheel/queue.ts";
+import { createPendingEvents, queueStatus } from "../../shared/flywheel/queue.ts";
 import {
   replayProgress,
   reprocess,
@@ -26,6 +26,7 @@ const app = createApp("events");
 const publish = createPublisher(database);
 const deliver = createDeliverer(services);
 const instance = { workers: 0 };
+const pendingEvents = createPendingEvents(database);
 
 const mebibyte = 1_048_576;
 /** Publications of one user; each may carry hundreds of events, and apps catch up after having been offline. */
@@ -71,7 +72,7 @@ app.post("/process-queue", async (context) => {
   await secretOrSigned(context, services);
   const log = context.get("log");
   const done = await processQueue(database, { log, deliver: () => deliver(log), instance });
-  return context.json({ ...done, remaining: await pendingEvents(database) });
+  return context.json({ ...done, remaining: await pendingEvents() });
 });
 
 app.post("/force-reprocess", async (context) => {

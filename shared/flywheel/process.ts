@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Reactor } from "../domain/reactor.ts";
 import { reactors as everyReactor } from "../domain/reactors/all.ts";
 import type { Database } from "../platform/database.ts";
@@ -80,6 +81,9 @@ const tidyEveryMs = 1000;
 /** How many pieces of them are merged at once, at most: more than one worker commits in that time, and little beside the work. */
 const mostMerges = 16;
 
+/** For how many milliseconds a worker folds before it lets the other calls of its instance go on. */
+const breatheEveryMs = 10;
+
 type Total = Omit<Processed, "duration_ms">;
 
 async function enter(database: Database): Promise<Slot | null> {
@@ -139,8 +143,15 @@ async function drain(
       });
     }
     const extend = atMostEvery(slot.lease_ms / 3, () => extendLease(database, leased));
+    const breathe = atMostEvery(
+      breatheEveryMs,
+      () => new Promise((resolve) => setImmediate(resolve)),
+    );
     await work(database, reactors, shape, leased, {
-      between: extend,
+      async between() {
+        await breathe();
+        await extend();
+      },
       // The database looks for more while it writes what there was.
       folded() {
         if (!mayGoOn()) return;

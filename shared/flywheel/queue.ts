@@ -18,8 +18,30 @@ export async function queueStatus(database: Database): Promise<QueueStatus> {
   return row!.queue_status;
 }
 
-/** How many events wait to be folded, and nothing else, which may take longer to count. */
-export async function pendingEvents(database: Database): Promise<number> {
-  const [row] = await database<{ pending_events: string }[]>`select flywheel.pending_events()`;
-  return Number(row!.pending_events);
+/** From how many events on a backlog is counted only now and then, and for how many milliseconds its number stands. */
+const large = { events: 10_000, ms: 5_000 };
+
+/**
+ * Counts for one instance how many events wait to be folded, and nothing else, which may take longer to count. It is asked at each
+ * ring, and a large backlog takes seconds to count: then one count is for all who ask while it goes on, and for a while afterwards.
+ */
+export function createPendingEvents(database: Database): () => Promise<number> {
+  let shared: { count: Promise<number>; until: number } | undefined;
+
+  async function countEvents(): Promise<number> {
+    const [row] = await database<{ pending_events: string }[]>`select flywheel.pending_events()`;
+    return Number(row!.pending_events);
+  }
+
+  return async () => {
+    if (shared && performance.now() < shared.until) return await shared.count;
+    const count = countEvents();
+    if (shared) shared = { count, until: Infinity };
+    let events = 0;
+    try {
+      return events = await count;
+    } finally {
+      shared = events >= large.events ? { count, until: performance.now() + large.ms } : undefined;
+    }
+  };
 }
