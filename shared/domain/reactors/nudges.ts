@@ -70,7 +70,7 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 7,
+  version: 8,
   initial: { open: [], taken: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
   react(before, event, context) {
@@ -212,7 +212,8 @@ function planReminder(
   // One silence is told of once, whatever comes late of it or of before.
   const isReminded = (state.last.journey_stalled ?? -Infinity) >= last;
   if (isReminded || (timestamp < last && state.planned.journey_stalled)) return state;
-  const at = Math.max(received_at, last + inMs(stalled_days));
+  // What was told together was received at one moment: the last of it may be what ends the silence.
+  const at = Math.max(received_at + 1, last + inMs(stalled_days));
   return plan(state, "journey_stalled", { ...origin, at });
 }
 
