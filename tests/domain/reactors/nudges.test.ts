@@ -647,6 +647,22 @@ describe("in every life", () => {
       { numRuns: 60 },
     );
   });
+
+  test("what clocks that are ahead tell comes to the same as what clocks tell that are right", () => {
+    const ahead = fc.array(fc.nat(5 * minute), { minLength: 1, maxLength: 10 });
+    fc.assert(
+      fc.property(life, ahead, (moments, ahead) => {
+        const story = live(moments);
+        const right = story.replay();
+        for (const [index, event] of story.events.entries()) {
+          const timestamp = event.timestamp + ahead[index % ahead.length]!;
+          story.events[index] = { ...event, timestamp };
+        }
+        expect(story.replay()).toEqual(right);
+      }),
+      { numRuns: 60 },
+    );
+  });
 });
 
 test("the reactor is woken at the earliest of its times", () => {
