@@ -73,7 +73,8 @@ export const nudges: Reactor<NudgesState> = {
   version: 8,
   initial: { open: [], taken: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
-  react(before, event, context) {
+  react(remembered, event, context) {
+    const before = decidedBy(event.received_at, remembered);
     const known = asKnown(event);
     const settings = context.settings.nudges;
     if (known.event_type.startsWith("nudge.")) {
@@ -113,7 +114,8 @@ export const nudges: Reactor<NudgesState> = {
     return first === Infinity ? undefined : first;
   },
 
-  wake(before, now, context) {
+  wake(remembered, now, context) {
+    const before = decidedBy(now, remembered);
     const { open, effects } = expire(before.open, now);
     let reaction: Required<Reaction<NudgesState>> = { state: end(before, open), effects };
     for (const [type, due] of Object.entries(before.planned) as [NudgeType, Plan][]) {
@@ -131,6 +133,18 @@ export const nudges: Reactor<NudgesState> = {
     return reaction;
   },
 };
+
+/** The state without what was decided after now, by a clock that was ahead: until then it would keep nudges away. */
+function decidedBy(now: number, state: NudgesState): NudgesState {
+  const { sent, last } = state;
+  const isOver = (at: number) => at <= now;
+  if (sent.every(({ at }) => isOver(at)) && Object.values(last).every(isOver)) return state;
+  return {
+    ...state,
+    sent: sent.filter(({ at }) => isOver(at)),
+    last: Object.fromEntries(Object.entries(last).filter(([, at]) => isOver(at))),
+  };
+}
 
 /** The job that the user goes for: none once they explore anew. */
 function jobIn({ states }: Pick<Context, "states">): string | undefined {
