@@ -37,7 +37,7 @@ export interface Reactor<State = unknown> {
   /** Raised with each change of its state's shape or of its rules: every user is then folded anew from the first event. */
   readonly version: number;
   readonly initial: State;
-  /** Folds an event. "Now" is `event.received_at`. */
+  /** Folds an event. "Now" is `event.received_at`, and `event.timestamp` is never later. */
   react(state: State, event: ReactorEvent, context: Context): Reaction<State>;
   /** When it wants to be woken, milliseconds since 1970; undefined for never. */
   wakeAt?(state: State): number | undefined;

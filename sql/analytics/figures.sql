@@ -312,6 +312,7 @@ begin
   select
     'transition_time', t.asked_on, '', '', count(*), 0, sum(extract(epoch from t.at - t.asked_at) * 1000000), null
   from taken as t
+  where t.at >= t.asked_at
   group by t.asked_on
   union all
   select 'transition_return', t.day, '', 'taken', count(*), 0, 0, null
@@ -345,5 +346,5 @@ products (day, 1 or 2): users by the last day in the product that they used last
 revenue (day, 1 or 2): subscription.activated events with amount_eur, but for the flywheel''s, by the earlier of their day and that last day; total: cents. One whose user uses no product, or not two, in the 366 days after it counts until they have paid or used one later than that: no period reaches further back.
 transition (day): transitions that were taken: transition_écosystème events that say accepted, or neither a status nor an app.
 transition_asked, transition_taken (day): users by the last day on which one was requested, and on which one was requested that was accepted. Here and below transitions are those that the flywheel tells of.
-transition_time (day of the request): transitions accepted; total: microseconds from request to acceptance.
+transition_time (day of the request): transitions accepted, but not before they were requested, as by a clock that was set back in between; total: microseconds from request to acceptance.
 transition_return (day of acceptance, taken or returned): transitions accepted, and those whose user was in the target app 30 days later or after.';

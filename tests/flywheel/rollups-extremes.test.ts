@@ -131,6 +131,32 @@ test("who is in the app on the thirtieth day after they took its transition has 
   expect([...counted]).toEqual([{ key: "returned", count: 1 }, { key: "taken", count: 1 }]);
 });
 
+test("a transition that was accepted before it was asked for, by a clock that was set back, took no time that is known", async () => {
+  const at = (minutes: number) => new Date(now - day + minutes * 60_000).toISOString();
+  await tell(
+    base.admin,
+    ([["a", "requested", 10], ["a", "accepted", 0], ["b", "requested", 10], [
+      "b",
+      "accepted",
+      30,
+    ]] as const)
+      .map(([transition_id, status, minutes]) =>
+        eventOf(userOf(0), {
+          event_type: "transition_écosystème",
+          payload: { transition_id, status, target_app: "cv" },
+          timestamp: at(minutes),
+        })
+      ),
+  );
+  await drain(database, [nudges]);
+  expect(await wrong(database)).toEqual([]);
+  const [kpis] = await database`
+    select k.kpis -> 'transition_rate' as rate, k.kpis -> 'avg_transition_minutes' as minutes
+    from (select get_phoenix_kpis(30) as kpis) as k
+  `;
+  expect(kpis).toEqual({ rate: 1, minutes: 20 });
+});
+
 test("a user of very many words on very many days is counted in pieces, and can be erased", async () => {
   const user = crypto.randomUUID();
   await publish(database, eventOf(user));

@@ -1,6 +1,8 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { minute } from "../../shared/domain/duration.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
+import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
 import {
   requestTransition,
   stepTransition,
@@ -9,7 +11,7 @@ import {
 } from "../../shared/flywheel/transitions.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { drain, event, publish } from "../support/flywheel.ts";
+import { drain, event, publish, storyOf } from "../support/flywheel.ts";
 import { lockWait } from "../support/lock-wait.ts";
 
 let base: TestDatabase;
@@ -261,6 +263,55 @@ test("of two jobs chosen in one publication the last is handed over", async () =
     { job: "Coach", status: "expired", reason: "superseded" },
     { job: "Data Scientist", status: "requested", reason: null },
   ]);
+});
+
+describe("of two jobs the one that is chosen later is handed over, though the first was told of by a clock that is four minutes ahead,", () => {
+  const choices = [["Coach", 4 * minute], ["Data Scientist", 0]] as const;
+  const choose = (user_id: string, [métier, ahead]: (typeof choices)[number]) =>
+    publish(
+      database,
+      event(user_id, {
+        ...choosing,
+        payload: { métier },
+        timestamp: new Date(Date.now() + ahead).toISOString(),
+      }),
+    );
+
+  test("by the reactors, one by one and in a replay", async () => {
+    const user_id = crypto.randomUUID();
+    for (const choice of choices) {
+      await choose(user_id, choice);
+      await drain(database, reactors);
+    }
+    const handedOver = () =>
+      base.admin`
+        select context ->> 'métier_choisi' as job, status from public.phoenix_transitions
+        where user_id = ${user_id} and target_app = 'cv'
+        order by status
+      `;
+    const right = [
+      { job: "Coach", status: "expired" },
+      { job: "Data Scientist", status: "requested" },
+    ];
+    expect(await handedOver()).toEqual(right);
+    const before = await storyOf(base.admin, user_id);
+    await reprocess(database, reprocessRequest.parse({ user_id }));
+    await drain(database, reactors);
+    expect(await handedOver()).toEqual(right);
+    expect(await storyOf(base.admin, user_id)).toEqual(before);
+    const [log] = await base.admin`
+      select "timestamp" > received_at + interval '3 minutes' as is_ahead
+      from public.phoenix_events where user_id = ${user_id} and version = 1
+    `;
+    expect(log, "the log keeps what the publisher said").toEqual({ is_ahead: true });
+  });
+
+  test("by who asks before anybody has folded it", async () => {
+    const user_id = crypto.randomUUID();
+    for (const choice of choices) await choose(user_id, choice);
+    const { context } = await ask(user_id, { context: {} });
+    expect(context).toMatchObject({ métier_choisi: "Data Scientist" });
+  });
 });
 
 test("two users whose events have the same event_id have transitions of their own", async () => {

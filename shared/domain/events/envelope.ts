@@ -10,7 +10,7 @@ export interface StoredEvent {
   app_source: string;
   payload: Record<string, unknown>;
   correlation_id: string | null;
-  /** When it happened, milliseconds since 1970. */
+  /** When it happened by its publisher's clock, which may be a little ahead, milliseconds since 1970; reactors are told no time after its receipt. */
   timestamp: number;
   /** When it was stored, milliseconds since 1970; grows with the version. */
   received_at: number;

@@ -25,14 +25,21 @@ export type Recognised =
  * Reads a stored event for the reactors. The store keeps types and payloads in NFC.
  *
  * @returns a catalogued event with its typed payload; an event of a free type;
- * or the issues of an event whose payload the catalogue refuses.
+ * or the issues of an event whose payload the catalogue refuses. None of them happened after it was received.
  */
-export function recognise(event: StoredEvent): Recognised {
-  const check = checkStoredPayload(event.event_type, event.payload);
+export function recognise(stored: StoredEvent): Recognised {
+  const check = checkStoredPayload(stored.event_type, stored.payload);
   if (!check.ok) return { kind: "refused", issues: check.issues };
+  const event = untilReceived(stored);
   return isCatalogued(event.event_type)
     ? { kind: "known", event: event as KnownEvent }
     : { kind: "free", event };
+}
+
+/** An event that a clock ahead of ours puts after its receipt happened by then: it has not happened after what is told later. */
+function untilReceived(event: StoredEvent): StoredEvent {
+  const { timestamp, received_at } = event;
+  return timestamp > received_at ? { ...event, timestamp: received_at } : event;
 }
 
 /**

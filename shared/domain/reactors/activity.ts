@@ -12,7 +12,7 @@ const kept = 3;
 /** Remembers when the user did something in which app. */
 export const activity: Reactor<Activity> = {
   name: "activity",
-  version: 1,
+  version: 2,
   initial: {},
   react(state, event) {
     const app = appOf(event);

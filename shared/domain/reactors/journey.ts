@@ -44,7 +44,7 @@ type StepEvent = Extract<KnownEvent, { event_type: JourneyStep }>;
  */
 export const journey: Reactor<Journey> = {
   name: "journey",
-  version: 7,
+  version: 8,
   initial: { steps: {} },
   react(state, event) {
     const known = asKnown(event);

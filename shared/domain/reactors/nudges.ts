@@ -70,10 +70,11 @@ interface Plan extends Origin {
  */
 export const nudges: Reactor<NudgesState> = {
   name: "nudges",
-  version: 7,
+  version: 8,
   initial: { open: [], taken: [], sent: [], last: {}, dismissed: {}, planned: {} },
 
-  react(before, event, context) {
+  react(remembered, event, context) {
+    const before = decidedBy(event.received_at, remembered);
     const known = asKnown(event);
     const settings = context.settings.nudges;
     if (known.event_type.startsWith("nudge.")) {
@@ -113,7 +114,8 @@ export const nudges: Reactor<NudgesState> = {
     return first === Infinity ? undefined : first;
   },
 
-  wake(before, now, context) {
+  wake(remembered, now, context) {
+    const before = decidedBy(now, remembered);
     const { open, effects } = expire(before.open, now);
     let reaction: Required<Reaction<NudgesState>> = { state: end(before, open), effects };
     for (const [type, due] of Object.entries(before.planned) as [NudgeType, Plan][]) {
@@ -131,6 +133,18 @@ export const nudges: Reactor<NudgesState> = {
     return reaction;
   },
 };
+
+/** The state without what was decided after now, by a clock that was ahead: until then it would keep nudges away. */
+function decidedBy(now: number, state: NudgesState): NudgesState {
+  const { sent, last } = state;
+  const isOver = (at: number) => at <= now;
+  if (sent.every(({ at }) => isOver(at)) && Object.values(last).every(isOver)) return state;
+  return {
+    ...state,
+    sent: sent.filter(({ at }) => isOver(at)),
+    last: Object.fromEntries(Object.entries(last).filter(([, at]) => isOver(at))),
+  };
+}
 
 /** The job that the user goes for: none once they explore anew. */
 function jobIn({ states }: Pick<Context, "states">): string | undefined {
@@ -212,7 +226,8 @@ function planReminder(
   // One silence is told of once, whatever comes late of it or of before.
   const isReminded = (state.last.journey_stalled ?? -Infinity) >= last;
   if (isReminded || (timestamp < last && state.planned.journey_stalled)) return state;
-  const at = Math.max(received_at, last + inMs(stalled_days));
+  // What was told together was received at one moment: the last of it may be what ends the silence.
+  const at = Math.max(received_at + 1, last + inMs(stalled_days));
   return plan(state, "journey_stalled", { ...origin, at });
 }
 

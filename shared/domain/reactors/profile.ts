@@ -161,7 +161,7 @@ export function foldProfile(profile: Profile, event: KnownEvent): Profile {
 /** Remembers who the user is, for the apps that they move on to. */
 export const profile: Reactor<Profile> = {
   name: "profile",
-  version: 7,
+  version: 8,
   initial: {},
   react: (state, event) => ({ state: foldProfile(state, asKnown(event)) }),
 };

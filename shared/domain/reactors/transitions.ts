@@ -42,7 +42,7 @@ const standing: readonly TransitionStatus[] = ["requested", "notified", "accepte
  */
 export const transitions: Reactor<TransitionsState> = {
   name: "transitions",
-  version: 4,
+  version: 5,
   initial: { handovers: {} },
   react(state, event, context) {
     const known = asKnown(event);

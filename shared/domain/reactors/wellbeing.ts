@@ -13,7 +13,7 @@ const kept = 3;
 /** Remembers how the user felt lately, and nothing else of what they entrusted to their journal. */
 export const wellbeing: Reactor<Wellbeing> = {
   name: "wellbeing",
-  version: 1,
+  version: 2,
   initial: { moods: [] },
   react(state, event) {
     const mood = moodOf(asKnown(event));

@@ -11,7 +11,7 @@ export interface Activity {
 /** How many times the rules between CV and Letters look at. */
 const kept = { cv: 3, letters: 1 } as const;
 
-/** The same as the reactor of that name remembers, but for every event, whatever became of it. */
+/** The same as the reactor of that name remembers, but for every event, whatever became of it, and by its publisher's clock. */
 export function rememberActivity(
   activity: Activity,
   { app_source, event_type, at }: CountedEvent,

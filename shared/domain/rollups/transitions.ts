@@ -58,7 +58,10 @@ function countStep(
 
   const taken = Math.max(days.taken ?? -Infinity, dayOf(asked));
   moveUser(add, { figure: "transition_taken" }, days.taken, taken);
-  add({ figure: "transition_time", day: dayOf(asked) }, { count: 1, total: at - asked });
+  // By a clock that was set back in between it took less than no time.
+  if (at >= asked) {
+    add({ figure: "transition_time", day: dayOf(asked) }, { count: 1, total: at - asked });
+  }
   add({ figure: "transition_return", day, key: "taken" }, { count: 1 });
   const target = targetOf(payload);
   const isSame = ([app, on]: (typeof awaited)[number]) => app === target && on === day;

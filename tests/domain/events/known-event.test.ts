@@ -26,6 +26,19 @@ describe("a stored event", () => {
     expect(event).toEqual(stored);
   });
 
+  test("did not happen after it was received, whatever a clock ahead of ours says", () => {
+    const { received_at } = stored;
+    for (const event_type of ["métier_choisi", "bilan.terminé"]) {
+      for (const [ahead, happened] of [[-1, -1], [0, 0], [1, 0], [300_000, 0]] as const) {
+        const told = { ...stored, event_type, timestamp: received_at + ahead };
+        expect(recognise(told)).toMatchObject({
+          event: { ...told, timestamp: received_at + happened },
+        });
+        expect(told.timestamp, "the log's own").toBe(received_at + ahead);
+      }
+    }
+  });
+
   test("of an app's own type is free", () => {
     const own = { ...stored, event_type: "bilan.terminé", payload: { é: "é" } };
     expect(recognise(own)).toEqual({ kind: "free", event: own });

@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { day, hour } from "../../../shared/domain/duration.ts";
+import { day, hour, minute } from "../../../shared/domain/duration.ts";
 import { nextActions } from "../../../shared/domain/next-actions.ts";
 import { journeySteps } from "../../../shared/domain/journey-steps.ts";
 import { defaultSettings } from "../../../shared/domain/settings.ts";
@@ -317,13 +318,53 @@ describe("journey_stalled", () => {
 
   test("follows at once where the three days were over before they were told of, and lasts as long as any", () => {
     const story = new Story();
-    const [nudge] = story.happens("exploration_commencée", "aube", {
-      timestamp: story.now - 5 * day,
-    });
+    story.happens("exploration_commencée", "aube", { timestamp: story.now - 5 * day });
+    const [nudge] = story.passes(1);
     expect(nudge).toMatchObject({
       nudge_type: "journey_stalled",
       expires_at: story.now + 7 * day,
     });
+  });
+
+  test("does not follow a silence that was over by what was told with it", () => {
+    const story = new Story();
+    const told = (step: string, ago: number, more = {}) =>
+      story.happens(step, "aube", { timestamp: story.now - ago, ...more });
+    told("exploration_commencée", 5 * day);
+    told("valeurs_explorées", 4.9 * day);
+    told("compétences_révélées", minute);
+    expect(story.passes(3 * day - minute - 1)).toEqual([]);
+    expect(typesOf(story.passes(1)), "of the next one").toEqual(["journey_stalled"]);
+
+    const gone = new Story();
+    for (const [step, more] of [["exploration_commencée", {}], ["métier_choisi", job]] as const) {
+      gone.happens(step, "aube", { timestamp: gone.now - 5 * day, ...more });
+    }
+    gone.passes(10 * day);
+    expect(typesOf(gone.nudges)).toEqual(["aube_to_cv", "aube_to_letters"]);
+  });
+
+  test("follows three days after the last of what is told together, in whatever order", () => {
+    const steps = [...journeySteps.slice(0, 6), "page.vue"];
+    const said = fc.record({
+      step: fc.constantFrom(...steps),
+      ago: fc.oneof(fc.nat(29 * day), fc.constantFrom(0, 1, 3 * day)),
+    });
+    fc.assert(
+      fc.property(fc.array(said, { minLength: 1, maxLength: 8 }), (told) => {
+        const settings = { nudges: { holdout: 0, quiet_hours: { from: "00:00", until: "00:00" } } };
+        const story = new Story({ settings });
+        const { now } = story;
+        for (const { step, ago } of told) story.happens(step, "aube", { timestamp: now - ago });
+        expect(story.nudges).toEqual([]);
+        story.passes(40 * day);
+        const last = now - Math.min(...told.map(({ ago }) => ago));
+        const isExploring = told.some(({ step }) => step !== "page.vue");
+        const reminders = story.effects.filter(({ effect }) => effect.kind === "nudge")
+          .map(({ cause }) => cause.at);
+        expect(reminders).toEqual(isExploring ? [Math.max(now + 1, last + 3 * day)] : []);
+      }),
+    );
   });
 
   test("does not follow once a job is chosen", () => {

@@ -507,6 +507,88 @@ describe("nobody gets", () => {
   });
 });
 
+describe("what was decided while the clock was ahead", () => {
+  /** Something happens meanwhile, and the user sees what it brings once the clock is right. */
+  const whileAhead = (days: number, story: Story, happens: () => void) => {
+    story.now += days * day;
+    happens();
+    story.now -= days * day;
+    for (const nudge of story.nudges) story.does("shown", nudge);
+  };
+
+  test("keeps no nudge of its type away, nor any other", () => {
+    const story = new Story();
+    whileAhead(180, story, () => {
+      story.happens("métier_choisi", "aube", { payload: { métier: "Coach" } });
+      story.happens("letter.generated", "letters");
+    });
+    expect(typesOf(story.nudges)).toEqual(["aube_to_cv", "aube_to_letters", "letters_to_cv"]);
+    story.passes(2 * day);
+    expect(typesOf(story.happens("letter.generated", "letters"))).toContain("letters_to_cv");
+  });
+
+  test("keeps no reminder away: that silence was another", () => {
+    const story = new Story();
+    story.happens("exploration_commencée", "aube");
+    whileAhead(4, story, () => story.passes(0));
+    expect(typesOf(story.nudges)).toEqual(["journey_stalled"]);
+    story.passes(hour);
+    story.happens("valeurs_explorées", "aube");
+    expect(typesOf(story.passes(3 * day))).toEqual(["journey_stalled"]);
+  });
+
+  test("does not hide what the user has seen today", () => {
+    const story = new Story();
+    const choose = (métier: string) =>
+      story.happens("métier_choisi", "aube", { payload: { métier } });
+    const [seen] = choose("Coach");
+    expect(seen!.nudge_type).toBe("aube_to_cv");
+    story.happens("exploration_commencée", "aube");
+    expect(story.outcomes).toContain("cancelled aube_to_cv");
+    story.passes(2 * day);
+    whileAhead(180, story, () => expect(typesOf(choose("Boulanger"))).toContain("aube_to_cv"));
+    story.does("shown", seen);
+    const today = story.happens("page.vue", "aube");
+    expect(typesOf(today)).not.toContain("aube_to_cv");
+    story.passes(day);
+    expect(typesOf(story.happens("page.vue", "aube"))).toContain("aube_to_cv");
+  });
+});
+
+test("the cap holds for what was decided until now, though the clock is set forward and back", () => {
+  const moment = fc.record({
+    happening: fc.constantFrom(
+      ["letter.generated", "letters"],
+      ["cv.generated", "cv"],
+      ["goal.set", "rise"],
+    ),
+    pause: fc.oneof(
+      fc.nat(2 * day),
+      fc.integer({ min: -minute, max: minute }),
+      fc.integer({ min: -40 * day, max: 40 * day }),
+    ),
+  });
+  const settings = { nudges: { holdout: 0, same_type_days: 0.01 } };
+  fc.assert(
+    fc.property(fc.array(moment, { maxLength: 40 }), (moments) => {
+      const story = new Story({ settings });
+      let decided: number[] = [];
+      for (const { happening: [event_type, app], pause } of moments) {
+        story.passes(pause);
+        // Of what lies ahead then nobody knows when it was; what is over then stays over.
+        decided = decided.filter((at) => at <= story.now);
+        for (const nudge of story.happens(event_type!, app!)) {
+          decided = decided.filter((at) => at > story.now - 7 * day);
+          expect(decided.length).toBeLessThan(3);
+          decided.push(story.now);
+          story.does("shown", nudge);
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
 const happening = fc.oneof(
   fc.constantFrom(...journeySteps).map((step) => [step, "aube"] as const),
   fc.constantFrom("cv.uploaded", "cv.generated", "page.vue").map((type) => [type, "cv"] as const),
@@ -643,6 +725,22 @@ describe("in every life", () => {
         const replayed = one.replay();
         expect(replayed.state).toEqual(one.state);
         expect(replayed.effects).toEqual(one.effects);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("what clocks that are ahead tell comes to the same as what clocks tell that are right", () => {
+    const ahead = fc.array(fc.nat(5 * minute), { minLength: 1, maxLength: 10 });
+    fc.assert(
+      fc.property(life, ahead, (moments, ahead) => {
+        const story = live(moments);
+        const right = story.replay();
+        for (const [index, event] of story.events.entries()) {
+          const timestamp = event.timestamp + ahead[index % ahead.length]!;
+          story.events[index] = { ...event, timestamp };
+        }
+        expect(story.replay()).toEqual(right);
       }),
       { numRuns: 60 },
     );

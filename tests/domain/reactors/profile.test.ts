@@ -269,7 +269,7 @@ describe("a profile", () => {
         { score_ia_résistance: 0.2 },
       ];
       for (const [event_type, at, payload] of steps.toSpliced(told, 0, estimate)) {
-        story.happens(event_type, "aube", { timestamp: story.now + at * minute, payload });
+        story.happens(event_type, "aube", { timestamp: story.now + (at - 10) * minute, payload });
       }
       const { choix, validations } = readProfile(story.state);
       return { choix: choix?.rating?.score_ia_résistance, of: validations?.[0]?.métier };
@@ -302,7 +302,8 @@ describe("a profile", () => {
       const story = new Story();
       const estimate = ["validation_ia_effectuée", 3, { score_ia_résistance: 0.2 }] as const;
       for (const [event_type, minutes, payload] of [...told, estimate]) {
-        story.happens(event_type, "aube", { timestamp: story.now + minutes * minute, payload });
+        const timestamp = story.now + (minutes - 10) * minute;
+        story.happens(event_type, "aube", { timestamp, payload });
       }
       expect(readProfile(story.state).validations).toBeUndefined();
     }

@@ -431,6 +431,19 @@ describe("figures", () => {
     ]);
   });
 
+  test("know no time from request to acceptance where a clock was set back in between", () => {
+    const told = (status: string, at: number) =>
+      event("transition_écosystème", at, {
+        app_source: "flywheel",
+        payload: { transition_id: "t", target_app: "cv", status },
+      });
+    for (const [passed, times] of [[-1, []], [0, [[0, "", "", 1, 0, "0"]]]] as const) {
+      const saga = [told("requested", hour), told("accepted", hour + passed)];
+      expect(rowsOf("transition_time", saga), String(passed)).toEqual(times);
+      expect(rowsOf("transition_taken", saga)).toEqual([[0, "", "", 1, 0, "0"]]);
+    }
+  });
+
   test.each<[Record<string, unknown>, target: string | undefined]>([
     [{ target_app: "cv", app_cible: "letters" }, "cv"],
     [{ target_app: " ", app_cible: "letters" }, "letters"],
