@@ -1982,9 +1982,18 @@ begin
   from flywheel.personal_tables() with ordinality as t (personal, place);
 
   -- In one statement, which sees one moment. As text, which may be four times as large as jsonb.
-  execute format('select concat(''{'', %s, ''}'')', contents_by_table)
-  into exported
-  using export_user.user_id;
+  begin
+    execute format('select concat(''{'', %s, ''}'')', contents_by_table)
+    into exported
+    using export_user.user_id;
+  exception
+    when program_limit_exceeded then
+      raise exception using
+        errcode = 'PT413',
+        message = 'All of this user is more than the gigabyte that one value can hold.',
+        detail = 'export_too_large',
+        hint = 'Read the largest tables by themselves, the events by flywheel.read_stream().';
+  end;
 
   perform flywheel.record_audit('export_user', export_user.user_id, '{}');
   return exported;
@@ -1992,7 +2001,7 @@ end
 $$;
 
 comment on function flywheel.export_user(uuid) is
-  'The right to take one''s data along: every row of a user at one moment, { table: [ rows, in the order of their primary key ] }. Leaves an audit entry.';
+  'The right to take one''s data along: every row of a user at one moment, { table: [ rows, in the order of their primary key ] }. Leaves an audit entry. Raises PT413 export_too_large for more than a gigabyte of text.';
 
 -- flywheel/doorbell.sql
 create table flywheel.doorbell (

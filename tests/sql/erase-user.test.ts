@@ -177,6 +177,23 @@ describe("exporting a user", () => {
     expect(await auditOf(user)).toMatchObject([{ action: "export_user" }]);
   });
 
+  test("says so where it is more than one value can hold, and leaves no audit entry", async () => {
+    const user = crypto.randomUUID();
+    await base.superuser`
+      insert into public.phoenix_events (user_id, version, event_id, event_type, app_source, payload, "timestamp", event_hash)
+      select
+        ${user}, n, gen_random_uuid(), 'note.written', 'website', jsonb_build_object('text', repeat('a', 220000000)), now(),
+        sha256(n::text::bytea)
+      from generate_series(1, 5) as n
+    `;
+    await expect(database`select flywheel.export_user(${user})`).rejects.toMatchObject({
+      code: "PT413",
+      detail: "export_too_large",
+    });
+    expect(await auditOf(user)).toEqual([]);
+    await base.superuser`delete from public.phoenix_events where user_id = ${user}`;
+  });
+
   test("takes along what was there at one moment, whatever comes in meanwhile", async () => {
     const user = await somebody();
     let exporting: Promise<{ data: Record<string, unknown[]> }[]> | undefined;
