@@ -2,7 +2,7 @@ import type { Effect } from "../domain/effect.ts";
 import { type Cause, fold, shapeOf } from "../domain/fold.ts";
 import type { Reactor } from "../domain/reactor.ts";
 import { counting } from "../domain/rollups/count.ts";
-import { type Database, isAnswer } from "../platform/database.ts";
+import { type Database, isAnswer, wasStopped } from "../platform/database.ts";
 import { commit, type Committed, Draft, type Result, Unwritable } from "./commit.ts";
 import { effectId } from "./effect-id.ts";
 import { foldAhead } from "./fold-ahead.ts";
@@ -155,9 +155,9 @@ async function commitPart(
   return alone;
 }
 
-/** Whether the database says that what it was told cannot be written. That a statement was stopped, by somebody or by time, does not. */
+/** Whether the database says that what it was told cannot be written. That a statement was stopped says nothing of what is in it. */
 function isVerdict(error: unknown): error is Error {
-  return error instanceof Unwritable || (isAnswer(error) && error.code !== "57014");
+  return error instanceof Unwritable || (isAnswer(error) && !wasStopped(error));
 }
 
 /**

@@ -167,8 +167,16 @@ function listOf(oid: number) {
 
 /** Whether an error says that the database does not answer: what was asked may have been done, or not. */
 export function isUnreachable(error: unknown): boolean {
-  // Connection refused, lost or not accepted: postgres.js's and the system's codes, and classes 08, 57P and 53 of Postgres.
-  return /^(ECONN|CONNECT|CONNECTION_|ETIMEDOUT|EPIPE|08|57P|53)/.test(codeOf(error));
+  // Its host not found, connection refused, lost or not accepted: postgres.js's and the system's codes, and of Postgres classes 08, 57P,
+  // and 53 and 58 for a machine that has run out of something or fails.
+  return /^(EAI_|ENOTFOUND|EHOST|ENET|E[MN]FILE|ECONN|CONNECT|ETIMEDOUT|EPIPE|08|57P|53|58)/
+    .test(codeOf(error));
+}
+
+/** Whether an error says that a statement was stopped for what others do or for its time: nothing was done, and asked again it may be. */
+export function wasStopped(error: unknown): boolean {
+  // By somebody or by time, while it waited for a lock, or so that another transaction goes on.
+  return /^(57014|55P03|40)/.test(codeOf(error));
 }
 
 /** Whether an error says that an open connection was lost. That a new one is refused says nothing of those beside it. */

@@ -3,8 +3,9 @@ import {
   BrokenCircuitError,
   circuitBreaker,
   type CircuitBreakerPolicy,
-  ConsecutiveBreaker,
+  CircuitState,
   handleWhen,
+  type IBreaker,
 } from "cockatiel";
 import { z } from "zod";
 import type { Log } from "./log.ts";
@@ -13,7 +14,7 @@ export interface RedisOptions {
   log?: Log;
   /** How long one request may take, in milliseconds. */
   timeoutMs?: number;
-  /** After how many failed requests in a row Redis is left alone. */
+  /** After how many failed requests, among twice as many, Redis is left alone. */
   failuresToBreak?: number;
   /** For how long it is left alone before one request tries it again, in milliseconds. */
   retryAfterMs?: number;
@@ -28,7 +29,7 @@ const redisEnv = z.object({
  * Upstash's client for `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN`.
  *
  * Redis is never worth waiting for here: a request is tried once and ends within `timeoutMs`, and after a few failures
- * in a row all requests fail at once, but for one every `retryAfterMs` that looks whether Redis is back.
+ * all requests fail at once, but for one every `retryAfterMs` that looks whether Redis is back.
  *
  * @returns nothing where the two are not set
  * @throws ZodError when the URL is not one
@@ -89,13 +90,18 @@ class GuardedRedis extends Redis {
 }
 
 function createBreaker({ log, failuresToBreak = 3, retryAfterMs = 10_000 }: RedisOptions) {
-  const breaker = circuitBreaker(handleWhen((error) => !isReplyToCommand(error)), {
-    breaker: new ConsecutiveBreaker(failuresToBreak),
+  const failed = handleWhen((error) => !isReplyToCommand(error)).orWhenResult((answer) =>
+    failureIn(answer) !== undefined
+  );
+  const breaker = circuitBreaker(failed, {
+    breaker: new FrequentFailures(failuresToBreak),
     halfOpenAfter: retryAfterMs,
   });
   breaker.onBreak((reason) =>
     log?.("warn", "Redis is left alone for now", {
-      error: "error" in reason ? describeFailure(reason.error) : "isolated",
+      error: describeFailure(
+        "error" in reason ? reason.error : "value" in reason ? failureIn(reason.value) : undefined,
+      ),
       retry_after_ms: retryAfterMs,
     })
   );
@@ -103,12 +109,47 @@ function createBreaker({ log, failuresToBreak = 3, retryAfterMs = 10_000 }: Redi
   return breaker;
 }
 
+/**
+ * Breaks once so many of the last requests, of twice as many, have failed. They need not be in a row: a Redis that is full still reads, and
+ * a cache reads before each value that it writes.
+ */
+class FrequentFailures implements IBreaker {
+  /** Whether each of the last requests failed. */
+  state: boolean[] = [];
+
+  constructor(private readonly enough: number) {}
+
+  success(circuit: CircuitState): void {
+    if (circuit === CircuitState.HalfOpen) this.state = [];
+    this.note(false);
+  }
+
+  failure(): boolean {
+    this.note(true);
+    return this.state.filter((hasFailed) => hasFailed).length >= this.enough;
+  }
+
+  private note(hasFailed: boolean): void {
+    this.state = [...this.state, hasFailed].slice(-2 * this.enough);
+  }
+}
+
 /** Redis refused the command, so it works; an exhausted quota is refused in the same form and means the contrary. */
 function isReplyToCommand(error: Error): boolean {
   return error instanceof errors.UpstashError &&
     /^(ERR|NOSCRIPT|WRONGTYPE|EXECABORT|BUSYKEY)\b/.test(error.message) &&
-    !/^ERR max .*exceeded/.test(error.message);
+    !/^ERR (max|DB) .*exceeded/.test(error.message);
 }
+
+/** Why Redis does not work, from an answer that tells of each command by itself, as of those that the client sends together. */
+function failureIn(answer: unknown): Error | undefined {
+  const outcomes = [answer as Outcome | Outcome[]].flat();
+  return outcomes
+    .flatMap((each) => each?.error ? [new errors.UpstashError(each.error)] : [])
+    .find((error) => !isReplyToCommand(error));
+}
+
+type Outcome = { error?: string } | null;
 
 /** The client's messages repeat the command, with its keys and values: those stay out of the log. */
 function describeFailure(error: unknown): string {

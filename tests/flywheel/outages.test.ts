@@ -34,6 +34,10 @@ test.each([
   // Where only its effects cannot be written, an event is to blame, but for such codes.
   ["53100", "public.phoenix_nudges_sent"],
   ["57014", "public.phoenix_nudges_sent"],
+  ["55P03", "public.phoenix_nudges_sent"],
+  ["40001", "public.phoenix_nudges_sent"],
+  ["40P01", "public.phoenix_nudges_sent"],
+  ["58030", "public.phoenix_nudges_sent"],
 ])(
   "a worker that cannot commit, as for an error %s in %s, uses up nobody's attempts, and all is folded once the cause is gone",
   async (code, table) => {

@@ -11,7 +11,17 @@ test.each([
   ["57P01", 503, "database_unavailable"],
   ["53300", 503, "database_unavailable"],
   ["08006", 503, "database_unavailable"],
+  ["58030", 503, "database_unavailable"],
+  ["57014", 503, "database_unavailable"],
+  ["55P03", 503, "database_unavailable"],
+  ["40001", 503, "database_unavailable"],
+  ["40P01", 503, "database_unavailable"],
   ["ECONNREFUSED", 503, "database_unavailable"],
+  ["EAI_AGAIN", 503, "database_unavailable"],
+  ["ENOTFOUND", 503, "database_unavailable"],
+  ["EHOSTUNREACH", 503, "database_unavailable"],
+  ["ENETUNREACH", 503, "database_unavailable"],
+  ["EMFILE", 503, "database_unavailable"],
 ])("the database's error %s is answered with %i %s", async (sqlState, status, code) => {
   vi.spyOn(console, "log").mockReturnValue();
   const app = createApp("sample");

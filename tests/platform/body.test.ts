@@ -1,7 +1,8 @@
 import type { Context } from "hono";
-import { describe, expect, test } from "vitest";
-import type { AppEnv } from "../../shared/platform/http/app.ts";
+import { describe, expect, test, vi } from "vitest";
+import { type AppEnv, createApp } from "../../shared/platform/http/app.ts";
 import { readJson } from "../../shared/platform/http/body.ts";
+import { eventually } from "../support/eventually.ts";
 
 const mebibyte = 1_048_576;
 
@@ -31,6 +32,40 @@ test("a body may be as large as is said, and no larger", async () => {
   const { value } = await read(`"${"x".repeat(mebibyte - 2)}"`);
   expect(value).toHaveLength(mebibyte - 2);
   await expect(read(`"${"x".repeat(mebibyte - 1)}"`)).rejects.toMatchObject({ status: 413 });
+});
+
+test("who goes away in the middle of a body made no error of ours", async () => {
+  using written = vi.spyOn(console, "log").mockReturnValue();
+  const app = createApp("sample");
+  const arrived = Promise.withResolvers<void>();
+  app.post("/", async (context) => {
+    arrived.resolve();
+    return context.json((await readJson(context, mebibyte)).value as object);
+  });
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => app.fetch(request),
+  );
+  const { port } = server.addr as Deno.NetAddr;
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await client.write(new TextEncoder().encode(
+    'POST /sample HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"half":',
+  ));
+  await arrived.promise;
+  client.close();
+  const logged = await eventually(() => {
+    const lines = written.mock.calls.map(([line]) => JSON.parse(line));
+    return Promise.resolve(lines.some(({ message }) => message === "request") && lines);
+  });
+  expect(logged).toEqual([expect.objectContaining({ message: "request", status: 400 })]);
+});
+
+test("that a body is read twice is an error of ours, and not that it broke off", async () => {
+  const raw = new Request("http://localhost", { method: "POST", body: "{}" });
+  const context = { req: { raw } } as Context<AppEnv>;
+  const reader = raw.body!.getReader();
+  await expect(readJson(context, mebibyte)).rejects.toThrow(TypeError);
+  reader.releaseLock();
 });
 
 test.each(["payload", "key"])(

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { isUnreachable, refusalOf } from "../database.ts";
+import { isUnreachable, refusalOf, wasStopped } from "../database.ts";
 import { createLog, type Log } from "../log.ts";
 import { HttpError } from "./error.ts";
 
@@ -83,11 +83,11 @@ function toHttpError(error: unknown): HttpError {
   if (cannotBeStored(error)) {
     return new HttpError(400, "invalid_value", "The request holds a value that cannot be stored.");
   }
-  if (isUnreachable(error)) {
+  if (isUnreachable(error) || wasStopped(error)) {
     return new HttpError(
       503,
       "database_unavailable",
-      "The database does not answer. Try again shortly.",
+      "The database cannot answer now. Try again shortly.",
     );
   }
   return new HttpError(500, "internal_error", "Something went wrong on our side.");

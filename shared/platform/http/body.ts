@@ -12,17 +12,24 @@ export interface JsonBody {
 /**
  * Reads a request's body as text.
  *
- * @throws HttpError 413 beyond `maxBytes`, without reading on; 400 where it is not UTF-8
+ * @throws HttpError 413 beyond `maxBytes`, without reading on; 400 where it breaks off or is not UTF-8
  */
 export async function readText(context: Context<AppEnv>, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of context.req.raw.body ?? []) {
-    size += chunk.byteLength;
-    if (size > maxBytes) {
-      throw new HttpError(413, "body_too_large", `A body holds ${maxBytes} bytes at most.`);
+  const body = context.req.raw.body?.values() ?? [];
+  try {
+    for await (const chunk of body) {
+      size += chunk.byteLength;
+      if (size > maxBytes) {
+        throw new HttpError(413, "body_too_large", `A body holds ${maxBytes} bytes at most.`);
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch (error) {
+    if (error instanceof HttpError) throw error;
+    // Who was sending it has gone away.
+    throw new HttpError(400, "incomplete_body", "The body broke off before its end.");
   }
   const bytes = new Uint8Array(size);
   let offset = 0;

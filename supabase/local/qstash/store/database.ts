@@ -60,7 +60,8 @@ export function openDatabase(path: string): Database {
         database.exec("commit");
         return result;
       } catch (error) {
-        database.exec("rollback");
+        // For some errors, as of a full disk, SQLite has done so.
+        if (database.isTransaction) database.exec("rollback");
         throw error;
       } finally {
         inTransaction = false;
