@@ -35,6 +35,8 @@ begin
       where f.user_id = sent.user_id
         and f.fingerprint = sent.fingerprint
         and f.seen_at > appended_at - dedup_window
+        -- What was seen later than that is from before the clock was set back.
+        and f.seen_at < appended_at + dedup_window
     );
   end if;
 
@@ -62,7 +64,7 @@ begin
     );
 
   if not found then
-    verdict := (flywheel.judge(array[sent], appended_at - dedup_window))[1];
+    verdict := (flywheel.judge(array[sent], appended_at, dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s

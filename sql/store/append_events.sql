@@ -81,7 +81,7 @@ begin
   loop
     begin
       if not is_timely then
-        verdicts := flywheel.judge(incoming, appended_at - dedup_window);
+        verdicts := flywheel.judge(incoming, appended_at, dedup_window);
       end if;
       -- What is sorted and numbered is narrow; payloads stay in the array until their row is written. A user's place among
       -- the users of the batch is the place of their head and count.
