@@ -114,6 +114,7 @@
 \ir flywheel/leave.sql
 \ir flywheel/backlog.sql
 \ir flywheel/pending_events.sql
+\ir flywheel/bound_waits.sql
 \ir flywheel/shorten_waits.sql
 \ir flywheel/queue_status.sql
 \ir flywheel/replayed_streams.sql
@@ -123,6 +124,7 @@
 \ir flywheel/stop_replays.sql
 \ir flywheel/pruning.sql
 \ir flywheel/prune.sql
+\ir flywheel/mend_waits.sql
 \ir flywheel/tend.sql
 \ir flywheel/read_state.sql
 \ir flywheel/refold.sql

@@ -75,11 +75,11 @@ begin
       select
         l.version,
         l.counted_version,
-        -- A user who is not wholly counted yet is woken for that at wake_at.
-        case
-          when l.counted_version < l.processed_version then l.wake_at
-          else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
-        end as count_at
+        -- A user who is not wholly counted yet is woken for that at wake_at, unless a clock wrote it that was set back since.
+        least(
+          case when l.counted_version < l.processed_version then l.wake_at end,
+          clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
+        ) as count_at
       from flywheel.streams as l
       where l.user_id = r.user_id and l.lease_token = commit.token
       for no key update
