@@ -8,6 +8,7 @@
 \ir flywheel/settings_changed_at.sql
 \ir store/phoenix_events.sql
 \ir store/streams.sql
+\ir store/received_after.sql
 \ir store/states.sql
 \ir store/fingerprints.sql
 \ir store/aliases.sql
