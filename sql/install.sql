@@ -8,6 +8,7 @@
 \ir flywheel/settings_changed_at.sql
 \ir store/phoenix_events.sql
 \ir store/streams.sql
+\ir store/received_after.sql
 \ir store/states.sql
 \ir store/fingerprints.sql
 \ir store/aliases.sql
@@ -114,6 +115,7 @@
 \ir flywheel/leave.sql
 \ir flywheel/backlog.sql
 \ir flywheel/pending_events.sql
+\ir flywheel/bound_waits.sql
 \ir flywheel/shorten_waits.sql
 \ir flywheel/queue_status.sql
 \ir flywheel/replayed_streams.sql
@@ -123,6 +125,7 @@
 \ir flywheel/stop_replays.sql
 \ir flywheel/pruning.sql
 \ir flywheel/prune.sql
+\ir flywheel/mend_waits.sql
 \ir flywheel/tend.sql
 \ir flywheel/read_state.sql
 \ir flywheel/refold.sql

@@ -29,6 +29,8 @@ export function foldAhead(
 
   const head = version + behind;
   const received_at = Math.floor(leased_at / 1000);
+  // What is told would count as received before what it follows on, if the clock was set back in between.
+  if ((events.at(-1)?.received_at ?? 0) > received_at) return undefined;
   let ahead: LeasedEvent[];
   try {
     ahead = told.map(({ effect, cause }, index) => ({

@@ -106,7 +106,7 @@ async function drain(
   // While there is always something due, nobody comes to tend what can wait.
   const tidy = atMostEvery(tidyEveryMs, async () => {
     await mergeRollups(database);
-    await database`select flywheel.prune()`;
+    await database`select flywheel.mend_waits(), flywheel.prune()`;
   });
   let idleSince: number | undefined;
   let leased: Lease | undefined;

@@ -22,6 +22,7 @@ grant execute on function
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
   flywheel.prune(),
+  flywheel.mend_waits(),
   flywheel.ring(boolean),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),

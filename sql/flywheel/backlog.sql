@@ -10,4 +10,4 @@ where s.version > s.processed_version
   );
 
 comment on view flywheel.backlog is
-  'Streams with events that are not folded. Each is due within a lease time or the longest wait from now, to which flywheel.shorten_waits() holds them; the many that are due later wait for a timer alone, and need not be read.';
+  'Streams with events that are not folded. Each is due within a lease time or the longest wait from now, to which flywheel.bound_waits() holds them; the many that are due later wait for a timer alone, and need not be read.';

@@ -29,6 +29,7 @@ declare
   failed boolean[];
   late boolean[];
   ahead integer[];
+  receipts timestamptz[];
   overtaken uuid[];
   told integer[];
   upto bigint[];
@@ -52,14 +53,21 @@ begin
     array_agg(h.failed) filter (where h.is_current),
     array_agg(h.late) filter (where h.is_current),
     array_agg(h.ahead) filter (where h.is_current),
+    array_agg(h.receipt) filter (where h.is_current),
     array_agg(h.user_id) filter (where not h.is_current)
-  into committed, heads, counted, versions, upto, wakes, failed, late, ahead, overtaken
+  into committed, heads, counted, versions, upto, wakes, failed, late, ahead, receipts, overtaken
   from (
     select
       r.*,
       s.version as head,
       s.counted_version,
       s.count_at,
+      -- What was folded ahead counts as received when it was leased; the stream has reached that time, and nothing came since.
+      case
+        when r.ahead > 0 then timestamptz 'epoch' + leased_at * interval '1 microsecond'
+        when s.reached_at < clock_timestamp() then clock_timestamp()
+        else flywheel.received_after(s.reached_at)
+      end as receipt,
       coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current,
       -- To count from the log takes its time. At the end of a short stream it is done at once; otherwise a while after the first late
       -- event, so that all of it costs little beside the folding.
@@ -75,11 +83,12 @@ begin
       select
         l.version,
         l.counted_version,
-        -- A user who is not wholly counted yet is woken for that at wake_at.
-        case
-          when l.counted_version < l.processed_version then l.wake_at
-          else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
-        end as count_at
+        l.reached_at,
+        -- A user who is not wholly counted yet is woken for that at wake_at, unless a clock wrote it that was set back since.
+        least(
+          case when l.counted_version < l.processed_version then l.wake_at end,
+          clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
+        ) as count_at
       from flywheel.streams as l
       where l.user_id = r.user_id and l.lease_token = commit.token
       for no key update
@@ -111,7 +120,7 @@ begin
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
   if effects ? 'event' then
-    told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
+    told := flywheel.write_events(effects -> 'event', committed, heads, ahead, receipts);
   end if;
 
   update flywheel.streams as s
@@ -122,6 +131,7 @@ begin
     counted_version = r.upto,
     lease_token = null,
     wake_at = r.wake_at,
+    reached_at = case when r.told > 0 then greatest(s.reached_at, r.receipt) else s.reached_at end,
     -- A failure beyond the first event of the lease is that event's first one.
     attempts = case
       when not r.failed then 0
@@ -141,9 +151,9 @@ begin
       else r.wake_at
     end
   from (
-    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.upto, c.wake_at, c.failed
-    from unnest(committed, heads, told, versions, upto, wakes, failed)
-      as c (user_id, head, told, version, upto, wake_at, failed)
+    select c.user_id, c.head + coalesce(c.told, 0) as head, c.told, c.receipt, c.version, c.upto, c.wake_at, c.failed
+    from unnest(committed, heads, told, receipts, versions, upto, wakes, failed)
+      as c (user_id, head, told, receipt, version, upto, wake_at, failed)
   ) as r
   left join public.phoenix_events as next
     on next.user_id = r.user_id and next.version = r.version + 1

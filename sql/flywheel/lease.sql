@@ -56,7 +56,9 @@ begin
         select
           d.user_id,
           row_number() over so_far as place,
-          bool_or(d.was_lost) over so_far as was_lost
+          bool_or(d.was_lost) over so_far as was_lost,
+          -- When all of them were locked.
+          max(clock_timestamp()) over () as leased_at
         from due as d
         window so_far as (order by d.available_at, d.user_id)
       ),
@@ -65,14 +67,15 @@ begin
         set
           lease_token = token,
           attempts = s.attempts + 1,
-          available_at = clock_timestamp() + settings.lease_time
+          available_at = clock_timestamp() + settings.lease_time,
+          reached_at = case when s.reached_at < a.leased_at then a.leased_at else flywheel.received_after(s.reached_at) end
         from apart as a
         where s.user_id = a.user_id
           and (a.place = 1 or not a.was_lost)
-        returning s.user_id, s.attempts
+        returning s.user_id, s.attempts, a.leased_at
       )
-      select array_agg(t.user_id), array_agg(t.user_id) filter (where t.attempts > 1)
-      into users, retried
+      select array_agg(t.user_id), array_agg(t.user_id) filter (where t.attempts > 1), max(t.leased_at)
+      into users, retried, leased_at
       from taken as t;
       exit;
     exception
@@ -105,9 +108,8 @@ begin
   end if;
 
   -- A statement of its own sees all that was committed before the lock, and whatever is appended later is received
-  -- later than leased_at. So the same timers fire between the same events, today and in every replay.
-  leased_at := clock_timestamp();
-
+  -- later than leased_at, which the streams have reached, as long as the clock is not set back far. So the same timers fire between
+  -- the same events, today and in every replay.
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
   -- "||", since concat() looks for each piece's type at every call. Types and apps are names that read_envelopes() let in: nothing
   -- in them needs an escape.

@@ -29,7 +29,7 @@ begin
     return false;
   end if;
   update flywheel.doorbell as d
-  set rung_at = clock_timestamp()
+  set rung_at = clock_timestamp(), latest_at = greatest(d.latest_at, clock_timestamp())
   from (
     select b.only_row
     from flywheel.doorbell as b, flywheel.settings as s

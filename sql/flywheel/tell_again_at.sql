@@ -6,7 +6,7 @@ as $$
   select case
     when delivery.published_at is null then coalesce(delivery.available_at, clock_timestamp())
     -- Sooner, QStash would take it for what it had already.
-    else delivery.published_at + interval '10 minutes'
+    else least(delivery.published_at, clock_timestamp()) + interval '10 minutes'
   end
   where case delivery.kind
     when 'notification' then delivery.published_at is null

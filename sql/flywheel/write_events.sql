@@ -3,8 +3,7 @@ create function flywheel.write_events(
   committed uuid[],
   heads bigint[],
   ahead integer[],
-  leased_at bigint,
-  told_at timestamptz
+  receipts timestamptz[]
 )
 returns integer[]
 language plpgsql
@@ -12,7 +11,6 @@ set search_path = ''
 as $$
 declare
   told integer[] := array_fill(0, array[cardinality(committed)]);
-  ahead_at timestamptz := timestamptz 'epoch' + leased_at * interval '1 microsecond';
   appended record;
 begin
   for appended in
@@ -63,7 +61,7 @@ begin
       t.correlation_id,
       coalesce(t.causation_id, t.subject),
       to_timestamp(t.at / 1000.0),
-      case when ahead[t.owner] > 0 then ahead_at else told_at end,
+      receipts[t.owner],
       sha256(uuid_send(t.effect_id))
     from telling as t
     returning array_position(committed, user_id) as owner
@@ -78,5 +76,5 @@ begin
 end
 $$;
 
-comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
-  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and none that a nudge''s row contradicts. Each has its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
+comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], timestamptz[]) is
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and none that a nudge''s row contradicts. Each has its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users. receipts: when what is told of each of them counts as received. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';

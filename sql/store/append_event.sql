@@ -16,18 +16,17 @@ begin
     return null;
   end if;
 
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
-  values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at)
+  values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), clock_timestamp(), sent."timestamp")
   on conflict (user_id) do update
   set
     version = s.version + 1,
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+    reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
     latest_at = greatest(s.latest_at, excluded.latest_at),
     latest_before = s.latest_at
-  returning s.version, s.has_aliases into reserved, has_aliases;
-
-  appended_at := clock_timestamp();
+  returning s.version, s.has_aliases, s.reached_at into reserved, has_aliases, appended_at;
 
   if sent."timestamp" is null then
     is_known := exists (
@@ -35,6 +34,8 @@ begin
       where f.user_id = sent.user_id
         and f.fingerprint = sent.fingerprint
         and f.seen_at > appended_at - dedup_window
+        -- What was seen later than that is from before the clock was set back.
+        and f.seen_at < appended_at + dedup_window
     );
   end if;
 
@@ -62,7 +63,7 @@ begin
     );
 
   if not found then
-    verdict := (flywheel.judge(array[sent], appended_at - dedup_window))[1];
+    verdict := (flywheel.judge(array[sent], appended_at, dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s

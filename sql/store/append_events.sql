@@ -18,6 +18,7 @@ declare
   has_untimed boolean;
   has_surplus boolean;
   heads bigint[];
+  receipts timestamptz[];
   befores timestamptz[];
   counts bigint[];
   earliests timestamptz[];
@@ -42,8 +43,8 @@ begin
     order by i.user_id
   ),
   reserved as (
-    insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
-    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), clock_timestamp(), o.latest
     from owners as o
     order by o.user_id
     on conflict (user_id) do update
@@ -51,16 +52,18 @@ begin
       version = s.version + excluded.version,
       pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
       available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+      reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
       latest_at = greatest(s.latest_at, excluded.latest_at),
       latest_before = s.latest_at
-    returning s.user_id, s.version, s.latest_before, s.has_aliases
+    returning s.user_id, s.version, s.reached_at, s.latest_before, s.has_aliases
   )
-  select r.heads, r.befores, r.have_aliases, o.counts, o.earliests
-  into heads, befores, have_aliases, counts, earliests
+  select r.heads, r.receipts, r.befores, r.have_aliases, o.counts, o.earliests
+  into heads, receipts, befores, have_aliases, counts, earliests
   from
     (
       select
         array_agg(r.version order by r.user_id) as heads,
+        array_agg(r.reached_at order by r.user_id) as receipts,
         array_agg(r.latest_before order by r.user_id) as befores,
         bool_or(r.has_aliases) as have_aliases
       from reserved as r
@@ -81,10 +84,10 @@ begin
   loop
     begin
       if not is_timely then
-        verdicts := flywheel.judge(incoming, appended_at - dedup_window);
+        verdicts := flywheel.judge(incoming, appended_at, dedup_window);
       end if;
       -- What is sorted and numbered is narrow; payloads stay in the array until their row is written. A user's place among
-      -- the users of the batch is the place of their head and count.
+      -- the users of the batch is the place of their head, count and receipt.
       insert into public.phoenix_events (
         user_id, version, event_id, event_type, app_source, payload, metadata,
         correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
@@ -94,7 +97,7 @@ begin
         (incoming[n.place]).event_type, (incoming[n.place]).app_source,
         (incoming[n.place]).payload, (incoming[n.place]).metadata,
         (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,
-        coalesce((incoming[n.place])."timestamp", appended_at), appended_at, (incoming[n.place]).fingerprint
+        coalesce((incoming[n.place])."timestamp", receipts[n.owner]), receipts[n.owner], (incoming[n.place]).fingerprint
       from (
         select
           i.*,

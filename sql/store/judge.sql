@@ -1,4 +1,4 @@
-create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
+create function flywheel.judge(incoming flywheel.incoming_event[], seen_at timestamptz, dedup_window interval)
 returns flywheel.verdict[]
 language plpgsql
 -- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
@@ -45,11 +45,13 @@ begin
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
-      and f.seen_at > seen_since
+      -- What was seen later than that is from before the clock was set back.
+      and f.seen_at > judge.seen_at - dedup_window
+      and f.seen_at < judge.seen_at + dedup_window
     order by i.place
   );
 end
 $$;
 
-comment on function flywheel.judge(flywheel.incoming_event[], timestamptz) is
-  'A verdict on each of some publications, no two of which are alike, by what the log already has, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
+comment on function flywheel.judge(flywheel.incoming_event[], timestamptz, interval) is
+  'A verdict on each of some publications, no two of which are alike, by what the log already has, in the order given. seen_at: when they are seen, from which the dedup window reaches as far back as ahead. The caller has locked their streams.';

@@ -41,7 +41,7 @@ comment on column public.phoenix_events.correlation_id is 'The conversation the 
 comment on column public.phoenix_events.causation_id is 'What caused the event: for the flywheel''s own events, the event_id of the cause.';
 comment on column public.phoenix_events.session_id is 'The publisher''s session.';
 comment on column public.phoenix_events."timestamp" is 'When it happened: the publisher''s time, or the time of receipt.';
-comment on column public.phoenix_events.received_at is 'When the store appended it; grows with version.';
+comment on column public.phoenix_events.received_at is 'When the store appended it. Grows with version, unless the database''s clock was set back by more than settings.future_tolerance.';
 comment on column public.phoenix_events.event_hash is 'The fingerprint: SHA-256, 32 bytes; flywheel.read_envelopes() says over what.';
 comment on column public.phoenix_events.ai_processing_error is
   'Why the event was set aside as a dead letter; null where it was folded or awaits folding.';

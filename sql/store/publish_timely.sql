@@ -24,8 +24,8 @@ begin
   earliest := event ->> 5;
   latest := list -> -1 ->> 5;
 
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
-  select owner, sent, clock_timestamp(), clock_timestamp(), latest
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at)
+  select owner, sent, clock_timestamp(), clock_timestamp(), clock_timestamp(), latest
   from flywheel.settings as g
   where sent <= g.max_batch_events
     and coalesce(largest, octet_length(events)) <= g.max_batch_bytes
@@ -35,10 +35,11 @@ begin
     version = s.version + excluded.version,
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+    reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
     latest_at = excluded.latest_at,
     latest_before = s.latest_at
   where earliest > s.latest_at
-  returning s.version, clock_timestamp(), s.has_aliases into reserved, appended_at, has_aliases;
+  returning s.version, s.reached_at, s.has_aliases into reserved, appended_at, has_aliases;
 
   if reserved is null then
     return false;

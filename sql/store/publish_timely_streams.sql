@@ -20,8 +20,8 @@ begin
   -- In order of users, as every publication locks, so that two cannot deadlock. latest_before carries the earliest time, for the
   -- comparison with an old row; in a new one it stays and means nothing.
   reserved as (
-    insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
-    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at, latest_before)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), clock_timestamp(), o.latest, o.earliest
     from (
       select t.user_id, count(*) as events, max(t.told_at) as latest, min(t.told_at) as earliest
       from told as t
@@ -37,10 +37,11 @@ begin
       version = s.version + excluded.version,
       pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
       available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+      reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
       latest_at = excluded.latest_at,
       latest_before = s.latest_at
     where excluded.latest_before > s.latest_at
-    returning s.user_id, s.version, s.has_aliases, clock_timestamp() as appended_at
+    returning s.user_id, s.version, s.has_aliases, s.reached_at as appended_at
   )
   insert into public.phoenix_events (
     user_id, version, event_id, event_type, app_source, payload, metadata,

@@ -7,6 +7,7 @@ create table flywheel.streams (
   available_at timestamptz,
   wake_at timestamptz,
   pending_since timestamptz,
+  reached_at timestamptz not null default '-infinity',
   latest_at timestamptz,
   latest_before timestamptz,
   lease_token uuid,
@@ -38,6 +39,8 @@ comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';
 comment on column flywheel.streams.pending_since is 'Since when the backlog has waited: when its first event was received, or a replay set it back.';
+comment on column flywheel.streams.reached_at is
+  'When the last event was received, or the stream was leased last: whatever is appended next is received later, as flywheel.received_after() says, even where the clock was set back a little.';
 comment on column flywheel.streams.latest_at is
   'The latest time that a publisher, or flywheel.tell(), gave to an event: what is published with a later one cannot be in the log yet, unless under a known event_id. Null where none was given.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, by which that tells whether it is later. Means nothing until the user''s second publication.';

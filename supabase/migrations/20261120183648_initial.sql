@@ -234,7 +234,7 @@ comment on column public.phoenix_events.correlation_id is 'The conversation the 
 comment on column public.phoenix_events.causation_id is 'What caused the event: for the flywheel''s own events, the event_id of the cause.';
 comment on column public.phoenix_events.session_id is 'The publisher''s session.';
 comment on column public.phoenix_events."timestamp" is 'When it happened: the publisher''s time, or the time of receipt.';
-comment on column public.phoenix_events.received_at is 'When the store appended it; grows with version.';
+comment on column public.phoenix_events.received_at is 'When the store appended it. Grows with version, unless the database''s clock was set back by more than settings.future_tolerance.';
 comment on column public.phoenix_events.event_hash is 'The fingerprint: SHA-256, 32 bytes; flywheel.read_envelopes() says over what.';
 comment on column public.phoenix_events.ai_processing_error is
   'Why the event was set aside as a dead letter; null where it was folded or awaits folding.';
@@ -249,6 +249,7 @@ create table flywheel.streams (
   available_at timestamptz,
   wake_at timestamptz,
   pending_since timestamptz,
+  reached_at timestamptz not null default '-infinity',
   latest_at timestamptz,
   latest_before timestamptz,
   lease_token uuid,
@@ -280,12 +281,39 @@ comment on column flywheel.streams.available_at is
   'When a worker should look at this stream: now for a backlog, the end of a lease, the next attempt, or the next timer. Null: nothing to do.';
 comment on column flywheel.streams.wake_at is 'The earliest timer the fold asked for, or, where events are still to be counted, the time to count them, whichever comes first.';
 comment on column flywheel.streams.pending_since is 'Since when the backlog has waited: when its first event was received, or a replay set it back.';
+comment on column flywheel.streams.reached_at is
+  'When the last event was received, or the stream was leased last: whatever is appended next is received later, as flywheel.received_after() says, even where the clock was set back a little.';
 comment on column flywheel.streams.latest_at is
   'The latest time that a publisher, or flywheel.tell(), gave to an event: what is published with a later one cannot be in the log yet, unless under a known event_id. Null where none was given.';
 comment on column flywheel.streams.latest_before is 'latest_at before the last publication, by which that tells whether it is later. Means nothing until the user''s second publication.';
 comment on column flywheel.streams.lease_token is 'The lease in force, or the last one that was not given back.';
 comment on column flywheel.streams.attempts is 'How often the first event of this backlog, or the timer that is due, has been leased without a commit beyond it: a lease in force counts.';
 comment on column flywheel.streams.has_aliases is 'Whether flywheel.aliases has any event_id of this user. Where it has none, an event that is later than all others need not be looked up there.';
+
+-- store/received_after.sql
+create function flywheel.received_after(reached_at timestamptz)
+returns timestamptz
+language plpgsql
+set search_path = ''
+as $$
+declare
+  moment timestamptz := clock_timestamp();
+begin
+  return greatest(
+    moment,
+    (
+      select case
+        -- A whole millisecond, since a fold reads no less: what is later is later there, too.
+        when received_after.reached_at <= moment + s.future_tolerance then received_after.reached_at + interval '1 millisecond'
+      end
+      from flywheel.settings as s
+    )
+  );
+end
+$$;
+
+comment on function flywheel.received_after(timestamptz) is
+  'When something is received by a stream that has reached that time already, since the clock was set back: a moment later, unless it was set back by more than settings.future_tolerance; then the clock counts anew. Whoever appends calls it only where the clock is not beyond reached_at.';
 
 -- store/states.sql
 create table flywheel.states (
@@ -856,7 +884,7 @@ comment on function flywheel.knows_alias(uuid, uuid[]) is
   'Whether one of these event_ids is an alias of a user''s. Called only for users of whom streams.has_aliases says that they have one: to call it for everybody would cost more than it finds.';
 
 -- store/judge.sql
-create function flywheel.judge(incoming flywheel.incoming_event[], seen_since timestamptz)
+create function flywheel.judge(incoming flywheel.incoming_event[], seen_at timestamptz, dedup_window interval)
 returns flywheel.verdict[]
 language plpgsql
 -- Not stable: it has to see what was committed until the streams were locked, whenever the caller's statement began.
@@ -903,14 +931,16 @@ begin
     left join flywheel.fingerprints as f
       on f.user_id = i.user_id
       and f.fingerprint = case when i."timestamp" is null then i.fingerprint end
-      and f.seen_at > seen_since
+      -- What was seen later than that is from before the clock was set back.
+      and f.seen_at > judge.seen_at - dedup_window
+      and f.seen_at < judge.seen_at + dedup_window
     order by i.place
   );
 end
 $$;
 
-comment on function flywheel.judge(flywheel.incoming_event[], timestamptz) is
-  'A verdict on each of some publications, no two of which are alike, by what the log already has, in the order given. seen_since: when the dedup window began. The caller has locked their streams.';
+comment on function flywheel.judge(flywheel.incoming_event[], timestamptz, interval) is
+  'A verdict on each of some publications, no two of which are alike, by what the log already has, in the order given. seen_at: when they are seen, from which the dedup window reaches as far back as ahead. The caller has locked their streams.';
 
 -- store/append_event.sql
 create function flywheel.append_event(sent flywheel.incoming_event, dedup_window interval)
@@ -931,18 +961,17 @@ begin
     return null;
   end if;
 
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
-  values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), sent."timestamp")
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at)
+  values (sent.user_id, 1, clock_timestamp(), clock_timestamp(), clock_timestamp(), sent."timestamp")
   on conflict (user_id) do update
   set
     version = s.version + 1,
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+    reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
     latest_at = greatest(s.latest_at, excluded.latest_at),
     latest_before = s.latest_at
-  returning s.version, s.has_aliases into reserved, has_aliases;
-
-  appended_at := clock_timestamp();
+  returning s.version, s.has_aliases, s.reached_at into reserved, has_aliases, appended_at;
 
   if sent."timestamp" is null then
     is_known := exists (
@@ -950,6 +979,8 @@ begin
       where f.user_id = sent.user_id
         and f.fingerprint = sent.fingerprint
         and f.seen_at > appended_at - dedup_window
+        -- What was seen later than that is from before the clock was set back.
+        and f.seen_at < appended_at + dedup_window
     );
   end if;
 
@@ -977,7 +1008,7 @@ begin
     );
 
   if not found then
-    verdict := (flywheel.judge(array[sent], appended_at - dedup_window))[1];
+    verdict := (flywheel.judge(array[sent], appended_at, dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s
@@ -1027,6 +1058,7 @@ declare
   has_untimed boolean;
   has_surplus boolean;
   heads bigint[];
+  receipts timestamptz[];
   befores timestamptz[];
   counts bigint[];
   earliests timestamptz[];
@@ -1051,8 +1083,8 @@ begin
     order by i.user_id
   ),
   reserved as (
-    insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
-    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), clock_timestamp(), o.latest
     from owners as o
     order by o.user_id
     on conflict (user_id) do update
@@ -1060,16 +1092,18 @@ begin
       version = s.version + excluded.version,
       pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
       available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+      reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
       latest_at = greatest(s.latest_at, excluded.latest_at),
       latest_before = s.latest_at
-    returning s.user_id, s.version, s.latest_before, s.has_aliases
+    returning s.user_id, s.version, s.reached_at, s.latest_before, s.has_aliases
   )
-  select r.heads, r.befores, r.have_aliases, o.counts, o.earliests
-  into heads, befores, have_aliases, counts, earliests
+  select r.heads, r.receipts, r.befores, r.have_aliases, o.counts, o.earliests
+  into heads, receipts, befores, have_aliases, counts, earliests
   from
     (
       select
         array_agg(r.version order by r.user_id) as heads,
+        array_agg(r.reached_at order by r.user_id) as receipts,
         array_agg(r.latest_before order by r.user_id) as befores,
         bool_or(r.has_aliases) as have_aliases
       from reserved as r
@@ -1090,10 +1124,10 @@ begin
   loop
     begin
       if not is_timely then
-        verdicts := flywheel.judge(incoming, appended_at - dedup_window);
+        verdicts := flywheel.judge(incoming, appended_at, dedup_window);
       end if;
       -- What is sorted and numbered is narrow; payloads stay in the array until their row is written. A user's place among
-      -- the users of the batch is the place of their head and count.
+      -- the users of the batch is the place of their head, count and receipt.
       insert into public.phoenix_events (
         user_id, version, event_id, event_type, app_source, payload, metadata,
         correlation_id, causation_id, session_id, "timestamp", received_at, event_hash
@@ -1103,7 +1137,7 @@ begin
         (incoming[n.place]).event_type, (incoming[n.place]).app_source,
         (incoming[n.place]).payload, (incoming[n.place]).metadata,
         (incoming[n.place]).correlation_id, (incoming[n.place]).causation_id, (incoming[n.place]).session_id,
-        coalesce((incoming[n.place])."timestamp", appended_at), appended_at, (incoming[n.place]).fingerprint
+        coalesce((incoming[n.place])."timestamp", receipts[n.owner]), receipts[n.owner], (incoming[n.place]).fingerprint
       from (
         select
           i.*,
@@ -1536,8 +1570,8 @@ begin
   earliest := event ->> 5;
   latest := list -> -1 ->> 5;
 
-  insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at)
-  select owner, sent, clock_timestamp(), clock_timestamp(), latest
+  insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at)
+  select owner, sent, clock_timestamp(), clock_timestamp(), clock_timestamp(), latest
   from flywheel.settings as g
   where sent <= g.max_batch_events
     and coalesce(largest, octet_length(events)) <= g.max_batch_bytes
@@ -1547,10 +1581,11 @@ begin
     version = s.version + excluded.version,
     pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
     available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+    reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
     latest_at = excluded.latest_at,
     latest_before = s.latest_at
   where earliest > s.latest_at
-  returning s.version, clock_timestamp(), s.has_aliases into reserved, appended_at, has_aliases;
+  returning s.version, s.reached_at, s.has_aliases into reserved, appended_at, has_aliases;
 
   if reserved is null then
     return false;
@@ -1648,8 +1683,8 @@ begin
   -- In order of users, as every publication locks, so that two cannot deadlock. latest_before carries the earliest time, for the
   -- comparison with an old row; in a new one it stays and means nothing.
   reserved as (
-    insert into flywheel.streams as s (user_id, version, pending_since, available_at, latest_at, latest_before)
-    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), o.latest, o.earliest
+    insert into flywheel.streams as s (user_id, version, pending_since, available_at, reached_at, latest_at, latest_before)
+    select o.user_id, o.events, clock_timestamp(), clock_timestamp(), clock_timestamp(), o.latest, o.earliest
     from (
       select t.user_id, count(*) as events, max(t.told_at) as latest, min(t.told_at) as earliest
       from told as t
@@ -1665,10 +1700,11 @@ begin
       version = s.version + excluded.version,
       pending_since = case when s.version = s.processed_version then clock_timestamp() else s.pending_since end,
       available_at = case when s.attempts > 0 then s.available_at else least(s.available_at, clock_timestamp()) end,
+      reached_at = case when s.reached_at < clock_timestamp() then clock_timestamp() else flywheel.received_after(s.reached_at) end,
       latest_at = excluded.latest_at,
       latest_before = s.latest_at
     where excluded.latest_before > s.latest_at
-    returning s.user_id, s.version, s.has_aliases, clock_timestamp() as appended_at
+    returning s.user_id, s.version, s.has_aliases, s.reached_at as appended_at
   )
   insert into public.phoenix_events (
     user_id, version, event_id, event_type, app_source, payload, metadata,
@@ -2006,7 +2042,8 @@ comment on function flywheel.export_user(uuid) is
 -- flywheel/doorbell.sql
 create table flywheel.doorbell (
   only_row boolean primary key default true check (only_row),
-  rung_at timestamptz not null default '-infinity'
+  rung_at timestamptz not null default '-infinity',
+  latest_at timestamptz not null default '-infinity'
 );
 
 insert into flywheel.doorbell default values;
@@ -2016,6 +2053,8 @@ alter table flywheel.doorbell enable row level security;
 comment on table flywheel.doorbell is 'When the doorbell last rang, so that a burst of publications rings once.';
 comment on column flywheel.doorbell.only_row is 'Keeps the table to one row.';
 comment on column flywheel.doorbell.rung_at is 'The last ring.';
+comment on column flywheel.doorbell.latest_at is
+  'The latest time of all rings. Later than now only where the clock was set back since: flywheel.mend_waits() looks.';
 
 -- flywheel/ring.sql
 create function flywheel.ring(regardless boolean default false)
@@ -2049,7 +2088,7 @@ begin
     return false;
   end if;
   update flywheel.doorbell as d
-  set rung_at = clock_timestamp()
+  set rung_at = clock_timestamp(), latest_at = greatest(d.latest_at, clock_timestamp())
   from (
     select b.only_row
     from flywheel.doorbell as b, flywheel.settings as s
@@ -2462,7 +2501,7 @@ as $$
   select case
     when delivery.published_at is null then coalesce(delivery.available_at, clock_timestamp())
     -- Sooner, QStash would take it for what it had already.
-    else delivery.published_at + interval '10 minutes'
+    else least(delivery.published_at, clock_timestamp()) + interval '10 minutes'
   end
   where case delivery.kind
     when 'notification' then delivery.published_at is null
@@ -3432,7 +3471,9 @@ begin
         select
           d.user_id,
           row_number() over so_far as place,
-          bool_or(d.was_lost) over so_far as was_lost
+          bool_or(d.was_lost) over so_far as was_lost,
+          -- When all of them were locked.
+          max(clock_timestamp()) over () as leased_at
         from due as d
         window so_far as (order by d.available_at, d.user_id)
       ),
@@ -3441,14 +3482,15 @@ begin
         set
           lease_token = token,
           attempts = s.attempts + 1,
-          available_at = clock_timestamp() + settings.lease_time
+          available_at = clock_timestamp() + settings.lease_time,
+          reached_at = case when s.reached_at < a.leased_at then a.leased_at else flywheel.received_after(s.reached_at) end
         from apart as a
         where s.user_id = a.user_id
           and (a.place = 1 or not a.was_lost)
-        returning s.user_id, s.attempts
+        returning s.user_id, s.attempts, a.leased_at
       )
-      select array_agg(t.user_id), array_agg(t.user_id) filter (where t.attempts > 1)
-      into users, retried
+      select array_agg(t.user_id), array_agg(t.user_id) filter (where t.attempts > 1), max(t.leased_at)
+      into users, retried, leased_at
       from taken as t;
       exit;
     exception
@@ -3481,9 +3523,8 @@ begin
   end if;
 
   -- A statement of its own sees all that was committed before the lock, and whatever is appended later is received
-  -- later than leased_at. So the same timers fire between the same events, today and in every replay.
-  leased_at := clock_timestamp();
-
+  -- later than leased_at, which the streams have reached, as long as the clock is not set back far. So the same timers fire between
+  -- the same events, today and in every replay.
   -- Written as text piece by piece: to build and join JSON values costs twice the time, and all of it is read again anyway. By
   -- "||", since concat() looks for each piece's type at every call. Types and apps are names that read_envelopes() let in: nothing
   -- in them needs an escape.
@@ -3746,8 +3787,7 @@ create function flywheel.write_events(
   committed uuid[],
   heads bigint[],
   ahead integer[],
-  leased_at bigint,
-  told_at timestamptz
+  receipts timestamptz[]
 )
 returns integer[]
 language plpgsql
@@ -3755,7 +3795,6 @@ set search_path = ''
 as $$
 declare
   told integer[] := array_fill(0, array[cardinality(committed)]);
-  ahead_at timestamptz := timestamptz 'epoch' + leased_at * interval '1 microsecond';
   appended record;
 begin
   for appended in
@@ -3806,7 +3845,7 @@ begin
       t.correlation_id,
       coalesce(t.causation_id, t.subject),
       to_timestamp(t.at / 1000.0),
-      case when ahead[t.owner] > 0 then ahead_at else told_at end,
+      receipts[t.owner],
       sha256(uuid_send(t.effect_id))
     from telling as t
     returning array_position(committed, user_id) as owner
@@ -3821,8 +3860,8 @@ begin
 end
 $$;
 
-comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], bigint, timestamptz) is
-  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and none that a nudge''s row contradicts. Each has its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users; they count as received at leased_at, microseconds since 1970, the others at told_at. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
+comment on function flywheel.write_events(jsonb, uuid[], bigint[], integer[], timestamptz[]) is
+  'Appends what the flywheel itself has to tell behind the heads of committed users'' streams, which the caller has locked and lengthens: each event once, whatever is replayed, and none that a nudge''s row contradicts. Each has its cause, which for a timer is what the event tells of. ahead: how many of these events are folded already, for each of the users. receipts: when what is told of each of them counts as received. at: milliseconds since 1970. Returns how many were new, for each of the users. Raises an error where fewer are new than were folded ahead.';
 
 -- flywheel/write_expiries.sql
 create function flywheel.write_expiries(effects jsonb, committed uuid[])
@@ -4958,6 +4997,7 @@ declare
   failed boolean[];
   late boolean[];
   ahead integer[];
+  receipts timestamptz[];
   overtaken uuid[];
   told integer[];
   upto bigint[];
@@ -4981,14 +5021,21 @@ begin
     array_agg(h.failed) filter (where h.is_current),
     array_agg(h.late) filter (where h.is_current),
     array_agg(h.ahead) filter (where h.is_current),
+    array_agg(h.receipt) filter (where h.is_current),
     array_agg(h.user_id) filter (where not h.is_current)
-  into committed, heads, counted, versions, upto, wakes, failed, late, ahead, overtaken
+  into committed, heads, counted, versions, upto, wakes, failed, late, ahead, receipts, overtaken
   from (
     select
       r.*,
       s.version as head,
       s.counted_version,
       s.count_at,
+      -- What was folded ahead counts as received when it was leased; the stream has reached that time, and nothing came since.
+      case
+        when r.ahead > 0 then timestamptz 'epoch' + leased_at * interval '1 microsecond'
+        when s.reached_at < clock_timestamp() then clock_timestamp()
+        else flywheel.received_after(s.reached_at)
+      end as receipt,
       coalesce(r.ahead, 0) = 0 or s.version + r.ahead = r.version as is_current,
       -- To count from the log takes its time. At the end of a short stream it is done at once; otherwise a while after the first late
       -- event, so that all of it costs little beside the folding.
@@ -5004,11 +5051,12 @@ begin
       select
         l.version,
         l.counted_version,
-        -- A user who is not wholly counted yet is woken for that at wake_at.
-        case
-          when l.counted_version < l.processed_version then l.wake_at
-          else clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
-        end as count_at
+        l.reached_at,
+        -- A user who is not wholly counted yet is woken for that at wake_at, unless a clock wrote it that was set back since.
+        least(
+          case when l.counted_version < l.processed_version then l.wake_at end,
+          clock_timestamp() + greatest(interval '10 seconds', r.version * interval '1 millisecond')
+        ) as count_at
       from flywheel.streams as l
       where l.user_id = r.user_id and l.lease_token = commit.token
       for no key update
@@ -5040,7 +5088,7 @@ begin
     nudges := flywheel.write_nudges(effects -> 'nudge', committed);
   end if;
   if effects ? 'event' then
-    told := flywheel.write_events(effects -> 'event', committed, heads, ahead, leased_at, committed_at);
+    told := flywheel.write_events(effects -> 'event', committed, heads, ahead, receipts);
   end if;
 
   update flywheel.streams as s
@@ -5051,6 +5099,7 @@ begin
     counted_version = r.upto,
     lease_token = null,
     wake_at = r.wake_at,
+    reached_at = case when r.told > 0 then greatest(s.reached_at, r.receipt) else s.reached_at end,
     -- A failure beyond the first event of the lease is that event's first one.
     attempts = case
       when not r.failed then 0
@@ -5070,9 +5119,9 @@ begin
       else r.wake_at
     end
   from (
-    select c.user_id, c.head + coalesce(c.told, 0) as head, c.version, c.upto, c.wake_at, c.failed
-    from unnest(committed, heads, told, versions, upto, wakes, failed)
-      as c (user_id, head, told, version, upto, wake_at, failed)
+    select c.user_id, c.head + coalesce(c.told, 0) as head, c.told, c.receipt, c.version, c.upto, c.wake_at, c.failed
+    from unnest(committed, heads, told, receipts, versions, upto, wakes, failed)
+      as c (user_id, head, told, receipt, version, upto, wake_at, failed)
   ) as r
   left join public.phoenix_events as next
     on next.user_id = r.user_id and next.version = r.version + 1
@@ -5187,7 +5236,7 @@ where s.version > s.processed_version
   );
 
 comment on view flywheel.backlog is
-  'Streams with events that are not folded. Each is due within a lease time or the longest wait from now, to which flywheel.shorten_waits() holds them; the many that are due later wait for a timer alone, and need not be read.';
+  'Streams with events that are not folded. Each is due within a lease time or the longest wait from now, to which flywheel.bound_waits() holds them; the many that are due later wait for a timer alone, and need not be read.';
 
 -- flywheel/pending_events.sql
 create function flywheel.pending_events()
@@ -5209,50 +5258,71 @@ $$;
 comment on function flywheel.pending_events() is
   'How many events wait to be folded. Asked at each ring, so without what else flywheel.queue_status() counts: dead letters may be many.';
 
--- flywheel/shorten_waits.sql
-create function flywheel.shorten_waits()
-returns trigger
+-- flywheel/bound_waits.sql
+create function flywheel.bound_waits(farthest interval)
+returns void
 language plpgsql
-security definer
 set search_path = ''
 -- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-  changed_at timestamptz;
+  bounded_at timestamptz;
   longest timestamptz;
 begin
-  -- Waits for every lease, and for whatever else has streams wait, by the settings before, and holds up those that follow: what the
-  -- former wrote is shortened below, and the latter read what is committed here. Before any stream is locked: who is waited for may
-  -- wait for a stream.
+  -- Waits for every lease, and for whatever else has streams wait, and holds up those that follow: what the former wrote is shortened
+  -- below. Before any stream is locked: who is waited for may wait for a stream.
   perform pg_advisory_xact_lock(hashtextextended('flywheel.settings_changes', 0));
   perform pg_advisory_xact_lock(hashtextextended('flywheel.waits', 0));
-  changed_at := clock_timestamp();
-  -- As they are committed: the transaction may have changed them several times.
-  select changed_at + greatest(o.lease_time, o.backoff_max) into longest from flywheel.settings as o;
+  bounded_at := clock_timestamp();
+  select bounded_at + greatest(o.lease_time, o.backoff_max) into longest from flywheel.settings as o;
 
   update flywheel.streams as s
-  set available_at = longest
+  set
+    -- What waits for nothing but a worker waits no longer.
+    available_at = case when s.attempts = 0 and s.lease_token is null then bounded_at else longest end,
+    -- To be counted, as in flywheel.refold(): a publication that turns out to be a duplicate sets available_at back to wake_at.
+    wake_at = case when s.attempts = 0 and s.version = s.processed_version then bounded_at else s.wake_at end
   where s.user_id = any (
     array(
       -- Locked in the order in which publications lock, so that the two cannot deadlock.
       select l.user_id
       from flywheel.streams as l
-      -- Without a backlog, too, where it is not a timer that is waited for: what is published meanwhile waits as long.
-      where (l.version > l.processed_version or l.attempts > 0)
-        and l.available_at > longest
-        and l.available_at <= changed_at + greatest(old.lease_time, old.backoff_max)
+      where l.available_at > bounded_at
+        and l.available_at <= bounded_at + bound_waits.farthest
+        and case
+          when l.attempts = 0 and l.lease_token is null and l.version > l.processed_version then true
+          -- Without a backlog, too, where it is not a timer that is waited for: what is published meanwhile waits as long.
+          else l.available_at > longest
+            and (l.version > l.processed_version or l.attempts > 0 or l.counted_version < l.processed_version)
+        end
       order by l.user_id
       for no key update
     )
   );
+end
+$$;
+
+comment on function flywheel.bound_waits(interval) is
+  'Keeps every backlog, and what is published during a lease or a wait, from waiting longer than a lease or a wait may last by the settings: flywheel.backlog looks no further. Who waits for no lease and no next attempt is due at once; timers stay as they are. farthest: how far ahead such waits are looked for.';
+
+-- flywheel/shorten_waits.sql
+create function flywheel.shorten_waits()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  -- By the settings as they are committed: the transaction may have changed them several times.
+  perform flywheel.bound_waits(greatest(old.lease_time, old.backoff_max));
   return null;
 end
 $$;
 
 comment on function flywheel.shorten_waits() is
-  'Keeps every backlog, and what is published during a lease or a wait, from waiting longer than a lease or a wait may last by the new settings: flywheel.backlog looks no further. A lease that this shortens still lasts at least as long as one that begins now. Runs as the change is committed: until then everybody waits by the settings before, and nobody is held up.';
+  'Has what waits already wait no longer than lower settings allow. A lease that this shortens still lasts at least as long as one that begins now. Runs as the change is committed: until then everybody waits by the settings before, and nobody is held up.';
 
 create constraint trigger shorten_waits
 after update of lease_time, backoff_max on flywheel.settings
@@ -5558,7 +5628,7 @@ alter table flywheel.pruning enable row level security;
 
 comment on table flywheel.pruning is 'When the last old fingerprint was pruned, so that pruning then rests for a while.';
 comment on column flywheel.pruning.only_row is 'Keeps the table to one row.';
-comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune.';
+comment on column flywheel.pruning.pruned_at is 'When nothing was left to prune. Later than now only where the clock was set back since: flywheel.mend_waits() looks.';
 
 -- flywheel/prune.sql
 create function flywheel.prune()
@@ -5616,6 +5686,94 @@ $$;
 comment on function flywheel.prune() is
   'Deletes fingerprints older than the dedup window that no longer count, settings.prune_rows at most; once none is left, it rests for settings.prune_interval. Returns how many it deleted.';
 
+-- flywheel/mend_waits.sql
+create function flywheel.mend_waits()
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+-- As in flywheel.append_events(): always by index, whatever the tables held when the plan was made.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set lock_timeout = '200ms'
+as $$
+declare
+  settings flywheel.settings;
+  latest timestamptz;
+  ahead interval;
+  longest interval;
+  mended_at timestamptz;
+begin
+  -- Whoever publishes rings, and whoever works prunes: one of both notes how far the clock was ahead, and neither takes it back.
+  select greatest(d.latest_at, p.pruned_at) into latest from flywheel.doorbell as d, flywheel.pruning as p;
+  if latest <= clock_timestamp() then
+    return false;
+  end if;
+
+  -- A ring holds the bell until its transaction ends, which may wait for a stream: so nobody waits for the bell here, and a ring meanwhile
+  -- is left to the caller, who looks for work afterwards.
+  if not pg_try_advisory_xact_lock(hashtextextended('flywheel.ring', 0)) then
+    return false;
+  end if;
+  select s.* into settings from flywheel.settings as s;
+  longest := greatest(settings.lease_time, settings.delivery_patience, interval '10 minutes');
+
+  begin
+    -- The clock may have gone on a while after it was noted last, and what was leased then may have been committed later still.
+    ahead := latest - clock_timestamp() + settings.ring_interval + settings.prune_interval + settings.lease_time;
+    -- Beyond what a lease or a wait adds to that there are timers alone, however many.
+    perform flywheel.bound_waits(ahead + greatest(settings.lease_time, settings.backoff_max));
+    mended_at := clock_timestamp();
+
+    -- What is locked is just being written, by the clock as it is now.
+    with decided as (
+      select d.user_id, d.delivery_id
+      from flywheel.deliveries as d
+      where d.attempts = 0 and d.available_at > mended_at and d.available_at <= mended_at + ahead
+      for no key update skip locked
+    ),
+    taken as (
+      select d.user_id, d.delivery_id
+      from flywheel.deliveries as d
+      where d.attempts > 0 and d.available_at > mended_at + longest
+      for no key update skip locked
+    )
+    update flywheel.deliveries as d
+    set available_at = w.due_at
+    from (
+      select c.user_id, c.delivery_id, mended_at as due_at from decided as c
+      union all
+      select t.user_id, t.delivery_id, mended_at + longest from taken as t
+    ) as w
+    where d.user_id = w.user_id and d.delivery_id = w.delivery_id;
+
+    with waiting as (
+      select w.delivery_id
+      from flywheel.withdrawals as w
+      where w.available_at > mended_at + greatest(settings.lease_time, interval '5 minutes')
+      for no key update skip locked
+    )
+    update flywheel.withdrawals as l
+    set available_at = mended_at + greatest(settings.lease_time, interval '5 minutes')
+    from waiting as w
+    where l.delivery_id = w.delivery_id;
+
+    update flywheel.doorbell set latest_at = mended_at;
+    update flywheel.pruning set pruned_at = '-infinity' where pruned_at > mended_at;
+  exception
+    -- Somebody holds a stream for long: it is tried again before long.
+    when lock_not_available then
+      return false;
+  end;
+  return true;
+end
+$$;
+
+comment on function flywheel.mend_waits() is
+  'Where the database''s clock was ahead and has been set back: finds again what waits for a time that the wrong clock wrote and that is further away than anything may wait: backlogs, late events that are to be counted, deliveries, withdrawals, pruning. Otherwise, as nearly always, it is one look at two rows. Returns whether it did; then something may be due.';
+
 -- flywheel/tend.sql
 create function flywheel.tend()
 returns boolean
@@ -5626,6 +5784,8 @@ set lock_timeout = '200ms'
 as $$
 begin
   return case
+    -- First, since it locks streams: nothing else is locked yet.
+    when flywheel.mend_waits() then true
     when flywheel.merge_rollups() > 0 then true
     when flywheel.rewind() > 0 then true
     else flywheel.prune() > 0
@@ -5638,7 +5798,7 @@ end
 $$;
 
 comment on function flywheel.tend() is
-  'What a worker does when nothing is due: one bounded piece of merging rollups, of a replay or of pruning. Returns whether there may be more to do at once.';
+  'What a worker does when nothing is due: what a clock that was set back has left, or one bounded piece of merging rollups, of a replay or of pruning. Returns whether there may be more to do at once.';
 
 -- flywheel/read_state.sql
 create function flywheel.read_state(owner uuid)
@@ -6495,6 +6655,7 @@ grant execute on function
   flywheel.leave(uuid, bigint),
   flywheel.tend(),
   flywheel.prune(),
+  flywheel.mend_waits(),
   flywheel.ring(boolean),
   flywheel.mark_nudge(uuid, uuid, text),
   flywheel.read_state(uuid),

@@ -239,9 +239,9 @@ test.each([1, 2])("what turns out to be known, %d at once, leaves nothing to do"
   );
   expect(told.statuses).toEqual(Array(count).fill("rejected"));
   const [after] = await stream();
-  // Without a backlog pending_since means nothing; latest_at and latest_before only decide on a closer look.
-  const { pending_since, latest_at, latest_before } = after!;
-  expect(after).toEqual({ ...before[0], pending_since, latest_at, latest_before });
+  // Without a backlog pending_since means nothing; latest_at and latest_before only decide on a closer look, reached_at what is later.
+  const { pending_since, reached_at, latest_at, latest_before } = after!;
+  expect(after).toEqual({ ...before[0], pending_since, reached_at, latest_at, latest_before });
 });
 
 test.each([{ timestamp: at(1) }, {}])(

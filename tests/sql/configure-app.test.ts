@@ -116,6 +116,16 @@ describe("an app that is configured anew is told what", () => {
     expect(await failureOf(about)).toBeNull();
   });
 
+  test("QStash was given while the clock was ahead, no later than if it had been given now", async () => {
+    const about = await handedOver();
+    await base.admin`
+      update flywheel.deliveries set published_at = published_at + interval '1 day' where user_id = ${about.user_id}
+    `;
+    await outbox.configure("letters", "http://127.0.0.1/right");
+    await hearFailure(database, about, { status: 404 });
+    expect(await dueIn(about)).toEqual({ failed_at: null, minutes: 10 });
+  });
+
   test("QStash was still trying to deliver, but not once it has no address any more", async () => {
     const about = await handedOver();
     await outbox.configure("letters", null);

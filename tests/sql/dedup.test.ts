@@ -88,6 +88,16 @@ describe("two publications are the same event", () => {
       await pass(user, "6 minutes");
       expect(await statuses(several(user))).toEqual(each("accepted"));
     });
+
+    test("but not for what a clock saw that was ahead by more than the window, and was set right since", async () => {
+      const user = newId();
+      await publish(database, several(user));
+      await pass(user, "-4 minutes");
+      expect(await statuses(several(user)), "a small step").toEqual(each("duplicate"));
+      await pass(user, "-6 minutes");
+      expect(await statuses(several(user))).toEqual(each("accepted"));
+      expect(await statuses(several(user))).toEqual(each("duplicate"));
+    });
   });
 
   test("for ever, when the publisher says when it happened", async () => {

@@ -123,6 +123,36 @@ test("a withdrawal is repeated when QStash has had the time to accept what was h
   expect(repeated).toEqual([{ is_repetition: true }]);
 });
 
+test("once a clock that was ahead is set right, no delivery or withdrawal waits longer than any may", async () => {
+  const { user_id, ids: [decided, leased, carried] } = await outbox.userWithDeliveries(3);
+  await base.admin`
+    update flywheel.deliveries
+    set
+      attempts = case delivery_id when ${decided!} then 0 else 1 end,
+      available_at = now() + case delivery_id when ${carried!} then interval '47 hours' else interval '3 days' end
+    where user_id = ${user_id}
+  `;
+  const [asked, soon] = [crypto.randomUUID(), crypto.randomUUID()];
+  await base.admin`
+    insert into flywheel.withdrawals (delivery_id, available_at)
+    values (${asked}, now() + interval '3 days'), (${soon}, now() + interval '4 minutes')
+  `;
+  await base.admin`update flywheel.doorbell set latest_at = now() + interval '3 days'`;
+  await database`select flywheel.tend()`;
+  const due = await base.admin`
+    select delivery_id, round(extract(epoch from available_at - now()) / 60)::int as minutes
+    from (
+      select delivery_id, available_at from flywheel.deliveries where user_id = ${user_id}
+      union all
+      select delivery_id, available_at from flywheel.withdrawals where delivery_id in (${asked}, ${soon})
+    ) as d
+  `;
+  expect(new Map(due.map(({ delivery_id, minutes }) => [delivery_id, minutes]))).toEqual(
+    new Map([[decided, 0], [leased, 48 * 60], [carried, 47 * 60], [asked, 5], [soon, 4]]),
+  );
+  expect(await outbox.lease()).toContain(decided);
+});
+
 test("a deliverer that has to wait gives way, and takes what is due later", async () => {
   const { ids } = await outbox.userWithDeliveries(2);
   await base.admin.begin(async (sql) => {

@@ -51,6 +51,7 @@ const operations = [
   "mark_nudge",
   "mark_published",
   "mark_withdrawn",
+  "mend_waits",
   "merge_rollups",
   "pending_events",
   "postpone",

@@ -204,7 +204,10 @@ const rewinding: Act = async (sql, user) => {
     }
     `;
     await sql`update flywheel.pruning set pruned_at = '-infinity'`;
+    await sql`update flywheel.doorbell set latest_at = now() + interval '1 hour'`;
   });
+  // What a clock that was set back has left, and then old fingerprints.
+  await sql`select flywheel.tend()`;
   await sql`select flywheel.tend()`;
   await sql`select flywheel.reprocess(${user(3000)})`;
   await sql`insert into flywheel.replays (only_failed) values (false)`;

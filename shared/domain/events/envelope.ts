@@ -12,7 +12,7 @@ export interface StoredEvent {
   correlation_id: string | null;
   /** When it happened by its publisher's clock, which may be a little ahead, milliseconds since 1970; reactors are told no time after its receipt. */
   timestamp: number;
-  /** When it was stored, milliseconds since 1970; grows with the version. */
+  /** When it was stored, milliseconds since 1970; grows with the version, unless the database's clock was set back far. */
   received_at: number;
   /** Whether it was set aside before, as a dead letter. */
   set_aside: boolean;
