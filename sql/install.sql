@@ -138,6 +138,8 @@
 \ir analytics/get_phoenix_nudge_experiments.sql
 \ir analytics/step_percentiles.sql
 \ir analytics/get_phoenix_ecosystem_stats.sql
+\ir analytics/in_one_line.sql
+\ir analytics/job_key.sql
 \ir analytics/popular_jobs.sql
 \ir analytics/get_aube_metrics.sql
 \ir analytics/get_phoenix_kpis.sql

@@ -104,9 +104,15 @@ begin
     select
       e.user_id,
       max(e.at) filter (where e.event_type = 'exploration_commencée') as begun,
-      max(e.at) filter (where e.event_type = 'métier_choisi') as chosen
-    from event as e
-    where e.event_type in ('exploration_commencée', 'métier_choisi')
+      max(e.at) filter (where e.event_type = 'métier_choisi') as chosen,
+      -- Of two at one instant the one that was received first comes first.
+      max(e.place) filter (where e.event_type = 'exploration_commencée')
+        < max(e.place) filter (where e.event_type = 'métier_choisi') as is_done
+    from (
+      select v.*, array[extract(epoch from v.at), v.version] as place
+      from event as v
+      where v.event_type in ('exploration_commencée', 'métier_choisi')
+    ) as e
     group by e.user_id
   ),
   reached as (
@@ -247,7 +253,7 @@ begin
     'exploration_time', (x.begun at time zone 'UTC')::date, '', '',
     count(*), 0, sum(extract(epoch from x.chosen - x.begun) * 1000000), null
   from exploration as x
-  where x.begun <= x.chosen
+  where x.is_done
   group by 2
   union all
   select
@@ -338,7 +344,7 @@ last_event (day, app or all): users whose last event happened that day. All user
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
 exploring (day): users whose last exploration_commencée happened that day.
 exploration_completed (day): users with both, by the earlier of their last exploration_commencée and their last métier_choisi.
-exploration_time (day of exploration_commencée): users whose last métier_choisi is not before it; total: microseconds between the two.
+exploration_time (day of exploration_commencée): users whose last métier_choisi comes after it, at one instant by version; total: microseconds between the two.
 step (week, step): users whose first exploration_commencée happened in that week and who reached the step, ever; seconds: from the step that each reached before it, in the order of the first time of each. A transition is reached when it is taken.
 exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
 job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.

@@ -36,7 +36,8 @@ begin
     and d.kind = 'transition'
     and d.available_at is not null;
 
-  if why is distinct from 'superseded' then
+  -- A caller may give the same reason, but expires nothing.
+  if (step, why) is distinct from ('expired', 'superseded') then
     perform flywheel.enqueue_delivery(
       moved,
       moved.source_app,

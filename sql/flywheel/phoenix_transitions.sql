@@ -40,7 +40,7 @@ comment on column public.phoenix_transitions.target_app is 'The app that the use
 comment on column public.phoenix_transitions.context is
   'What the target app should know, so that it need not ask again. What the flywheel does not know is left out.';
 comment on column public.phoenix_transitions.status is 'The last step taken.';
-comment on column public.phoenix_transitions.requested_at is 'When it was asked for: when the store received the event that caused it, or when somebody asked by hand.';
+comment on column public.phoenix_transitions.requested_at is 'When it was asked for: when the store received the event that caused it, to the millisecond, and a microsecond after the one before to the same app in that; or when somebody asked by hand.';
 comment on column public.phoenix_transitions.notified_at is 'When the target app had received it.';
 comment on column public.phoenix_transitions.accepted_at is 'When the target app took it over.';
 comment on column public.phoenix_transitions.completed_at is 'When the target app had done its part.';

@@ -16,7 +16,7 @@ begin
         coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
         coalesce(event ->> 'user_id', publishers[place]::text) as owner_sent,
         case
-          when jsonb_typeof(event) <> 'object' then 'must be an object'
+          when jsonb_typeof(event) <> 'object' then 'event=must be an object'
           else flywheel.json_flaw(event, settings.max_json_depth)
         end as flaw
     ) as f
@@ -28,7 +28,7 @@ begin
     cross join lateral (
       select
         case
-          when f.flaw is not null then array['event=' || f.flaw]
+          when f.flaw is not null then array[f.flaw]
           else array_remove(
             array[
               case

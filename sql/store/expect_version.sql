@@ -10,6 +10,7 @@ as $$
 declare
   users uuid[] := array(select distinct i.user_id from unnest(incoming) as i where i.issues = '{}');
   accepted bigint := (select count(*) from unnest(verdicts) as v where v.status = 'accepted');
+  duplicates bigint := (select count(*) from unnest(verdicts) as v where v.status = 'duplicate');
   refusal text;
   actual bigint;
 begin
@@ -22,8 +23,9 @@ begin
       detail = 'invalid_expected_version';
   end if;
 
-  -- A call that is repeated because its answer was lost finds the stream ahead by its own events, and changes nothing.
-  if accepted = 0 then
+  -- A call that is repeated because its answer was lost finds the stream ahead by its own events, and changes nothing. Nor does one of
+  -- which everything is refused.
+  if accepted = 0 and duplicates in (0, cardinality(incoming)) then
     return;
   end if;
 
@@ -61,4 +63,4 @@ end
 $$;
 
 comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.verdict[], jsonb) is
-  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it, and PT422 where only some of what was sent is taken.';
+  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it, and PT422 where some of what was sent is refused, but not all.';

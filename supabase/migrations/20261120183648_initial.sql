@@ -456,7 +456,7 @@ comment on function flywheel.canonical_json(jsonb) is
   'The same JSON with text and keys in NFC and numbers without trailing zeros, so that equal content has equal text. Of two spellings of a key the last in jsonb''s order counts: the one with more bytes or, of two as long, the greater. Key order and number forms such as 1e0 are jsonb''s own business.';
 
 -- store/json_flaw.sql
-create function flywheel.json_flaw(value jsonb, max_depth integer)
+create function flywheel.json_flaw(event jsonb, max_depth integer)
 returns text
 language plpgsql
 immutable
@@ -464,21 +464,28 @@ strict
 parallel safe
 set search_path = ''
 as $$
+declare
+  beyond_double constant jsonpath :=
+    '$.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))';
 begin
-  return case
-    when jsonb_path_exists(value, format('$.**{%s}', max_depth + 1)::jsonpath)
-      then format('is nested more than %s levels deep', max_depth)
-    when jsonb_path_exists(
-      value,
-      '$.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))'
-    )
-      then 'holds a number beyond the range of a double'
-  end;
+  if jsonb_path_exists(event, format('$.**{%s}', max_depth + 1)::jsonpath) then
+    return format('event=is nested more than %s levels deep', max_depth);
+  elsif jsonb_path_exists(event, beyond_double) then
+    return coalesce(
+      (
+        select nullif(left(min(f.key), 100), '')
+        from jsonb_each(case when jsonb_typeof(event) = 'object' then event end) as f
+        where jsonb_path_exists(f.value, beyond_double)
+      ),
+      'event'
+    ) || '=holds a number beyond the range of a double';
+  end if;
+  return null;
 end
 $$;
 
 comment on function flywheel.json_flaw(jsonb, integer) is
-  'What keeps a JSON value from being stored and read back by every client, or null: too deep a nesting, or a number that a double cannot hold.';
+  'What keeps a publication from being stored and read back by every client, as field=message, or null: too deep a nesting, or a number that a double cannot hold.';
 
 -- store/envelope_issues.sql
 create function flywheel.envelope_issues(events jsonb, publishers uuid[], refused jsonb, settings flywheel.settings)
@@ -499,7 +506,7 @@ begin
         coalesce(nullif(event -> 'payload', 'null'), nullif(event -> 'data', 'null'), '{}') as payload,
         coalesce(event ->> 'user_id', publishers[place]::text) as owner_sent,
         case
-          when jsonb_typeof(event) <> 'object' then 'must be an object'
+          when jsonb_typeof(event) <> 'object' then 'event=must be an object'
           else flywheel.json_flaw(event, settings.max_json_depth)
         end as flaw
     ) as f
@@ -511,7 +518,7 @@ begin
     cross join lateral (
       select
         case
-          when f.flaw is not null then array['event=' || f.flaw]
+          when f.flaw is not null then array[f.flaw]
           else array_remove(
             array[
               case
@@ -1288,6 +1295,7 @@ as $$
 declare
   users uuid[] := array(select distinct i.user_id from unnest(incoming) as i where i.issues = '{}');
   accepted bigint := (select count(*) from unnest(verdicts) as v where v.status = 'accepted');
+  duplicates bigint := (select count(*) from unnest(verdicts) as v where v.status = 'duplicate');
   refusal text;
   actual bigint;
 begin
@@ -1300,8 +1308,9 @@ begin
       detail = 'invalid_expected_version';
   end if;
 
-  -- A call that is repeated because its answer was lost finds the stream ahead by its own events, and changes nothing.
-  if accepted = 0 then
+  -- A call that is repeated because its answer was lost finds the stream ahead by its own events, and changes nothing. Nor does one of
+  -- which everything is refused.
+  if accepted = 0 and duplicates in (0, cardinality(incoming)) then
     return;
   end if;
 
@@ -1339,7 +1348,7 @@ end
 $$;
 
 comment on function flywheel.expect_version(flywheel.incoming_event[], flywheel.verdict[], jsonb) is
-  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it, and PT422 where only some of what was sent is taken.';
+  'Raises PT409 wrong_expected_version unless the one user''s stream was at the expected version before what was just appended to it, and PT422 where some of what was sent is refused, but not all.';
 
 -- store/refusal.sql
 create function flywheel.refusal(issues text[])
@@ -2375,7 +2384,7 @@ comment on column public.phoenix_transitions.target_app is 'The app that the use
 comment on column public.phoenix_transitions.context is
   'What the target app should know, so that it need not ask again. What the flywheel does not know is left out.';
 comment on column public.phoenix_transitions.status is 'The last step taken.';
-comment on column public.phoenix_transitions.requested_at is 'When it was asked for: when the store received the event that caused it, or when somebody asked by hand.';
+comment on column public.phoenix_transitions.requested_at is 'When it was asked for: when the store received the event that caused it, to the millisecond, and a microsecond after the one before to the same app in that; or when somebody asked by hand.';
 comment on column public.phoenix_transitions.notified_at is 'When the target app had received it.';
 comment on column public.phoenix_transitions.accepted_at is 'When the target app took it over.';
 comment on column public.phoenix_transitions.completed_at is 'When the target app had done its part.';
@@ -2769,7 +2778,8 @@ begin
     and d.kind = 'transition'
     and d.available_at is not null;
 
-  if why is distinct from 'superseded' then
+  -- A caller may give the same reason, but expires nothing.
+  if (step, why) is distinct from ('expired', 'superseded') then
     perform flywheel.enqueue_delivery(
       moved,
       moved.source_app,
@@ -2806,10 +2816,24 @@ begin
     where t.user_id = opening.user_id
       and t.target_app = opening.target_app
       and t.requested_at > opening.requested_at
+      -- Of those that events of one millisecond caused this one is the latest: they are folded in order.
+      and (t.causation_id is null or t.requested_at >= opening.requested_at + interval '1 millisecond')
   )
   then
     return false;
   end if;
+
+  -- So it is listed as that one, too. It stays in its millisecond, however many there are in that.
+  opening.requested_at := greatest(
+    opening.requested_at,
+    (
+      select max(least(t.requested_at + interval '1 microsecond', opening.requested_at + interval '999 microseconds'))
+      from public.phoenix_transitions as t
+      where t.user_id = opening.user_id
+        and t.target_app = opening.target_app
+        and t.requested_at >= opening.requested_at
+    )
+  );
 
   perform flywheel.move_transition(t, 'expired', 'superseded', opened_at)
   from public.phoenix_transitions as t
@@ -2833,7 +2857,7 @@ end
 $$;
 
 comment on function flywheel.open_transition(public.phoenix_transitions) is
-  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands, whatever was answered to it. Returns whether it was opened.';
+  'Opens a transition on a stream that the caller has locked: the row, the event that tells of it, its delivery. An earlier one to the same app that nobody has answered yet is superseded and expires; a later one stands, whatever was answered to it. Of several that one millisecond brought, requested_at grows in the order in which they are opened. Returns whether it was opened.';
 
 -- flywheel/request_transition.sql
 create function flywheel.request_transition(
@@ -4293,9 +4317,15 @@ begin
     select
       e.user_id,
       max(e.at) filter (where e.event_type = 'exploration_commencée') as begun,
-      max(e.at) filter (where e.event_type = 'métier_choisi') as chosen
-    from event as e
-    where e.event_type in ('exploration_commencée', 'métier_choisi')
+      max(e.at) filter (where e.event_type = 'métier_choisi') as chosen,
+      -- Of two at one instant the one that was received first comes first.
+      max(e.place) filter (where e.event_type = 'exploration_commencée')
+        < max(e.place) filter (where e.event_type = 'métier_choisi') as is_done
+    from (
+      select v.*, array[extract(epoch from v.at), v.version] as place
+      from event as v
+      where v.event_type in ('exploration_commencée', 'métier_choisi')
+    ) as e
     group by e.user_id
   ),
   reached as (
@@ -4436,7 +4466,7 @@ begin
     'exploration_time', (x.begun at time zone 'UTC')::date, '', '',
     count(*), 0, sum(extract(epoch from x.chosen - x.begun) * 1000000), null
   from exploration as x
-  where x.begun <= x.chosen
+  where x.is_done
   group by 2
   union all
   select
@@ -4527,7 +4557,7 @@ last_event (day, app or all): users whose last event happened that day. All user
 retention (week, app or all, weeks later): users whose first event happened in that week and who were there that many weeks later.
 exploring (day): users whose last exploration_commencée happened that day.
 exploration_completed (day): users with both, by the earlier of their last exploration_commencée and their last métier_choisi.
-exploration_time (day of exploration_commencée): users whose last métier_choisi is not before it; total: microseconds between the two.
+exploration_time (day of exploration_commencée): users whose last métier_choisi comes after it, at one instant by version; total: microseconds between the two.
 step (week, step): users whose first exploration_commencée happened in that week and who reached the step, ever; seconds: from the step that each reached before it, in the order of the first time of each. A transition is reached when it is taken.
 exit (week, step): of these the users who have not chosen a job, by the step that they reached last.
 job (day, métier): users by the last day on which they chose a job, and the job, where that has a name of 100 characters at most. satisfaction (day, app): feedback.submitted events with one; total: hundredths.
@@ -6197,6 +6227,48 @@ $$;
 comment on function public.get_phoenix_ecosystem_stats(integer) is
   'The ecosystem in the last days_back UTC days (1 to 366), today included: period_days; total_events, every event of the log; unique_users with any; avg_events_per_user, to a hundredth; app_breakdown { app: { events, users } }, the flywheel''s own events as app flywheel; top_events { type: count }, the ten commonest; generated_at. Counts what the flywheel has handled; late events on the day they happened.';
 
+-- analytics/in_one_line.sql
+create function flywheel.in_one_line(said text)
+returns text
+language plpgsql
+immutable
+parallel safe
+set search_path = ''
+as $$
+begin
+  return btrim(
+    regexp_replace(
+      -- What turns the direction in which a text is read.
+      regexp_replace(said, '[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]' collate "C", '', 'g'),
+      -- JavaScript's white space, and control characters.
+      '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+' collate "C",
+      ' ',
+      'g'
+    )
+  );
+end
+$$;
+
+comment on function flywheel.in_one_line(text) is
+  'A text that can stand within a message, as inOneLine() in shared/domain/reactors/profile.ts writes it.';
+
+-- analytics/job_key.sql
+create function flywheel.job_key(said text)
+returns text
+language plpgsql
+immutable
+parallel safe
+set search_path = ''
+as $$
+begin
+  -- The collation lowers as JavaScript does: a sigma that ends a word, too.
+  return left(lower(flywheel.in_one_line(said) collate pg_catalog."und-x-icu"), 80);
+end
+$$;
+
+comment on function flywheel.job_key(text) is
+  'What a job is recognised by, however it is written, as jobKey() in shared/domain/reactors/profile.ts has it.';
+
 -- analytics/popular_jobs.sql
 create function flywheel.popular_jobs(since date, least_users integer)
 returns jsonb
@@ -6206,16 +6278,17 @@ set search_path = ''
 as $$
   select coalesce(jsonb_agg(j.name order by j.users desc, j.name), '[]')
   from (
-    select (array_agg(k.key order by k.users desc, k.key))[1] as name, sum(k.users) as users
+    select (array_agg(k.name order by k.users desc, k.name))[1] as name, sum(k.users) as users
     from (
-      select r.key, sum(r.count) as users
+      select flywheel.in_one_line(r.key) as name, sum(r.count) as users
       from flywheel.current_rollups as r
       where r.figure = 'job' and r.day >= since
-      group by r.key
+      group by 1
       having sum(r.count) > 0
     ) as k
+    where k.name <> ''
     -- However it is written: the name is as most write it.
-    group by lower(btrim(k.key))
+    group by flywheel.job_key(k.name)
     having sum(k.users) >= least_users
     order by 2 desc, 1
     limit 5
@@ -6223,7 +6296,7 @@ as $$
 $$;
 
 comment on function flywheel.popular_jobs(date, integer) is
-  'The five jobs that most users have chosen since a UTC day, each counted with the one chosen last, most first, then by name; of those that so many users have at least.';
+  'The five jobs that most users have chosen since a UTC day, each counted with the one chosen last, most first, then by name; of those that so many users have at least. However a job is written, as flywheel.job_key() says; its name in one line.';
 
 -- analytics/get_aube_metrics.sql
 create function public.get_aube_metrics(days_back integer default 30)
@@ -6271,7 +6344,7 @@ end
 $$;
 
 comment on function public.get_aube_metrics(integer) is
-  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if not before it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: flywheel.popular_jobs().';
+  'obtenir_métriques_utilisation of Aube over the last days_back UTC days (1 to 366), today included. parcours_commencés: users with an exploration_commencée in them. parcours_complétés: of these, users with a métier_choisi in them. taux_completion: percent of the first, to a tenth, 0 without any. transitions_écosystème: transitions taken in them. temps_moyen_parcours: minutes from a user''s last exploration_commencée, if in them, to their last métier_choisi, if that comes after it; mean, to a tenth. satisfaction_moyenne: mean of satisfaction in feedback.submitted of app aube, to a tenth. Both null without any. métiers_populaires: flywheel.popular_jobs().';
 
 -- analytics/get_phoenix_kpis.sql
 create function public.get_phoenix_kpis(days_back integer default 30)

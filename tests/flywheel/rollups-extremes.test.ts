@@ -65,6 +65,35 @@ test("of what happened at one moment that counts last which was told last, and i
   ]);
 });
 
+test("of a choice and a beginning at one moment that came first which was told first, early, late and anew", async () => {
+  const timestamp = new Date(now - day).toISOString();
+  const chosen = { event_type: "métier_choisi", payload: { métier: "Coach" } };
+  const begun = { event_type: "exploration_commencée" };
+  const tellOf = async (index: number, ...told: Event[]) => {
+    for (const each of told) {
+      await publishUnchecked(database, [eventOf(userOf(index), { timestamp, ...each })]);
+      await drain(database, [nudges]);
+    }
+  };
+  await tellOf(0, chosen, begun);
+  await tellOf(1, begun, chosen, { ...begun, payload: { again: true } });
+  await tellOf(2, chosen, { ...begun, timestamp: new Date(now).toISOString() }, begun);
+  const times = () =>
+    database`
+    select count::int, total::int from flywheel.current_rollups where figure = 'exploration_time'
+  `;
+  const check = async (expected: object[]) => {
+    expect(await wrong(database)).toEqual([]);
+    await mergeAll(database);
+    expect([...await times()]).toEqual(expected);
+  };
+  await check([]);
+  await tellOf(0, { ...chosen, payload: { métier: "Boulanger" } });
+  await check([{ count: 1, total: 0 }]);
+  await tellOf(0, { ...begun, payload: { again: true } });
+  await check([]);
+});
+
 test("what is just right in a payload and what is just wrong is so to the worker and to the log", async () => {
   const said = (event_type: string, key: string, ...values: unknown[]) =>
     values.map((value) =>

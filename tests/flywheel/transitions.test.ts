@@ -4,10 +4,12 @@ import { minute } from "../../shared/domain/duration.ts";
 import { reactors } from "../../shared/domain/reactors/all.ts";
 import { reprocess, reprocessRequest } from "../../shared/flywheel/replay.ts";
 import {
+  listTransitions,
   requestTransition,
   stepTransition,
   type Transition,
   transitionRequest,
+  transitionsQuery,
 } from "../../shared/flywheel/transitions.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -246,6 +248,28 @@ test.each(["accepted", "rejected"] as const)(
   },
 );
 
+/** The jobs that were handed over to cv, as the list of transitions has them: newest first. */
+async function jobsIn(user_id: string): Promise<unknown[]> {
+  const query = transitionsQuery.parse({ target_app: "cv", limit: 200 });
+  const { transitions } = await listTransitions(database, user_id, query);
+  return transitions.map(({ context }) => (context as Record<string, unknown>).métier_choisi);
+}
+
+test("jobs chosen in one publication are handed over and listed in their order, and stay so however often they are folded", async () => {
+  const user_id = crypto.randomUUID();
+  const jobs = Array.from({ length: 12 }, (_, n) => `Métier ${n}`);
+  await publish(
+    database,
+    jobs.map((métier) => event(user_id, { ...choosing, payload: { métier } })),
+  );
+  for (let times = 0; times < 2; times++) {
+    await drain(database, reactors);
+    expect(await jobsIn(user_id)).toEqual(jobs.toReversed());
+    expect((await rowsOf(user_id)).at(-1)).toMatchObject({ status: "requested" });
+    await base.admin`select flywheel.reprocess(${user_id})`;
+  }
+});
+
 test("of two jobs chosen in one publication the last is handed over", async () => {
   const user_id = crypto.randomUUID();
   const jobs = ["Coach", "Data Scientist"];
@@ -254,6 +278,7 @@ test("of two jobs chosen in one publication the last is handed over", async () =
     jobs.map((métier) => event(user_id, { ...choosing, payload: { métier } })),
   );
   await drain(database, reactors);
+  expect(await jobsIn(user_id)).toEqual(jobs.toReversed());
   const handedOver = await base.admin`
     select context ->> 'métier_choisi' as job, status, reason from public.phoenix_transitions
     where user_id = ${user_id} and target_app = 'cv'

@@ -293,11 +293,20 @@ test("the window is a setting, in force from the next call", async () => {
 });
 
 test("a number beyond the range of a double is refused, not rounded", async () => {
-  const text = `{"user_id":"${newId()}","event_type":"a","app_source":"cv","payload":{"n":1e400}}`;
-  const { results } = await publishText(database, text);
-  expect(results[0]!.error?.issues).toEqual([
-    { field: "event", message: "holds a number beyond the range of a double" },
-  ]);
+  const fields: [string, string][] = [
+    [`"payload":{"n":{"m":[1e400]}}`, "payload"],
+    [`"data":{"n":-1e400}`, "data"],
+    [`"payload":{"n":1},"metadata":{"n":1e309}`, "metadata"],
+    [`"session_id":1e400`, "session_id"],
+    [`"":1e400`, "event"],
+  ];
+  for (const [sent, field] of fields) {
+    const text = `{"user_id":"${newId()}","event_type":"a","app_source":"cv",${sent}}`;
+    const { results } = await publishText(database, text);
+    expect(results[0]!.error?.issues, sent).toEqual([
+      { field, message: "holds a number beyond the range of a double" },
+    ]);
+  }
 });
 
 test("what is not an event at all is refused whole, with a code", async () => {

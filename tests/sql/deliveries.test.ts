@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hearAnswer, hearFailure } from "../../shared/flywheel/delivery-outcome.ts";
+import { stepTransition } from "../../shared/flywheel/transitions.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { lockWait } from "../support/lock-wait.ts";
@@ -170,6 +171,17 @@ test("what is superseded is delivered no more, and the app that the user came fr
   expect(await outbox.of(user_id)).toMatchObject([
     { kind: "transition", transition_id: first, is_due: false },
     { kind: "transition", transition_id: second, is_due: true },
+  ]);
+});
+
+test("what an app rejects is told to the app that the user came from, whatever reason is given", async () => {
+  await outbox.configure("aube", "http://127.0.0.1/");
+  const user_id = crypto.randomUUID();
+  const transition_id = await outbox.ask(user_id);
+  await stepTransition(database, user_id, transition_id, "rejected", "superseded");
+  expect(await outbox.of(user_id)).toMatchObject([
+    { kind: "transition", app: "cv", is_due: false },
+    { kind: "notification", app: "aube", transition_id, is_due: true },
   ]);
 });
 

@@ -106,6 +106,27 @@ describe("of a user whom a commit refuses", () => {
   });
 });
 
+test("of transitions that one moment brought the last is open, however many they are, and the next moment's is later than all", async () => {
+  const user = newId();
+  const at = Date.now();
+  const together = Array.from(
+    { length: 1_010 },
+    () => transitionFor(user, { at, causation_id: newId() }),
+  );
+  const next = transitionFor(user, { at: at + 1, causation_id: newId() });
+  const inOrder = () =>
+    base.admin<{ transition_id: string; status: string }[]>`
+      select transition_id, status from public.phoenix_transitions where user_id = ${user} order by requested_at
+    `;
+  for (const each of together) expect(await write("transitions", each, [user])).toBe("1");
+  expect(await statusOf(together.at(-1)!.effect_id)).toBe("requested");
+  expect((await inOrder()).slice(0, 999).map(({ transition_id }) => transition_id)).toEqual(
+    together.slice(0, 999).map(({ effect_id }) => effect_id),
+  );
+  expect(await write("transitions", next, [user])).toBe("1");
+  expect((await inOrder()).at(-1)).toEqual({ transition_id: next.effect_id, status: "requested" });
+});
+
 describe("of what a worker has folded late", () => {
   test("no transition takes the place of one that was asked for since", async () => {
     const user = newId();
@@ -117,6 +138,14 @@ describe("of what a worker has folded late", () => {
       "1",
     );
     expect(await statusOf(transition_id)).toBe("expired");
+  });
+
+  test("no transition takes the place of one that was asked for in the same millisecond", async () => {
+    const user = newId();
+    const { transition_id, requested_at } = await ask(user);
+    const late = transitionFor(user, { at: Math.floor(Number(requested_at)) });
+    expect(await write("transitions", late, [user])).toBe("0");
+    expect(await statusOf(transition_id)).toBe("requested");
   });
 
   test("no transition is opened whose time is over", async () => {

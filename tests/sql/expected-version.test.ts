@@ -106,6 +106,29 @@ test("with an expected version all events are taken or none, and the one that is
   }
 });
 
+test("nor is a repetition taken beside what is refused, whatever version is expected, and no id is kept of it", async () => {
+  const user = newId();
+  const [event_id, other] = [newId(), newId()];
+  const known = event(user, { event_id, timestamp: "2026-01-01T10:00:00.000Z" });
+  await publish(database, known);
+  const again = { ...known, event_id: other };
+  const wrong: [Event, string][] = [
+    [event(user, { timestamp: "yesterday" }), "timestamp must be an ISO 8601 date and time"],
+    [{ ...known, payload: { n: 9 } }, "event_id stands for an event with another content"],
+  ];
+  for (const [one, reason] of wrong) {
+    for (const expected_version of [1, 7]) {
+      await expect(publish(database, [again, one], { expected_version })).rejects.toMatchObject({
+        code: "PT422",
+        detail: "invalid_events",
+        message: `With expected_version all events are taken or none: events[1].${reason}.`,
+      });
+    }
+  }
+  const { accepted } = await publish(database, event(user, { event_id: other }));
+  expect(accepted, "the id stands for nothing yet").toBe(1);
+});
+
 test("an expected version that is null counts as none, and a misspelt one is refused", async () => {
   const user = newId();
   await publish(database, numbered(user, 1), { expected_version: null });

@@ -243,8 +243,9 @@ function planCompensation(
   const isOver = payload.status === "rejected" || payload.status === "expired";
   const source = slugOf(payload.source_app ?? "");
   const app = isApp(source) ? source : origin.app_source;
-  // One that is superseded has another transition to the same app in its place.
-  if (!isOver || payload.reason === superseded || isMadeUpFor(type, app, received_at, context)) {
+  // One that is superseded has another transition to the same app in its place. An app may give that reason, but expires nothing.
+  const isReplaced = payload.status === "expired" && payload.reason === superseded;
+  if (!isOver || isReplaced || isMadeUpFor(type, app, received_at, context)) {
     return plan(state, type, undefined);
   }
   return plan(state, type, {

@@ -19,7 +19,7 @@ export interface CountMemory {
 }
 
 /** The key of that memory in a user's state, and the version of its shape, as a reactor has them. */
-export const counting = { name: "rollups", version: 6 } as const;
+export const counting = { name: "rollups", version: 7 } as const;
 
 export interface Counted {
   memory: CountMemory;

@@ -13,6 +13,8 @@ export interface ExplorationMemory {
   /** When the user last began an exploration, and last chose a job. */
   readonly begun?: number;
   readonly chosen?: number;
+  /** Whether choosing came after beginning: of two at one instant, by which was received first. */
+  readonly isDone?: boolean;
   /** The job that they chose last, as they wrote it. */
   readonly job?: string;
 }
@@ -30,10 +32,14 @@ export function countExploration(
   if (step < 0) return memory;
   const begun = step === begins ? latest(memory.begun, event.at) : memory.begun;
   const chosen = step === completes ? latest(memory.chosen, event.at) : memory.chosen;
+  const isLatest = event.at >= Math.max(begun ?? -Infinity, chosen ?? -Infinity);
+  const isDone = isLatest && (step === begins || step === completes)
+    ? step === completes
+    : memory.isDone;
   const job = step === completes && chosen === event.at
     ? textIn(event.payload.métier, longestJob)
     : memory.job;
-  countUse(memory, { begun, chosen }, add);
+  countUse(memory, { begun, chosen, isDone }, add);
   countJob(memory, -1, add);
   countJob({ chosen, job }, 1, add);
 
@@ -48,6 +54,7 @@ export function countExploration(
     reached,
     ...(begun !== undefined && { begun }),
     ...(chosen !== undefined && { chosen }),
+    ...(isDone && { isDone }),
     ...(job !== undefined && { job }),
   };
 }
@@ -94,13 +101,14 @@ function countJob(
 interface Use {
   readonly begun?: number | undefined;
   readonly chosen?: number | undefined;
+  readonly isDone?: boolean | undefined;
 }
 
 /** Users by the last day on which a period may begin and still find them exploring, or having chosen a job. */
 function countUse(was: Use, is: Use, add: Add): void {
   moveUser(add, { figure: "exploring" }, dayIn(was.begun), dayIn(is.begun));
   moveUser(add, { figure: "exploration_completed" }, completedDay(was), completedDay(is));
-  if (was.begun !== is.begun || was.chosen !== is.chosen) {
+  if (was.begun !== is.begun || was.chosen !== is.chosen || was.isDone !== is.isDone) {
     countTime(was, -1, add);
     countTime(is, 1, add);
   }
@@ -115,8 +123,8 @@ function completedDay({ begun, chosen }: Use): number | undefined {
 }
 
 /** The time from beginning to choosing, where the user has not begun again since. */
-function countTime({ begun, chosen }: Use, count: 1 | -1, add: Add): void {
-  if (begun === undefined || chosen === undefined || chosen < begun) return;
+function countTime({ begun, chosen, isDone }: Use, count: 1 | -1, add: Add): void {
+  if (begun === undefined || chosen === undefined || !isDone) return;
   add({ figure: "exploration_time", day: dayOf(begun) }, {
     count,
     total: count * (chosen - begun),

@@ -528,6 +528,14 @@ describe("a transition that an app rejects, or lets expire,", () => {
     expect(story.nudges).toEqual([]);
   });
 
+  test("is made up for though an app gives the flywheel's own reason", () => {
+    const story = new Story();
+    const rejected = transition("cv", "rejected", { reason: "superseded" });
+    story.happens("transition_écosystème", "flywheel", rejected);
+    story.passes(0);
+    expect(typesOf(story.nudges)).toEqual(["aube_to_cv"]);
+  });
+
   test("is not made up for where another took its place", () => {
     const story = new Story();
     const superseded = transition("cv", "expired", { reason: "superseded" });
