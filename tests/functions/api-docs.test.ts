@@ -61,7 +61,7 @@ test("every error's code is on the page", () => {
       return [...text.matchAll(/HttpError\(\s*\d{3},\s*"(\w+)"/g)];
     }
     // What only SQL can ask is on the pages for operators and analysts.
-    return /^sql\/(store|flywheel)\//.test(path) && !path.endsWith("configure_app.sql")
+    return /^sql\/(store|flywheel)\//.test(path) && !/(configure_app|export_user)\.sql$/.test(path)
       ? [...text.matchAll(/\bdetail = '(\w+)'/g)]
       : [];
   });
