@@ -60,7 +60,7 @@ app.get("/", async (context) => {
 
 app.get("/catalogue", (context) => {
   context.header("cache-control", "public, max-age=300");
-  return context.body(catalogue, 200, { "content-type": "application/schema+json" });
+  return context.body(catalogue, 200, { "content-type": "application/json" });
 });
 
 app.get("/queue-status", async (context) => {

@@ -73,7 +73,7 @@ app.get("/", async (context) => {
 for (const step of transitionSteps) {
   app.post(`/:transition_id/${step}`, async (context) => {
     const caller = await callerOf(context, "user", "secret");
-    const { value } = await readJson(context, 4 * kibibyte);
+    const { value } = await readJson(context, 8 * kibibyte);
     const { reason, user_id } = validate(stepRequest, value);
     const { transition_id } = validate(transitionAddress, context.req.param());
     const owner = ownerOf(caller, user_id);

@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
+import { normaliseText } from "../domain/events/normalise.ts";
 import type { Database } from "../platform/database.ts";
 import { parseJson } from "../platform/parse-json.ts";
+import { longestReason } from "./transitions.ts";
 
 /** Which delivery QStash's callback is about; it stands in the callback's signed address. */
 export const deliveryQuery = z.object({ user_id: z.guid(), delivery_id: z.guid() });
@@ -19,11 +21,15 @@ export type Callback = z.output<typeof callback>;
 /** An app that answers a delivery with this takes its step at once. */
 const answer = z.object({
   status: z.enum(["accepted", "rejected"]),
-  reason: z.string().nullish().transform((reason) =>
-    // What the database cannot hold is left out: an answer that QStash has brought is not sent back.
-    reason?.slice(0, 500).replaceAll("\0", "").toWellFormed() || undefined
+  // What cannot be kept is left out: an answer that QStash has brought is not sent back.
+  reason: z.string().optional().catch(undefined).transform((reason) =>
+    normaliseText(reason ?? "").replaceAll("\0", "").slice(0, longestReason)
+      .replace(halfOfPair, "").toWellFormed() || undefined
   ),
 });
+
+/** What is left at the end of a text that was cut within a character. */
+const halfOfPair = /[\ud800-\udbff]$/;
 
 /**
  * Hears of an attempt to deliver. An app that answered 2xx has been notified, and where its answer is

@@ -2,6 +2,7 @@ import { handleWhen, retry } from "cockatiel";
 import { z } from "zod";
 import { type App, apps, slugOf } from "../domain/apps.ts";
 import { checkPayload } from "../domain/events/catalogue.ts";
+import { normaliseText } from "../domain/events/normalise.ts";
 import { isObject } from "../domain/is-object.ts";
 import { profileTypes } from "../domain/reactors/profile.ts";
 import { contextFor } from "../domain/reactors/transition-contexts.ts";
@@ -95,10 +96,13 @@ export const transitionsQuery = z.object({
 
 export type TransitionsQuery = z.output<typeof transitionsQuery>;
 
+/** How many characters a reason may have. */
+export const longestReason = 500;
+
 /** What may go with a step. */
 export const stepRequest = z.strictObject({
   /** Why, in a few words. */
-  reason: z.string().max(500).optional(),
+  reason: z.string().transform(normaliseText).pipe(z.string().max(longestReason)).optional(),
   /** Only with a secret key: whose transition it is, where the caller knows. */
   user_id: z.guid().optional(),
 });

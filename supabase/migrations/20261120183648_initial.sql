@@ -568,7 +568,11 @@ begin
                 when (event ->> 'timestamp')::timestamptz < '0001-01-01T00:00:00Z'
                   then 'timestamp=must not lie before the year 1 in UTC'
                 when (event ->> 'timestamp')::timestamptz > clock_timestamp() + settings.future_tolerance
-                  then format('timestamp=is more than %s seconds ahead', extract(epoch from settings.future_tolerance)::integer)
+                  then format(
+                    'timestamp=is more than %s seconds ahead of the clock here, %s',
+                    extract(epoch from settings.future_tolerance)::integer,
+                    to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                  )
               end,
               case
                 when jsonb_typeof(event -> 'correlation_id') not in ('string', 'null')

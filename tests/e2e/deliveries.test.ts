@@ -176,18 +176,26 @@ describe("an app may answer the delivery", () => {
     ]);
   });
 
-  const rejected = (reason: string) => () => Response.json({ status: "rejected", reason });
-  test.each<[string, () => Response, status: string]>([
+  const rejected = (reason: unknown) => () => Response.json({ status: "rejected", reason });
+  test.each<[string, () => Response, status: string, reason?: string]>([
     ["a page", () => new Response("<html>merci</html>"), "notified"],
     ["nothing", () => new Response(null, { status: 204 }), "notified"],
     ["a lot", () => new Response("x".repeat(1_500_000)), "notified"],
-    ["a reason that no database holds", rejected("a\0b\ud800"), "rejected"],
-    ["a long reason", rejected("é".repeat(5_000)), "rejected"],
-  ])("with %s", async (_, answer, status) => {
+    ["a reason that no database holds", rejected("a\0b\ud800"), "rejected", "ab"],
+    ["a long reason", rejected("e\u0301".repeat(5_000)), "rejected", "é".repeat(500)],
+    [
+      "a reason that is cut within a character",
+      rejected(`x${"🙂".repeat(300)}`),
+      "rejected",
+      `x${"🙂".repeat(249)}`,
+    ],
+    ["a reason that is no text", rejected({ code: 7 }), "rejected"],
+  ])("with %s", async (_, answer, status, reason) => {
     const user_id = crypto.randomUUID();
     eco.apps.cv.answer(user_id, answer);
     await eco.choose(user_id);
-    await eco.sagaBecomes(user_id, "cv", status);
+    const saga = await eco.sagaBecomes(user_id, "cv", status);
+    expect(saga.reason).toBe(reason ?? null);
   });
 });
 

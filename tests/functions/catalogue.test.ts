@@ -31,7 +31,7 @@ beforeAll(async () => {
 describe("GET events/catalogue", () => {
   test("gives anybody a JSON Schema of each event type, to keep for a while", async () => {
     const { headers } = await call("GET", "events/catalogue");
-    expect(headers.get("content-type")).toBe("application/schema+json");
+    expect(headers.get("content-type")).toBe("application/json");
     expect(headers.get("cache-control")).toBe("public, max-age=300");
     expect(headers.get("x-request-id")).toBeTruthy();
     expect(Object.keys(catalogue)).toEqual(expect.arrayContaining([

@@ -67,7 +67,7 @@ describe("A browser of another origin", () => {
   });
 
   test("may name its request, and ask whether an answer is still the one it has", async () => {
-    const asked = "if-none-match,x-request-id";
+    const asked = "if-none-match,x-request-id,x-region,traceparent";
     const { headers } = await call("OPTIONS", "nudges", {
       headers: {
         origin,
@@ -89,7 +89,13 @@ describe("A browser of another origin", () => {
     ) {
       expect(answer.headers.get("access-control-allow-origin")).toBe("*");
       expect(answer.headers.get("access-control-expose-headers")?.split(",")).toEqual(
-        expect.arrayContaining(["x-request-id", "etag", "retry-after", "x-ratelimit-remaining"]),
+        expect.arrayContaining([
+          "date",
+          "x-request-id",
+          "etag",
+          "retry-after",
+          "x-ratelimit-remaining",
+        ]),
       );
     }
   });

@@ -208,7 +208,7 @@ describe("POST transitions", () => {
 
   test("takes no more than a reason with a step", async () => {
     const path = `transitions/${crypto.randomUUID()}/rejected`;
-    const answer = await call("POST", path, { as: user, body: " ".repeat(4_097) });
+    const answer = await call("POST", path, { as: user, body: " ".repeat(8_193) });
     expect(refusalOf(answer)).toMatchObject({ status: 413, code: "body_too_large" });
   });
 
@@ -288,6 +288,23 @@ describe("POST transitions/{id}/…", () => {
       status: "rejected",
       reason: "pas de place",
     });
+  });
+
+  test("rejected, with a reason of 500 characters, however they are typed and escaped", async () => {
+    const user = await stack.signUp();
+    const { transition_id } = await ask(user, "rise");
+    const reject = (reason: string) =>
+      call("POST", `transitions/${transition_id}/rejected`, {
+        as: user,
+        body: `{"reason":"${reason}"}`,
+      });
+    const escaped = "e\\u0301";
+    expect(await reject(escaped.repeat(501))).toMatchObject({
+      status: 400,
+      body: { error: { code: "invalid_request", issues: [{ field: "reason" }] } },
+    });
+    expect(await reject(escaped.repeat(500)))
+      .toMatchObject({ status: 200, body: { reason: "é".repeat(500) } });
   });
 
   test.each(["accepted", "rejected"])(

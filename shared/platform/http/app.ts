@@ -41,15 +41,8 @@ export function createApp(name: string): App {
 
   app.use(cors({
     origin: "*",
-    allowHeaders: [
-      "authorization",
-      "x-client-info",
-      "apikey",
-      "content-type",
-      "x-request-id",
-      "if-none-match",
-    ],
-    exposeHeaders: ["x-request-id", "etag", "retry-after", "x-ratelimit-remaining"],
+    // Whatever headers a client asks to send, such as supabase-js's `x-region`: no cookie ever comes with them.
+    exposeHeaders: ["date", "x-request-id", "etag", "retry-after", "x-ratelimit-remaining"],
     maxAge: 86_400,
   }));
 
