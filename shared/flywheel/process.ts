@@ -30,7 +30,7 @@ export interface ProcessOptions {
 
 /**
  * Works as one worker: leases users, folds their backlog, commits, until nothing is due or it has worked as long, or as much, as the
- * settings allow, and then rings for the next if it leaves work behind. Where enough workers are at work already it only delivers: they
+ * settings allow, and then rings for the next if it may leave work behind. Where enough workers are at work already it only delivers: they
  * will find what there is. Enough are as many as the settings say or, in one instance, as half of its connections: a commit may have to
  * wait for a lock, and the instance's callers must not.
  *
@@ -49,19 +49,20 @@ export async function processQueue(
   void deliver();
   const total = { processed: 0, users: 0, nudges: 0, transitions: 0, failed: 0 };
   instance.workers++;
+  let slot: Slot | null = null;
+  let handsOn = false;
   try {
-    const slot = instance.workers <= database.options.max / 2 ? await enter(database) : null;
+    if (instance.workers <= database.options.max / 2) slot = await enter(database);
     if (slot) {
-      try {
-        const until = startedAt + slot.work_budget_ms;
-        const mayGoOn = () => performance.now() < until && total.processed < slot.work_events;
-        await drain(database, reactors, { slot, mayGoOn, total, log, deliver });
-      } finally {
-        await database`select flywheel.leave(${slot.token}, ${total.processed})`;
-      }
+      const { work_budget_ms, work_events } = slot;
+      const until = startedAt + work_budget_ms;
+      const mayGoOn = () => performance.now() < until && total.processed < work_events;
+      handsOn = await drain(database, reactors, { slot, mayGoOn, total, log, deliver });
     }
   } finally {
+    // Before it looks whether it leaves work behind: who is rung for what comes afterwards finds room.
     instance.workers--;
+    if (slot) await database`select flywheel.leave(${slot.token}, ${total.processed}, ${handsOn})`;
   }
   await deliver();
   return { ...total, duration_ms: Math.round(performance.now() - startedAt) };
@@ -91,6 +92,7 @@ async function enter(database: Database): Promise<Slot | null> {
   return row?.enter ?? null;
 }
 
+/** @returns whether it hands on, since it has worked as long or as much as it may */
 async function drain(
   database: Database,
   reactors: readonly Reactor[],
@@ -101,7 +103,7 @@ async function drain(
     log: Log;
     deliver: () => Promise<void>;
   },
-): Promise<void> {
+): Promise<boolean> {
   const shape = shapeOfWork(reactors);
   // While there is always something due, nobody comes to tend what can wait.
   const tidy = atMostEvery(tidyEveryMs, async () => {
@@ -127,9 +129,10 @@ async function drain(
       if (idleSince === undefined && await tend(database)) continue;
       // A ring too soon after another is left out: a worker that lingers makes up for it.
       idleSince ??= performance.now();
-      if (performance.now() - idleSince >= slot.linger_ms) return;
+      if (performance.now() - idleSince >= slot.linger_ms) return false;
       await new Promise((resolve) => setTimeout(resolve, Math.min(25, slot.linger_ms)));
     }
+    return true;
   } catch (error) {
     await postpone(database, leased);
     await postpone(database, next);

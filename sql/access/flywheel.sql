@@ -19,7 +19,7 @@ grant execute on function
   flywheel.extend(uuid, uuid[]),
   flywheel.postpone(uuid, uuid[]),
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
-  flywheel.leave(uuid, bigint),
+  flywheel.leave(uuid, bigint, boolean),
   flywheel.tend(),
   flywheel.prune(),
   flywheel.mend_waits(),

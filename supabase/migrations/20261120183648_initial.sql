@@ -5205,7 +5205,7 @@ comment on function flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint
   'Writes what a worker folded, in one transaction: checkpoints, states of that shape, effects. Users whose lease is no longer the token''s are refused whole, with all their effects. If there are increments, which are sums over all users, nothing is then written for anybody, and the users whose lease still is the token''s come back as held. results: [ { user_id, version, wake_at, failed, late: whether increments hold nothing of the user, who is counted from the log, now or with a later commit, ahead: how many of the events up to that version are not in the log yet, but are the user''s first effects of kind event } ]. A user for whom something was folded ahead, and who has published meanwhile, is refused whole as well. states: { <user_id>: state }. effects: { <kind>: [ { user_id, effect_id, causation_id, correlation_id, at (ms), … } ], set_aside: [ { user_id, version, error } ], activity: [ { user_id, cv, letters } ] }, each written once, whatever is replayed. increments: what all of them add to the rollups. leased_at: microseconds since 1970, when what was folded ahead counts as received. Returns { users: [ ids committed ], held: [ ids to be committed once more, without the others ], overtaken: how many had gone on meanwhile, nudges, transitions: how many were new }.';
 
 -- flywheel/leave.sql
-create function flywheel.leave(token uuid, processed bigint)
+create function flywheel.leave(token uuid, processed bigint, hands_on boolean default false)
 returns boolean
 language plpgsql
 security definer
@@ -5216,7 +5216,7 @@ set jit = off
 set lock_timeout = '200ms'
 as $$
 declare
-  is_left boolean;
+  is_left boolean := hands_on;
 begin
   update flywheel.worker_slots as w
   set
@@ -5227,35 +5227,37 @@ begin
 
   -- What somebody has locked the next worker could not take either: to ring for it would be to ring on and on. A publication rings by
   -- itself, and the sweep comes.
-  begin
-    perform from flywheel.streams as s
-    where s.available_at <= statement_timestamp()
-    limit 1
-    for no key update skip locked;
-    if not found then
-      perform from flywheel.replays as r
-      where r.finished_at is null and r.stopped_at is null
+  if not hands_on then
+    begin
+      perform from flywheel.streams as s
+      where s.available_at <= statement_timestamp()
       limit 1
       for no key update skip locked;
-    end if;
-    is_left := found;
-    -- Lets go of the lock at once: this was only a look, and other workers look as well.
-    raise exception using errcode = 'PF000';
-  exception
-    when sqlstate 'PF000' then
-      null;
-    -- As in flywheel.lease(), the look may have to wait. A ring too many does no harm.
-    when lock_not_available then
-      is_left := true;
-  end;
+      if not found then
+        perform from flywheel.replays as r
+        where r.finished_at is null and r.stopped_at is null
+        limit 1
+        for no key update skip locked;
+      end if;
+      is_left := found;
+      -- Lets go of the lock at once: this was only a look, and other workers look as well.
+      raise exception using errcode = 'PF000';
+    exception
+      when sqlstate 'PF000' then
+        null;
+      -- As in flywheel.lease(), the look may have to wait. A ring too many does no harm.
+      when lock_not_available then
+        is_left := true;
+    end;
+  end if;
 
   -- Regardless of the interval: a worker that was rung just now may have found no slot free.
   return is_left and flywheel.ring(regardless => true);
 end
 $$;
 
-comment on function flywheel.leave(uuid, bigint) is
-  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left that nobody else holds. Returns whether it rang.';
+comment on function flywheel.leave(uuid, bigint, boolean) is
+  'Gives a worker''s slot back, adds what it handled to the total, and rings the doorbell if there is work left that nobody else holds. hands_on: it leaves before it has found nothing more for settings.linger, and rings for another who does: some rings were left to it. Returns whether it rang.';
 
 -- flywheel/backlog.sql
 create view flywheel.backlog
@@ -6729,7 +6731,7 @@ grant execute on function
   flywheel.extend(uuid, uuid[]),
   flywheel.postpone(uuid, uuid[]),
   flywheel.commit(uuid, text, jsonb, json, jsonb, text, bigint),
-  flywheel.leave(uuid, bigint),
+  flywheel.leave(uuid, bigint, boolean),
   flywheel.tend(),
   flywheel.prune(),
   flywheel.mend_waits(),

@@ -199,6 +199,20 @@ describe("a worker that leaves", () => {
     await silence();
   });
 
+  test("rings where its time was over before it lingered, though nothing is due: the next one lingers", async () => {
+    await published("nothing");
+    await base.admin`update flywheel.settings set work_events = 1`;
+    try {
+      await drain(database, reactors);
+      expect(await rings()).toBe(1);
+    } finally {
+      await base.admin`update flywheel.settings set work_events = default`;
+    }
+    await drain(database, reactors);
+    expect(await rings()).toBe(1);
+    await silence();
+  });
+
   test("does not ring where nothing is due: everything is folded, or leased by somebody else", async () => {
     await published("tell");
     expect(await (await workOnce()).leave()).toBe(false);
