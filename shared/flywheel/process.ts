@@ -55,7 +55,7 @@ export async function processQueue(
     if (instance.workers <= database.options.max / 2) slot = await enter(database);
     if (slot) {
       const { work_budget_ms, work_events } = slot;
-      const until = startedAt + work_budget_ms;
+      const until = performance.now() + work_budget_ms;
       const mayGoOn = () => performance.now() < until && total.processed < work_events;
       handsOn = await drain(database, reactors, { slot, mayGoOn, total, log, deliver });
     }

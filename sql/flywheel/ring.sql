@@ -80,4 +80,4 @@ end
 $$;
 
 comment on function flywheel.ring(boolean) is
-  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval, unless it is to ring regardless of that. Returns whether it rang.';
+  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval, unless it is to ring regardless of that. The call is sent when the caller''s transaction is committed; until that ends, other rings are left to it. Returns whether it rang.';

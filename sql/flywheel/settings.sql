@@ -28,7 +28,9 @@ create table flywheel.settings (
   delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
   delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
   delivery_patience interval not null default '2 days' check (delivery_patience between '1 second' and '30 days'),
-  check (backoff_base <= backoff_max)
+  check (backoff_base <= backoff_max),
+  -- Otherwise a worker would never linger to the end, and hand on for ever.
+  check (linger < work_budget)
 );
 
 insert into flywheel.settings default values;
@@ -60,7 +62,7 @@ comment on column flywheel.settings.work_budget is
 comment on column flywheel.settings.work_events is 'Events after which a worker hands on; it ends what it has leased.';
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
-  'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';
+  'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval, and shorter than work_budget.';
 comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is

@@ -47,7 +47,9 @@ create table flywheel.settings (
   delivery_timeout interval not null default '30 seconds' check (delivery_timeout between '1 second' and '15 minutes'),
   delivery_parallelism integer not null default 10 check (delivery_parallelism between 1 and 1000),
   delivery_patience interval not null default '2 days' check (delivery_patience between '1 second' and '30 days'),
-  check (backoff_base <= backoff_max)
+  check (backoff_base <= backoff_max),
+  -- Otherwise a worker would never linger to the end, and hand on for ever.
+  check (linger < work_budget)
 );
 
 insert into flywheel.settings default values;
@@ -79,7 +81,7 @@ comment on column flywheel.settings.work_budget is
 comment on column flywheel.settings.work_events is 'Events after which a worker hands on; it ends what it has leased.';
 comment on column flywheel.settings.ring_interval is 'The doorbell rings at most once in this time; linger covers what it leaves out.';
 comment on column flywheel.settings.linger is
-  'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval.';
+  'How long a worker that found nothing more keeps looking before it leaves. Longer than ring_interval, and shorter than work_budget.';
 comment on column flywheel.settings.prune_interval is 'How long pruning rests once no old fingerprint is left.';
 comment on column flywheel.settings.prune_rows is 'Fingerprints that are pruned at once.';
 comment on column flywheel.settings.replay_users is
@@ -2152,7 +2154,7 @@ end
 $$;
 
 comment on function flywheel.ring(boolean) is
-  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval, unless it is to ring regardless of that. Returns whether it rang.';
+  'Tells process-queue that there is work: an HTTP call by pg_net to the address in Vault (phoenix_doorbell_url), signed in x-phoenix-signature as t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body" with phoenix_doorbell_secret>. At most once in settings.ring_interval, unless it is to ring regardless of that. The call is sent when the caller''s transaction is committed; until that ends, other rings are left to it. Returns whether it rang.';
 
 -- flywheel/ring_on_append.sql
 create function flywheel.ring_on_append()

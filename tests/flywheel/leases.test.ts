@@ -332,6 +332,19 @@ test("workers that enter at once, before there are any slots, all have one", asy
   await base.admin`delete from flywheel.worker_slots`;
 });
 
+test("a worker's time begins when it has entered, however long it waited for a connection", async () => {
+  const user = await userWithEvents(1);
+  using clock = workerClock();
+  const worker = new Proxy(base.connect(), {
+    apply(target, _, args) {
+      if (String(args[0]?.raw).includes("flywheel.enter(")) clock.advance(60_000);
+      return Reflect.apply(target, undefined, args);
+    },
+  });
+  expect((await drain(worker, reactors)).processed).toBe(1);
+  expectFoldedOnce(await storyOf(base.admin, user), 1);
+});
+
 test("a worker hands on once it has handled as many events as it may, and ends what it has leased", async () => {
   await base.admin`update flywheel.settings set work_events = 4, lease_users = 1`;
   const users = await Promise.all(Array.from({ length: 5 }, () => userWithEvents(2)));

@@ -70,10 +70,12 @@ describe("nonsense is refused", () => {
     }
   });
 
-  test("where two settings contradict each other", async () => {
-    await expect(
-      base.admin`update flywheel.settings set backoff_base = '1 hour', backoff_max = '1 second'`,
-    ).rejects.toMatchObject({ code: "23514" });
+  test.each([
+    "backoff_base = '1 hour', backoff_max = '1 second'",
+    "linger = '2 seconds', work_budget = '2 seconds'",
+  ])("where two settings contradict each other: %s", async (both) => {
+    await expect(base.admin.unsafe(`update flywheel.settings set ${both}`))
+      .rejects.toMatchObject({ code: "23514" });
   });
 });
 
