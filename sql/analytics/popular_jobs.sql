@@ -8,11 +8,15 @@ as $$
   from (
     select (array_agg(k.name order by k.users desc, k.name))[1] as name, sum(k.users) as users
     from (
-      select flywheel.in_one_line(r.key) as name, sum(r.count) as users
-      from flywheel.current_rollups as r
-      where r.figure = 'job' and r.day >= since
+      select flywheel.in_one_line(w.key) as name, sum(w.users) as users
+      from (
+        select r.key, sum(r.count) as users
+        from flywheel.current_rollups as r
+        where r.figure = 'job' and r.day >= since
+        group by r.key
+      ) as w
       group by 1
-      having sum(r.count) > 0
+      having sum(w.users) > 0
     ) as k
     where k.name <> ''
     -- However it is written: the name is as most write it.

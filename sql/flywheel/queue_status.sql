@@ -16,7 +16,9 @@ begin
         coalesce(sum(s.version - s.processed_version), 0) as pending_events,
         count(*) as pending_users,
         count(*) filter (where s.lease_token is not null and s.available_at > clock_timestamp()) as leased_users,
-        coalesce(extract(epoch from clock_timestamp() - min(s.pending_since)), 0) as oldest_pending_seconds
+        -- What counts as received later than now is from before the clock was set back.
+        coalesce(extract(epoch from clock_timestamp() - min(least(s.pending_since, clock_timestamp()))), 0)
+          as oldest_pending_seconds
       from flywheel.backlog as s
     )
     select json_build_object(

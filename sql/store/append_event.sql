@@ -9,6 +9,7 @@ declare
   reserved bigint;
   has_aliases boolean;
   appended_at timestamptz;
+  told_at timestamptz;
   is_known boolean := false;
   verdict flywheel.verdict := row(sent.event_id, 'accepted');
 begin
@@ -28,14 +29,16 @@ begin
     latest_before = s.latest_at
   returning s.version, s.has_aliases, s.reached_at into reserved, has_aliases, appended_at;
 
+  -- The dedup window is one of the clock's, which may have been set back since what was received before.
+  told_at := clock_timestamp();
   if sent."timestamp" is null then
     is_known := exists (
       select from flywheel.fingerprints as f
       where f.user_id = sent.user_id
         and f.fingerprint = sent.fingerprint
-        and f.seen_at > appended_at - dedup_window
+        and f.seen_at > told_at - dedup_window
         -- What was seen later than that is from before the clock was set back.
-        and f.seen_at < appended_at + dedup_window
+        and f.seen_at < told_at + dedup_window
     );
   end if;
 
@@ -63,7 +66,7 @@ begin
     );
 
   if not found then
-    verdict := (flywheel.judge(array[sent], appended_at, dedup_window))[1];
+    verdict := (flywheel.judge(array[sent], told_at, dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s
@@ -80,7 +83,7 @@ begin
 
   if sent."timestamp" is null and verdict.status <> 'rejected' then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    values (sent.user_id, sent.fingerprint, verdict.event_id, appended_at)
+    values (sent.user_id, sent.fingerprint, verdict.event_id, told_at)
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;

@@ -967,6 +967,7 @@ declare
   reserved bigint;
   has_aliases boolean;
   appended_at timestamptz;
+  told_at timestamptz;
   is_known boolean := false;
   verdict flywheel.verdict := row(sent.event_id, 'accepted');
 begin
@@ -986,14 +987,16 @@ begin
     latest_before = s.latest_at
   returning s.version, s.has_aliases, s.reached_at into reserved, has_aliases, appended_at;
 
+  -- The dedup window is one of the clock's, which may have been set back since what was received before.
+  told_at := clock_timestamp();
   if sent."timestamp" is null then
     is_known := exists (
       select from flywheel.fingerprints as f
       where f.user_id = sent.user_id
         and f.fingerprint = sent.fingerprint
-        and f.seen_at > appended_at - dedup_window
+        and f.seen_at > told_at - dedup_window
         -- What was seen later than that is from before the clock was set back.
-        and f.seen_at < appended_at + dedup_window
+        and f.seen_at < told_at + dedup_window
     );
   end if;
 
@@ -1021,7 +1024,7 @@ begin
     );
 
   if not found then
-    verdict := (flywheel.judge(array[sent], appended_at, dedup_window))[1];
+    verdict := (flywheel.judge(array[sent], told_at, dedup_window))[1];
 
     -- What was reserved is given back.
     update flywheel.streams as s
@@ -1038,7 +1041,7 @@ begin
 
   if sent."timestamp" is null and verdict.status <> 'rejected' then
     insert into flywheel.fingerprints as f (user_id, fingerprint, event_id, seen_at)
-    values (sent.user_id, sent.fingerprint, verdict.event_id, appended_at)
+    values (sent.user_id, sent.fingerprint, verdict.event_id, told_at)
     on conflict (user_id, fingerprint) do update
     set event_id = excluded.event_id, seen_at = excluded.seen_at;
   end if;
@@ -3331,7 +3334,7 @@ comment on table flywheel.worker_slots is 'The workers at work: how many may dra
 comment on column flywheel.worker_slots.slot is '1 to settings.max_workers.';
 comment on column flywheel.worker_slots.token is 'The worker that holds the slot.';
 comment on column flywheel.worker_slots.expires_at is 'When a slot that its worker did not give back is free again.';
-comment on column flywheel.worker_slots.processed_total is 'Events handled by the slot''s workers, ever. Each adds its own as it leaves: what one that was killed had committed is missing.';
+comment on column flywheel.worker_slots.processed_total is 'Events handled by the slot''s workers, ever. Each adds its own as it leaves: what one that was killed, or that stayed beyond its slot''s end, had committed is missing.';
 
 -- flywheel/backoff.sql
 create function flywheel.backoff(attempts integer)
@@ -5391,7 +5394,9 @@ begin
         coalesce(sum(s.version - s.processed_version), 0) as pending_events,
         count(*) as pending_users,
         count(*) filter (where s.lease_token is not null and s.available_at > clock_timestamp()) as leased_users,
-        coalesce(extract(epoch from clock_timestamp() - min(s.pending_since)), 0) as oldest_pending_seconds
+        -- What counts as received later than now is from before the clock was set back.
+        coalesce(extract(epoch from clock_timestamp() - min(least(s.pending_since, clock_timestamp()))), 0)
+          as oldest_pending_seconds
       from flywheel.backlog as s
     )
     select json_build_object(
@@ -6288,11 +6293,15 @@ as $$
   from (
     select (array_agg(k.name order by k.users desc, k.name))[1] as name, sum(k.users) as users
     from (
-      select flywheel.in_one_line(r.key) as name, sum(r.count) as users
-      from flywheel.current_rollups as r
-      where r.figure = 'job' and r.day >= since
+      select flywheel.in_one_line(w.key) as name, sum(w.users) as users
+      from (
+        select r.key, sum(r.count) as users
+        from flywheel.current_rollups as r
+        where r.figure = 'job' and r.day >= since
+        group by r.key
+      ) as w
       group by 1
-      having sum(r.count) > 0
+      having sum(w.users) > 0
     ) as k
     where k.name <> ''
     -- However it is written: the name is as most write it.

@@ -212,6 +212,22 @@ describe("Though the clock is set back by less than the tolerance, a user's even
     expect(received).toEqual([0, 1, 2].flatMap((after) => Array(count).fill(after)));
   });
 
+  test("are the same within the window of the clock as it is, one or several, and have not waited for less than no time", async () => {
+    const user = newId();
+    await base.admin`update flywheel.settings set dedup_window = '1 minute'`;
+    await ahead("4 minutes", () => publish(database, untimed(user)));
+    const again = untimed(user);
+    const told = [
+      await publish(database, again),
+      await publish(database, [again, untimed(user)]),
+      await publish(database, again),
+    ];
+    expect(told.map(({ results }) => results[0]!.status))
+      .toEqual(["accepted", "duplicate", "duplicate"]);
+    expect((await queueStatus(database)).oldest_pending_seconds).toBeGreaterThanOrEqual(0);
+    await base.admin`update flywheel.settings set dedup_window = default`;
+  });
+
   test("are received by the clock again where it was set back by more", async () => {
     const user = newId();
     await ahead("6 minutes", () => publish(database, untimed(user)));
