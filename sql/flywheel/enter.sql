@@ -13,7 +13,7 @@ begin
   where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
   on conflict do nothing;
 
-  -- No slot is held for longer: the budget may have been lowered since, or the clock set back.
+  -- No slot is held for longer than twice the budget: that may have been lowered since, or the clock set back.
   update flywheel.worker_slots as w
   set expires_at = clock_timestamp() + 2 * s.work_budget
   from flywheel.settings as s

@@ -29,6 +29,7 @@ begin
     return false;
   end if;
   select s.* into settings from flywheel.settings as s;
+  -- As long as a delivery is ever to wait: flywheel.lease_deliveries(), mark_published() and tell_again_at() say how long.
   longest := greatest(settings.lease_time, settings.delivery_patience, interval '10 minutes');
 
   begin
@@ -60,6 +61,7 @@ begin
     ) as w
     where d.user_id = w.user_id and d.delivery_id = w.delivery_id;
 
+    -- As long as flywheel.lease_withdrawals() and mark_withdrawn() have one wait.
     with waiting as (
       select w.delivery_id
       from flywheel.withdrawals as w

@@ -3404,7 +3404,7 @@ begin
   where not exists (select from flywheel.worker_slots as w where w.slot = n.slot)
   on conflict do nothing;
 
-  -- No slot is held for longer: the budget may have been lowered since, or the clock set back.
+  -- No slot is held for longer than twice the budget: that may have been lowered since, or the clock set back.
   update flywheel.worker_slots as w
   set expires_at = clock_timestamp() + 2 * s.work_budget
   from flywheel.settings as s
@@ -5761,6 +5761,7 @@ begin
     return false;
   end if;
   select s.* into settings from flywheel.settings as s;
+  -- As long as a delivery is ever to wait: flywheel.lease_deliveries(), mark_published() and tell_again_at() say how long.
   longest := greatest(settings.lease_time, settings.delivery_patience, interval '10 minutes');
 
   begin
@@ -5792,6 +5793,7 @@ begin
     ) as w
     where d.user_id = w.user_id and d.delivery_id = w.delivery_id;
 
+    -- As long as flywheel.lease_withdrawals() and mark_withdrawn() have one wait.
     with waiting as (
       select w.delivery_id
       from flywheel.withdrawals as w
