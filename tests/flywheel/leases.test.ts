@@ -5,7 +5,16 @@ import { shapeOfWork, work } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
-import { counting, drain, type Event, event, pass, publish, storyOf } from "../support/flywheel.ts";
+import {
+  counting,
+  drain,
+  type Event,
+  event,
+  oneWorker,
+  pass,
+  publish,
+  storyOf,
+} from "../support/flywheel.ts";
 import { lockWait } from "../support/lock-wait.ts";
 import { startWorker } from "../support/worker.ts";
 import { workerClock } from "../support/worker-clock.ts";
@@ -341,7 +350,7 @@ test("a worker's time begins when it has entered, however long it waited for a c
       return Reflect.apply(target, undefined, args);
     },
   });
-  expect((await drain(worker, reactors)).processed).toBe(1);
+  expect((await oneWorker(worker, reactors)).processed).toBe(1);
   expectFoldedOnce(await storyOf(base.admin, user), 1);
 });
 
@@ -349,7 +358,7 @@ test("a worker hands on once it has handled as many events as it may, and ends w
   await base.admin`update flywheel.settings set work_events = 4, lease_users = 1`;
   const users = await Promise.all(Array.from({ length: 5 }, () => userWithEvents(2)));
   const handled: number[] = [];
-  while (handled.at(-1) !== 0) handled.push((await drain(database, reactors)).processed);
+  while (handled.at(-1) !== 0) handled.push((await oneWorker(database, reactors)).processed);
   // The third lease has begun while the second is committed.
   expect(handled).toEqual([6, 4, 0]);
   for (const user of users) expectFoldedOnce(await storyOf(base.admin, user), 2);

@@ -8,7 +8,7 @@ import { shapeOfWork } from "../../shared/flywheel/work.ts";
 import type { Database } from "../../shared/platform/database.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { type DatabaseClock, databaseClock } from "../support/database-clock.ts";
-import { alarm, drain, event, publish, storyOf } from "../support/flywheel.ts";
+import { alarm, drain, event, oneWorker, publish, storyOf } from "../support/flywheel.ts";
 import { workerClock } from "../support/worker-clock.ts";
 
 let base: TestDatabase;
@@ -86,7 +86,7 @@ describe("Once a clock that was ahead is set right,", () => {
         return { state };
       },
     };
-    await drain(database, [slow]);
+    await oneWorker(database, [slow]);
     expect(folded).toBe(1);
     expect(await streamOf(user)).toMatchObject({ processed: 0, minutes: 0 });
   });

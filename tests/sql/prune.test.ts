@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Reactor } from "../../shared/domain/reactor.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { drain, event, publish } from "../support/flywheel.ts";
+import { drain, event, oneWorker, publish } from "../support/flywheel.ts";
 import { workerClock } from "../support/worker-clock.ts";
 
 let base: TestDatabase;
@@ -77,7 +77,7 @@ test("a worker whose time is over while something is still due has pruned a piec
       return { state };
     },
   };
-  await drain(base.connect(), [long]);
+  await oneWorker(base.connect(), [long]);
   expect(folded).toBeGreaterThan(0);
   expect(await remembered()).toBe(105 - 40);
 });

@@ -4,7 +4,7 @@ import type { Reactor } from "../../shared/domain/reactor.ts";
 import { counting as rollupMemory } from "../../shared/domain/rollups/count.ts";
 import { defaultSettings } from "../../shared/domain/settings.ts";
 import { effectId } from "../../shared/flywheel/effect-id.ts";
-import { processQueue } from "../../shared/flywheel/process.ts";
+import { type Processed, processQueue } from "../../shared/flywheel/process.ts";
 import type { Publication } from "../../shared/flywheel/publication.ts";
 import { createPublisher, type Publish } from "../../shared/flywheel/publish.ts";
 import type { Database } from "../../shared/platform/database.ts";
@@ -60,9 +60,25 @@ export async function tell(sql: postgres.Sql, events: readonly Event[]): Promise
   `;
 }
 
-/** Works as one worker until nothing is due: returns what was done. */
-export function drain(database: Database, reactors: readonly Reactor[]) {
+/** Works as one worker, who hands on when its time is over: returns what was done. */
+export function oneWorker(database: Database, reactors: readonly Reactor[]): Promise<Processed> {
   return processQueue(database, { log: () => {}, reactors });
+}
+
+/** Works as one worker after the other until nothing is due: returns what was done. */
+export async function drain(database: Database, reactors: readonly Reactor[]): Promise<Processed> {
+  const total = await oneWorker(database, reactors);
+  // On a busy machine one may not be enough.
+  for (let last = total; last.processed > 0 && mayHaveHandedOn(last);) {
+    last = await oneWorker(database, reactors);
+    for (const [what, count] of Object.entries(last)) total[what as keyof Processed] += count;
+  }
+  return total;
+}
+
+/** Whether a worker may have left something, by the settings as they come. */
+function mayHaveHandedOn({ duration_ms, processed }: Processed): boolean {
+  return duration_ms >= 5_000 || processed >= 20_000;
 }
 
 /** What a fold needs to know of its user besides what happened. */
